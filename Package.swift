@@ -1,0 +1,49 @@
+// swift-tools-version: 6.2
+// The B.A.T. Computer: a kernel that hosts personas, the personas, and the terminal client.
+// No third-party Swift package; system C libraries: libcurl, toml++.
+import Foundation
+import PackageDescription
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+/// Each folder under Plugins is a persona: one dynamic library that knows PersonaKit and nothing else.
+let plugins = (try? FileManager.default.contentsOfDirectory(atPath: Context.packageDirectory + "/Plugins"))?
+  .filter { !$0.hasPrefix(".") }.sorted() ?? []
+
+let package = Package(
+  name: "bat",
+  products: [
+    .executable(name: "batkernel", targets: ["batkernel"]),
+    .executable(name: "parlor", targets: ["parlor"]),
+    .library(name: "PersonaKit", targets: ["PersonaKit"]),
+  ] + plugins.map { .library(name: $0, type: .dynamic, targets: [$0]) },
+  targets: [
+    .target(name: "PersonaABI"),
+    .target(name: "CPlatform"),
+    .target(name: "CTOML"),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+
+    .target(name: "Wire", swiftSettings: strict),
+    .target(name: "Kernel", dependencies: ["PersonaABI", "CPlatform", "Wire"], swiftSettings: strict),
+    .target(name: "Services", dependencies: ["Kernel", "CCurl"], swiftSettings: strict),
+    .target(name: "PersonaKit", dependencies: ["PersonaABI"], swiftSettings: strict),
+
+    .executableTarget(
+      name: "batkernel", dependencies: ["Kernel", "Services", "Wire", "CTOML"], swiftSettings: strict),
+    .executableTarget(name: "parlor", dependencies: ["Wire"], swiftSettings: strict),
+
+    .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
+    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI"], swiftSettings: strict),
+    .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel"], swiftSettings: strict),
+    .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI"], swiftSettings: strict),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor"] + plugins.map { .init(stringLiteral: $0) },
+      swiftSettings: strict),
+  ]
+    + plugins.map {
+      .target(
+        name: $0, dependencies: ["PersonaKit", "PersonaABI"], path: "Plugins/\($0)", swiftSettings: strict,
+        linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "nodelete"])])
+    },
+  cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,120 @@
+/// What personas.toml says, as values. Reading and checking the file is batkernel's work.
+public struct Configuration: Sendable, Equatable {
+  /// The Unix socket to listen on.
+  public var socketPath: String
+  /// Where the libraries of personas are looked for, in this order: `libNAME.so`, then `NAME.so`.
+  public var pluginFolders: [String]
+  public var log = LogConfiguration()
+  public var limits = Limits()
+  public var reload = ReloadConfiguration()
+  public var language = LanguageConfiguration()
+  /// In the order of the file.
+  public var personas: [PersonaConfiguration] = []
+
+  public init(socketPath: String, pluginFolders: [String]) {
+    self.socketPath = socketPath
+    self.pluginFolders = pluginFolders
+  }
+}
+
+/// `[log]`
+public struct LogConfiguration: Sendable, Equatable {
+  public enum Level: Int, Sendable, Comparable, CaseIterable {
+    case debug, info, warning, error
+    public static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+  }
+  public enum Format: String, Sendable, CaseIterable { case text, json }
+  public var format = Format.text
+  public var level = Level.info
+  /// `[log.levels]`: by part ("bus", "io", "reload", "llm", "config", or a persona's name).
+  public var levels: [String: Level] = [:]
+  public init() {}
+}
+
+/// `[bus]`: what one participant may cost.
+public struct Limits: Sendable, Equatable {
+  /// The longest line, in bytes, newline included. `frame_bytes`
+  public var frameBytes = 16 << 20
+  /// What may wait for one connection that does not read, in bytes. `queue_bytes`
+  public var queueBytes = 16 << 20
+  /// What may wait for one persona, in bytes; no sender gets more than half of what is left. `mailbox_bytes`
+  public var mailboxBytes = 64 << 20
+  /// Through how many hands a message may go. `hops`
+  public var hops = 8
+  /// How long a request may take that names no deadline, in milliseconds. `deadline_ms`
+  public var deadlineMilliseconds = 600_000
+  /// How many requests of one connection may be open at a time. `requests`
+  public var requests = 4096
+  public init() {}
+}
+
+/// `[reload]`
+public struct ReloadConfiguration: Sendable, Equatable {
+  /// Watch the libraries and reload what changes. `watch`
+  public var watch = true
+  /// How long a file must be quiet before it is taken for whole. `settle_ms`
+  public var settleMilliseconds = 100
+  /// How long create, load, start, save, stop and destroy together may take in rehearsal, and each in the kernel. `call_ms`
+  public var callMilliseconds = 5000
+  /// How long an old generation may go on with what it was asked before. `drain_ms`
+  public var drainMilliseconds = 600_000
+  /// How long a new generation is on trial: a failing health check brings the old one back. `trial_ms`
+  public var trialMilliseconds = 5000
+  public init() {}
+}
+
+/// `[llm]`
+public struct LanguageConfiguration: Sendable, Equatable {
+  public enum Provider: String, Sendable, CaseIterable { case local, ollama, openai }
+  public var provider = Provider.local
+  /// Where the server is, e.g. http://127.0.0.1:11434 (ollama) or http://127.0.0.1:8080/v1 (openai). `url`
+  public var url: String?
+  /// `model`
+  public var model: String?
+  /// The environment variable that holds the key for an OpenAI-compatible server. `api_key_env`
+  public var apiKeyVariable: String?
+  /// The model's window in tokens; histories are trimmed to it, and Ollama is told. `context_tokens`
+  public var contextTokens = 4096
+  /// `temperature`, `max_tokens`: for personas that say nothing of it.
+  public var temperature: Double?
+  public var maxTokens: Int?
+  /// No byte from the server for so long ends the request. `silence_ms`
+  public var silenceMilliseconds = 120_000
+  /// `[llm.local]`: the model server that the kernel starts as its child.
+  public var local = LocalModelConfiguration()
+  public init() {}
+}
+
+/// `[llm.local]`
+public struct LocalModelConfiguration: Sendable, Equatable {
+  /// The command and its arguments; the socket's path is appended. Empty: what `./bat up` installed. `command`
+  public var command: [String] = []
+  /// Where its output goes. Default: beside the kernel's socket, `model.log`. `log`
+  public var logPath: String?
+  public init() {}
+}
+
+/// `[persona.NAME]`
+public struct PersonaConfiguration: Sendable, Equatable {
+  /// The name that it is addressed by.
+  public var name: String
+  /// The library's name or path; default: the persona's name. `library`
+  public var library: String
+  public var summary: String?
+  public var prompt: String
+  public var language: LanguageOverrides
+  /// The whole table as JSON, with "name" added: what create() is given.
+  public var json: [UInt8]
+
+  public init(
+    name: String, library: String, summary: String? = nil, prompt: String = "",
+    language: LanguageOverrides = .init(), json: [UInt8]
+  ) {
+    self.name = name
+    self.library = library
+    self.summary = summary
+    self.prompt = prompt
+    self.language = language
+    self.json = json
+  }
+}

@@ -1,0 +1,154 @@
+import CPlatform
+import Glibc
+
+/// The kernel: one event loop with the bus on it, and the personas on their lanes.
+///
+/// Make it and run it on one thread. From other threads it is reached through `inbox` alone.
+public final class BatKernel {
+  public static let version = "0.1.0"
+
+  let loop: EventLoop
+  let bus: Bus
+  let supervisor: Supervisor
+  let control: Control
+  /// The way in from other threads.
+  public let inbox: LoopInbox
+  private let log: Log
+  private let logger: Logger
+  private let configuration: Configuration
+  private var listener: Listener?
+  private var doors: [Door] = []
+  private let language: (any LanguageService)?
+  private let store: LibraryStore
+  private var isStopping = false
+  private let readConfiguration: (() throws(Failure) -> Configuration)?
+
+  /// Nothing is opened yet but the event loop.
+  /// - Parameters:
+  ///   - rehearsal: how libraries are rehearsed; nil: they are not.
+  ///   - readConfiguration: reads personas.toml again, for SIGHUP and `config.reload`.
+  public init(
+    _ configuration: Configuration, logger: Logger, language: (any LanguageService)? = nil, rehearsal: Rehearsal? = nil,
+    readConfiguration: (() throws(Failure) -> Configuration)? = nil
+  ) throws(Failure) {
+    self.configuration = configuration
+    self.logger = logger
+    self.language = language
+    self.readConfiguration = readConfiguration
+    log = logger.part("kernel")
+    loop = EventLoop()
+    inbox = LoopInbox()
+    bus = Bus(loop: loop, limits: configuration.limits, log: logger.part("bus"))
+    store = try LibraryStore(folders: configuration.pluginFolders, beside: configuration.socketPath)
+    supervisor = Supervisor(
+      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, language: language, configuration: configuration)
+    control = Control(bus: bus, supervisor: supervisor, version: Self.version)
+    bus.control = control
+    if readConfiguration != nil {
+      control.reloadConfiguration = { [unowned self] () throws(Failure) in try reloadConfiguration() }
+    }
+    open(inbox.descriptor) { [unowned self] in for job in inbox.take() { job(self) } }
+  }
+
+  /// Listens on the configuration's socket.
+  public func listen() throws(Failure) {
+    listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
+      bus.accept(descriptor, pid: pid)
+    }
+    log.info("listening", ["socket": configuration.socketPath, "pid": getpid(), "version": Self.version])
+  }
+
+  /// Takes over a connected socket as a client, for tests and embedding. Before `run`, or by `inbox`.
+  public func adopt(_ descriptor: Int32) {
+    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+    bus.accept(descriptor, pid: getpid())
+  }
+
+  /// SIGTERM and SIGINT stop it, SIGHUP reads personas.toml again. Blocks them for this thread and those that it starts.
+  public func handleSignals() {
+    let signals: [Int32] = [SIGTERM, SIGINT, SIGHUP]
+    let descriptor = bat_signalfd(signals, Int32(signals.count))
+    open(descriptor) { [unowned self] in
+      while true {
+        switch bat_next_signal(descriptor) {
+        case SIGHUP:
+          do throws(Failure) {
+            let changes = try reloadConfiguration()
+            log.info("personas.toml read again", ["added": changes.added.joined(separator: " "), "removed": changes.removed.joined(separator: " "), "changed": changes.changed.joined(separator: " ")])
+          } catch {
+            log.error("personas.toml is not taken over, everything stays as it was", ["error": error.message])
+          }
+        case SIGTERM, SIGINT: stop()
+        default: return
+        }
+      }
+    }
+  }
+
+  /// Serves on this thread until `stop`; loads the configuration's personas first.
+  public func run() {
+    signal(SIGPIPE, SIG_IGN)
+    bat_raise_descriptor_limit()
+    supervisor.start(configuration.personas)
+    loop.run()
+    inbox.close()
+    store.removeAll()
+    log.info("stopped")
+  }
+
+  /// Drains: no new clients, each persona finishes what it has begun (at most 10 s), then `run` returns. Event loop only.
+  public func stop() {
+    if isStopping { return loop.stop() }
+    isStopping = true
+    log.info("stopping")
+    listener?.close()
+    supervisor.onDrained = { [unowned self] in finishIfDrained() }
+    supervisor.shutDown()
+    loop.after(milliseconds: 10_000) { [unowned self] in
+      log.warning("some personas did not finish in time")
+      end()
+    }
+    finishIfDrained()
+  }
+
+  private var isEnding = false
+
+  private func finishIfDrained() { if supervisor.isEmpty { end() } }
+
+  private func end() {
+    if isEnding { return }
+    isEnding = true
+    // The model's own child takes a moment to go; clients still hear the last words meanwhile.
+    let language = language
+    let inbox = inbox
+    startThread(name: "stop") {
+      language?.stop()
+      inbox.post { kernel in
+        kernel.bus.flush()
+        kernel.bus.closeAll()
+        kernel.loop.stop()
+      }
+    }
+  }
+
+  private func reloadConfiguration() throws(Failure) -> Payload.Changes {
+    guard let readConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
+    let new = try readConfiguration()
+    logger.configure(new.log)
+    bus.limits = new.limits
+    return supervisor.apply(new.personas)
+  }
+
+  private func open(_ descriptor: Int32, _ ready: @escaping () -> Void) {
+    let door = Door(ready)
+    _ = loop.add(descriptor, EPOLLIN.rawValue, door)
+    doors.append(door)
+  }
+}
+
+/// A descriptor whose events are one closure's matter.
+private final class Door: EventSource {
+  private let action: () -> Void
+  init(_ action: @escaping () -> Void) { self.action = action }
+  func ready(_ events: UInt32) { action() }
+}

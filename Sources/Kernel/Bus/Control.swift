@@ -1,0 +1,157 @@
+import FoundationEssentials
+import Glibc
+
+/// `target: "KERNEL"`: what people and personas can ask of the kernel itself (docs/WIRE.md). Event loop only.
+final class Control {
+  typealias Answer = (Result<[UInt8], Failure>) -> Void
+
+  private unowned let bus: Bus
+  private unowned let supervisor: Supervisor
+  private let version: String
+  private let began = EventLoop.now()
+  /// Reads personas.toml again and applies it.
+  var reloadConfiguration: (() throws(Failure) -> Payload.Changes)?
+
+  init(bus: Bus, supervisor: Supervisor, version: String) {
+    self.bus = bus
+    self.supervisor = supervisor
+    self.version = version
+  }
+
+  func welcome(_ participant: Participant) -> [UInt8] {
+    Payload.encode(
+      Payload.Welcome(
+        version: version, name: participant.text, seq: bus.counters.messages,
+        limits: .init(
+          frame_bytes: bus.limits.frameBytes, queue_bytes: bus.limits.queueBytes, hops: bus.limits.hops, deadline_ms: bus.limits.deadlineMilliseconds),
+        personas: supervisor.slots.map {
+          let status = $0.status
+          return .init(name: status.name, summary: status.summary, generation: status.generation)
+        }))
+  }
+
+  /// `connection` is nil when a persona asks. The answer may come at once or later, once.
+  func handle(_ method: String, _ payload: [UInt8], from connection: Connection?, _ answer: @escaping Answer) {
+    do throws(Failure) {
+      switch method {
+      case "ping": answer(.success(Payload.encode(Payload.Empty())))
+      case "personas.list": answer(.success(Payload.encode(Payload.Personas(personas: supervisor.slots.map(\.status)))))
+      case "personas.load": try load(slot(payload), answer)
+      case "personas.reload": try reload(read(Payload.Reload.self, payload), answer)
+      case "personas.rollback": try slot(payload).rollBack(reason: nil) { answer(Self.told($0)) }
+      case "personas.unload": try slot(payload).unload { answer(Self.told($0)) }
+      case "stats": answer(.success(stats()))
+      case "tap":
+        let on = try read(Payload.Switch.self, payload)
+        bus.setTap(try client(connection, method), on.on)
+        answer(.success(Payload.encode(on)))
+      case "topics.subscribe", "topics.unsubscribe":
+        let client = try client(connection, method)
+        var name = Array(try read(Payload.TopicName.self, payload).topic.utf8)
+        if name.first != 0x23 { name.insert(0x23, at: 0) }
+        let count = method == "topics.subscribe" ? bus.subscribe(name, client) : bus.unsubscribe(name, client)
+        answer(.success(Payload.encode(Payload.TopicCount(topic: String(decoding: name.dropFirst(), as: UTF8.self), subscribers: count))))
+      case "topics.list":
+        answer(.success(Payload.encode(Payload.Topics(topics: bus.topicCounts.map { .init(topic: $0.0, subscribers: $0.1) }))))
+      case "cancel":
+        let id = try read(Payload.Cancel.self, payload).id
+        answer(.success(Payload.encode(Payload.Cancelled(cancelled: bus.cancel(id: id.raw, of: try client(connection, method))))))
+      case "config.reload":
+        guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
+        answer(.success(Payload.encode(try reloadConfiguration())))
+      default:
+        throw Failure(
+          .unknownMethod,
+          "KERNEL has no method \(method); it has personas.list, .load, .reload, .rollback, .unload, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
+        )
+      }
+    } catch {
+      answer(.failure(error))
+    }
+  }
+
+  private func read<T: Decodable>(_ type: T.Type, _ payload: [UInt8]) throws(Failure) -> T {
+    do { return try JSONDecoder().decode(type, from: Data(payload.isEmpty ? Array("{}".utf8) : payload)) } catch {
+      throw Failure(.invalid, "the payload is not what this method takes (docs/WIRE.md): \(Self.describe(error))")
+    }
+  }
+
+  private static func describe(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.keyNotFound(let key, _): "\"\(key.stringValue)\" is missing"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+      "\"\(context.codingPath.map(\.stringValue).joined(separator: "."))\" has a value of the wrong kind"
+    default: "it is not a JSON object"
+    }
+  }
+
+  private func client(_ connection: Connection?, _ method: String) throws(Failure) -> Connection {
+    guard let connection else { throw Failure(.invalid, "\(method) is for connected clients; a persona uses persona.h") }
+    return connection
+  }
+
+  private func slot(_ payload: [UInt8]) throws(Failure) -> PersonaSlot { try slot(named: read(Payload.Name.self, payload).name) }
+
+  private func slot(named name: String) throws(Failure) -> PersonaSlot {
+    if let slot = supervisor.slot(name) { return slot }
+    let near = supervisor.slots.map(\.name).first { editDistance($0.lowercased(), name.lowercased()) <= 2 }
+    throw Failure(.unknownTarget, "there is no persona \(name) in personas.toml\(near.map { "; did you mean \($0)?" } ?? "")")
+  }
+
+  private static func told(_ receipt: Receipt) -> Result<[UInt8], Failure> { .success(Payload.encode(receipt)) }
+
+  private func load(_ slot: PersonaSlot, _ answer: @escaping Answer) {
+    slot.load(.file, force: false, outcome: slot.current == nil ? .loaded : .reloaded) { answer(Self.told($0)) }
+  }
+
+  private func reload(_ order: Payload.Reload, _ answer: @escaping Answer) throws(Failure) {
+    let names = order.names ?? order.name.map { [$0] } ?? supervisor.slots.map(\.name)
+    var slots: [PersonaSlot] = []
+    for name in names { slots.append(try slot(named: name)) }
+    if slots.isEmpty { return answer(.success(Payload.encode(Payload.Receipts(receipts: [])))) }
+    var receipts: [String: Receipt] = [:]
+    for slot in slots {
+      slot.load(.file, force: order.force ?? false, outcome: slot.current == nil ? .loaded : .reloaded) { receipt in
+        receipts[slot.name] = receipt
+        if receipts.count == Set(names).count { answer(.success(Payload.encode(Payload.Receipts(receipts: names.compactMap { receipts[$0] })))) }
+      }
+    }
+  }
+
+  private func stats() -> [UInt8] {
+    struct Stats: Encodable {
+      var uptime_s: Int
+      var version: String
+      var pid: Int32
+      var memory_kb: Int
+      var connections: Int
+      var requests: Int
+      var messages: UInt64
+      var errors: UInt64
+      var undelivered: UInt64
+      var personas: [Payload.PersonaStatus]
+    }
+    let counters = bus.counters
+    var json = Payload.encode(
+      Stats(
+        uptime_s: Int((EventLoop.now() - began) / 1_000_000_000), version: version, pid: getpid(), memory_kb: Self.memoryKilobytes(),
+        connections: bus.connections.count, requests: bus.openRequests, messages: counters.messages, errors: counters.errors,
+        undelivered: counters.undelivered, personas: supervisor.slots.map(\.status)))
+    json.removeLast()
+    json.append(contentsOf: #","llm":"#.utf8)
+    json.append(contentsOf: supervisor.language?.statistics() ?? Array("null".utf8))
+    json.append(0x7d)
+    return json
+  }
+
+  /// Resident memory, of /proc/self/statm.
+  private static func memoryKilobytes() -> Int {
+    let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    if file < 0 { return 0 }
+    defer { close(file) }
+    var text = [UInt8](repeating: 0, count: 128)
+    let n = max(0, Glibc.read(file, &text, text.count))
+    let fields = String(decoding: text[..<n], as: UTF8.self).split(separator: " ")
+    return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) / 1024 : 0
+  }
+}

@@ -1,0 +1,42 @@
+/// A gram for which somebody waits, or which a persona works on. Event loop only.
+///
+/// Every one ends exactly once: in a reply, an error, its deadline, or because the asker has gone.
+final class Request {
+  enum Asker {
+    /// A client's request with an `id`, as it stood in its line.
+    case connection(Connection, id: [UInt8])
+    /// A client's gram without `id` to a persona: a reply goes to the name.
+    case name(Participant)
+    /// A persona's ask.
+    case persona(Tenure, request: UInt64)
+    /// Nobody waits.
+    case nobody
+  }
+
+  let token: UInt64
+  let asker: Asker
+  /// Who is asked; nil for the kernel itself.
+  let target: Participant?
+  let trace: [UInt8]
+  let hops: Int
+  /// Nanoseconds of the monotonic clock.
+  let deadline: UInt64
+  let wantsStream: Bool
+  var timer: UInt64?
+  /// The generation that has the gram now.
+  weak var answerer: Tenure?
+  /// What was started on its behalf, and ends with it if the asker goes.
+  var children: [(tenure: Tenure, request: UInt64)] = []
+  /// Streamed text that waits for the asker to read.
+  var heldText: [UInt8] = []
+
+  init(token: UInt64, asker: Asker, target: Participant?, trace: [UInt8], hops: Int, deadline: UInt64, wantsStream: Bool) {
+    self.token = token
+    self.asker = asker
+    self.target = target
+    self.trace = trace
+    self.hops = hops
+    self.deadline = deadline
+    self.wantsStream = wantsStream
+  }
+}

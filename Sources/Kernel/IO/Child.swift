@@ -1,0 +1,86 @@
+import CPlatform
+import Glibc
+
+/// A child process that is given some bytes and says something before it ends.
+struct Child {
+  private let pid: pid_t
+  private let stdout: Int32
+
+  struct Output {
+    var bytes: [UInt8] = []
+    var status: Int32 = 0
+    var signal: Int32?
+    var timedOut = false
+  }
+
+  /// Starts it; its standard error is ours. The input must fit a memory file, so it can be of any size.
+  init(_ command: [String], input: [UInt8]) throws(Failure) {
+    let source = bat_memory_file()
+    var ends: [Int32] = [0, 0]
+    guard source >= 0, bat_pipe(&ends) == 0 else {
+      throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(errno)))")
+    }
+    defer {
+      close(source)
+      close(ends[1])
+    }
+    input.withUnsafeBytes { raw in
+      var at = 0
+      while at < raw.count {
+        let n = write(source, raw.baseAddress! + at, raw.count - at)
+        if n <= 0 { break }
+        at += n
+      }
+    }
+    lseek(source, 0, SEEK_SET)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, source, 0)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    // Signals that the kernel reads from a descriptor are blocked here; a child must not inherit that.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
+    arguments.append(nil)
+    defer { for argument in arguments { free(argument) } }
+    var child: pid_t = 0
+    let result = posix_spawn(&child, command[0], &actions, &attributes, arguments, bat_environment())
+    if result != 0 {
+      close(ends[0])
+      throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(result)))")
+    }
+    pid = child
+    stdout = ends[0]
+  }
+
+  /// Waits for its end, and kills it when the time is over.
+  func output(limitMilliseconds: Int) -> Output {
+    var output = Output()
+    let deadline = EventLoop.now() + UInt64(limitMilliseconds) * 1_000_000
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let now = EventLoop.now()
+      if now >= deadline {
+        output.timedOut = true
+        kill(pid, SIGKILL)
+        break
+      }
+      var poll = pollfd(fd: stdout, events: Int16(POLLIN), revents: 0)
+      if Glibc.poll(&poll, 1, Int32(clamping: (deadline - now) / 1_000_000 + 1)) <= 0 { continue }
+      let n = read(stdout, &chunk, chunk.count)
+      if n <= 0 { break }
+      output.bytes.append(contentsOf: chunk[..<n])
+    }
+    close(stdout)
+    var status: Int32 = 0
+    while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+    if status & 0x7f != 0 { output.signal = output.timedOut ? nil : status & 0x7f } else { output.status = status >> 8 & 0xff }
+    return output
+  }
+}

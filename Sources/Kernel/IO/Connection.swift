@@ -1,0 +1,279 @@
+import CPlatform
+import Glibc
+import Wire
+
+/// One client's socket: lines in, lines out. Event loop only.
+///
+/// In: all connections share one read buffer; only a line's unfinished rest is kept here. Each whole
+/// line goes to the bus at once. Out: while nothing waits, lines are noted as pieces of the read
+/// buffer and leave together in one `sendmsg` after the batch, uncopied; what the socket does not take
+/// is copied to the queue and goes when it drains.
+final class Connection: EventSource {
+  /// How far the greeting has come.
+  enum Greeting { case expected, named, attached }
+  /// What becomes of a line when the client does not keep up.
+  enum Urgency {
+    /// Somebody's message: refused over the quota, and its sender is told.
+    case message
+    /// The answer to what this client asked: accepted up to twice the quota; beyond, the client is cut off.
+    case answer
+    /// A copy for watching: left out when a quarter of the quota waits.
+    case copy
+  }
+
+  let id: UInt64
+  private let descriptor: Int32
+  private unowned let bus: Bus
+  private var tag: UInt64 = 0
+  var greeting = Greeting.expected
+  /// Who it is, after the first line.
+  var participant: Participant?
+  /// The other end's process.
+  let pid: Int32
+
+  private var partial: UnsafeMutablePointer<UInt8>?
+  private var partialCount = 0
+  private var partialCapacity = 0
+  /// The rest of an over-long line is thrown away.
+  private var skipping = false
+
+  private var queue = OutQueue()
+  private var pieces: UnsafeMutablePointer<iovec>?
+  private var pieceCount = 0
+  private var pieceBytes = 0
+  private static let maximumPieces = 256
+  private var interest = EPOLLIN.rawValue
+  private(set) var isClosed = false
+  var isDirty = false
+
+  /// Its open requests: what stands in `id`, and the token.
+  var requests: [[UInt8]: UInt64] = [:]
+  var topics: Set<[UInt8]> = []
+  var taps = false
+  var missedTaps = 0
+
+  init(id: UInt64, descriptor: Int32, pid: Int32, bus: Bus) {
+    self.id = id
+    self.descriptor = descriptor
+    self.pid = pid
+    self.bus = bus
+    tag = bus.loop.add(descriptor, interest, self)
+  }
+
+  deinit {
+    free(partial)
+    pieces?.deallocate()
+  }
+
+  func ready(_ events: UInt32) {
+    if events & EPOLLOUT.rawValue != 0 { drain() }
+    if !isClosed, events & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 {
+      if interest & EPOLLIN.rawValue != 0 { readReady() } else if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { close() }
+    }
+  }
+
+  // MARK: In
+
+  private func readReady() {
+    let shared = bus.readBuffer
+    var buffer = shared
+    var capacity = Bus.readBufferBytes
+    let kept = partialCount
+    if kept > 0, kept < Bus.readBufferBytes / 2 {
+      memcpy(shared, partial!, kept)
+    } else if kept > 0 {
+      reserve(min(kept * 2, bus.limits.frameBytes) + Bus.readBufferBytes)
+      buffer = partial!
+      capacity = partialCapacity
+    }
+    let n = bat_receive(descriptor, buffer + kept, capacity - kept)
+    if n <= 0 {
+      if n < 0, bat_errno() == EAGAIN || bat_errno() == EINTR { return }
+      close()
+      return
+    }
+    let end = kept + n
+    var position = 0
+    var search = kept
+    while let newline = memchr(buffer + search, 0x0a, end - search) {
+      let next = newline.assumingMemoryBound(to: UInt8.self) - buffer + 1
+      if skipping {
+        skipping = false
+      } else if next - position > bus.limits.frameBytes {
+        bus.frameTooLong(self)
+      } else {
+        bus.line(from: self, buffer + position, next - position)
+      }
+      position = next
+      search = next
+      if isClosed { break }
+    }
+    bus.flush()
+    if isClosed { return }
+    keep(buffer, from: position, to: end)
+    if queue.count > bus.limits.queueBytes { updateInterest() }
+  }
+
+  private func keep(_ buffer: UnsafeMutablePointer<UInt8>, from position: Int, to end: Int) {
+    var rest = end - position
+    if skipping { rest = 0 }
+    if rest > bus.limits.frameBytes {
+      bus.frameTooLong(self)
+      skipping = true
+      rest = 0
+    }
+    if rest > 0 {
+      if buffer == partial {
+        memmove(buffer, buffer + position, rest)
+      } else {
+        reserve(rest)
+        memcpy(partial!, buffer + position, rest)
+      }
+    }
+    partialCount = rest
+    if rest == 0, partialCapacity > 1 << 16 {
+      free(partial)
+      partial = nil
+      partialCapacity = 0
+    }
+  }
+
+  private func reserve(_ count: Int) {
+    if count <= partialCapacity { return }
+    partialCapacity = max(count, 512)
+    partial = realloc(partial, partialCapacity)?.assumingMemoryBound(to: UInt8.self)
+    precondition(partial != nil, "out of memory: \(partialCapacity) bytes for an unfinished line")
+  }
+
+  // MARK: Out
+
+  /// A line out of the read buffer, which stays as it is until `flush`. False: over the quota, not taken.
+  @inline(__always)
+  func pass(_ line: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {
+    if isClosed { return false }
+    let waiting = queue.count + pieceBytes
+    if waiting > 0, waiting + count > bus.limits.queueBytes {
+      flush()
+      if isClosed || queue.count > 0 && queue.count + count > bus.limits.queueBytes { return false }
+    }
+    if pieces == nil { pieces = .allocate(capacity: Self.maximumPieces) }
+    let pieces = pieces.unsafelyUnwrapped
+    if pieceCount > 0, pieces[pieceCount - 1].iov_base + pieces[pieceCount - 1].iov_len == UnsafeMutableRawPointer(line) {
+      pieces[pieceCount - 1].iov_len += count
+    } else {
+      if pieceCount == Self.maximumPieces {
+        flush()
+        if isClosed { return false }
+      }
+      pieces[pieceCount] = iovec(iov_base: line, iov_len: count)
+      pieceCount += 1
+    }
+    pieceBytes += count
+    if !isDirty {
+      isDirty = true
+      bus.dirty.append(self)
+    }
+    return true
+  }
+
+  /// A line that the kernel made. False: over the quota, not taken (never for an answer).
+  @discardableResult
+  func send(_ line: [UInt8], _ urgency: Urgency) -> Bool {
+    flush()
+    if isClosed { return false }
+    let quota = bus.limits.queueBytes
+    switch urgency {
+    case .message: if queue.count > 0, queue.count + line.count > quota { return false }
+    case .copy: if queue.count > 0, queue.count + line.count > quota / 4 { return false }
+    case .answer:
+      if queue.count > 0, queue.count + line.count > 2 * quota + bus.limits.frameBytes {
+        bus.log.warning(
+          "cut off: it asks and does not read its answers", ["client": participant?.text ?? "?", "pid": pid, "waiting_bytes": queue.count])
+        close()
+        return false
+      }
+    }
+    line.withUnsafeBytes { raw in
+      var sent = 0
+      if queue.isEmpty {
+        sent = bat_send(descriptor, raw.baseAddress, raw.count)
+        if sent < 0 {
+          if bat_errno() != EAGAIN, bat_errno() != EINTR { return close() }
+          sent = 0
+        }
+      }
+      if sent < raw.count {
+        queue.append(raw.baseAddress! + sent, raw.count - sent)
+        updateInterest()
+      }
+    }
+    return !isClosed
+  }
+
+  /// Bytes that wait for the client to read.
+  var waitingBytes: Int { queue.count }
+
+  /// Sends the noted pieces; what does not go is copied.
+  func flush() {
+    let count = pieceCount
+    if count == 0 { return }
+    pieceCount = 0
+    let total = pieceBytes
+    pieceBytes = 0
+    if isClosed { return }
+    let pieces = pieces.unsafelyUnwrapped
+    var sent = 0
+    if queue.isEmpty {
+      sent = count == 1 ? bat_send(descriptor, pieces[0].iov_base, pieces[0].iov_len) : bat_send_vector(descriptor, pieces, count)
+      if sent == total { return }
+      if sent < 0 {
+        if bat_errno() != EAGAIN, bat_errno() != EINTR { return close() }
+        sent = 0
+      }
+    }
+    for i in 0..<count {
+      let length = pieces[i].iov_len
+      if sent >= length {
+        sent -= length
+      } else {
+        queue.append(pieces[i].iov_base + sent, length - sent)
+        sent = 0
+      }
+    }
+    updateInterest()
+  }
+
+  private func drain() {
+    while !queue.isEmpty {
+      let n = bat_send(descriptor, queue.bytes.baseAddress, queue.count)
+      if n < 0 {
+        if bat_errno() == EINTR { continue }
+        if bat_errno() == EAGAIN { break }
+        return close()
+      }
+      queue.drop(n)
+    }
+    updateInterest()
+    if missedTaps > 0, queue.isEmpty { bus.reportMissedTaps(self) }
+  }
+
+  /// A client over its own quota is not read from until it has read.
+  private func updateInterest() {
+    if isClosed { return }
+    let wanted = (queue.count <= bus.limits.queueBytes ? EPOLLIN.rawValue : 0) | (queue.isEmpty ? 0 : EPOLLOUT.rawValue)
+    if wanted != interest {
+      interest = wanted
+      bus.loop.change(descriptor, wanted, tag: tag)
+    }
+  }
+
+  /// Ends it; what waits is tried once more, so that a last error reaches a client that reads.
+  func close() {
+    if isClosed { return }
+    isClosed = true
+    if !queue.isEmpty { _ = bat_send(descriptor, queue.bytes.baseAddress, queue.count) }
+    bus.loop.remove(descriptor, tag: tag)
+    Glibc.close(descriptor)
+    bus.closed(self)
+  }
+}

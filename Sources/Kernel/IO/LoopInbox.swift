@@ -1,0 +1,49 @@
+import CPlatform
+import Glibc
+import Synchronization
+
+/// The only door into the event loop from other threads: closures that run there, in order.
+public final class LoopInbox: Sendable {
+  typealias Job = @Sendable (BatKernel) -> Void
+
+  private struct State {
+    var jobs: [Job] = []
+    var closed = false
+  }
+  private let state = Mutex(State())
+  /// Readable while there are jobs; polled by the loop.
+  let descriptor: Int32
+
+  init() {
+    descriptor = bat_eventfd()
+    precondition(descriptor >= 0, "eventfd: \(String(cString: strerror(errno)))")
+  }
+
+  deinit { Glibc.close(descriptor) }
+
+  /// Any thread. Jobs that come after the loop has ended are dropped.
+  func post(_ job: @escaping Job) {
+    let wake = state.withLock { state in
+      if state.closed { return false }
+      state.jobs.append(job)
+      return state.jobs.count == 1
+    }
+    if wake {
+      var one: UInt64 = 1
+      _ = write(descriptor, &one, 8)
+    }
+  }
+
+  /// Event loop only.
+  func take() -> [Job] {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, 8)
+    return state.withLock { state in
+      let jobs = state.jobs
+      state.jobs = []
+      return jobs
+    }
+  }
+
+  func close() { state.withLock { $0 = State(jobs: [], closed: true) } }
+}

@@ -1,0 +1,146 @@
+import Glibc
+
+/// All personas of the house: who is to be here, whose file has changed, who is leaving. Event loop only.
+final class Supervisor {
+  let bus: Bus
+  let inbox: LoopInbox
+  let logger: Logger
+  let log: Log
+  let workshop: Workshop
+  let language: (any LanguageService)?
+  private(set) var settings: ReloadConfiguration
+  private let folders: [String]
+  private let store: LibraryStore
+
+  /// In the order of personas.toml, then of loading.
+  private(set) var slots: [PersonaSlot] = []
+  private var tenures: [ObjectIdentifier: Tenure] = [:]
+  private var watcher: Watch?
+  private var lastSender: UInt64 = 1 << 48
+  /// Called when a slot has nothing left that drains, while the house shuts down.
+  var onDrained: (() -> Void)?
+
+  init(
+    bus: Bus, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, language: (any LanguageService)?,
+    configuration: Configuration
+  ) {
+    self.bus = bus
+    self.inbox = inbox
+    self.logger = logger
+    self.language = language
+    self.store = store
+    log = logger.part("reload")
+    workshop = Workshop(store: store, rehearsal: rehearsal, inbox: inbox)
+    settings = configuration.reload
+    folders = configuration.pluginFolders
+  }
+
+  func slot(_ name: String) -> PersonaSlot? { slots.first { $0.name == name } }
+
+  // MARK: Generations
+
+  func add(_ tenure: Tenure) { tenures[ObjectIdentifier(tenure.generation)] = tenure }
+  func remove(_ tenure: Tenure) { tenures[ObjectIdentifier(tenure.generation)] = nil }
+
+  func perform(_ id: ObjectIdentifier, _ body: @escaping (Tenure) -> Void) { tenures[id]?.perform(body) }
+  func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { tenures[id]?.callEnded(request, result) }
+
+  func drained() { onDrained?() }
+
+  // MARK: Coming and going
+
+  /// Makes the personas of the configuration be here; `done` gets each one's receipt.
+  func start(_ personas: [PersonaConfiguration]) {
+    if settings.watch { watch() }
+    for persona in personas { add(persona) }
+  }
+
+  private func add(_ persona: PersonaConfiguration) {
+    lastSender += 1
+    do throws(Failure) {
+      let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
+      slots.append(slot)
+      slot.load(.file, force: false, outcome: .loaded) { _ in }
+    } catch {
+      log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
+    }
+  }
+
+  /// personas.toml was read again: who is new comes, who is gone goes, who is changed is told.
+  func apply(_ personas: [PersonaConfiguration]) -> Payload.Changes {
+    var changes = Payload.Changes(added: [], removed: [], changed: [])
+    for slot in slots where !personas.contains(where: { $0.name == slot.name }) {
+      changes.removed.append(slot.name)
+      slot.unload { [weak self, weak slot] _ in
+        guard let self, let slot else { return }
+        slots.removeAll { $0 === slot }
+        bus.release(slot.participant)
+      }
+    }
+    for persona in personas {
+      guard let slot = slot(persona.name) else {
+        changes.added.append(persona.name)
+        add(persona)
+        continue
+      }
+      if slot.configuration != persona {
+        changes.changed.append(persona.name)
+        slot.configure(persona)
+      }
+    }
+    if settings.watch { watch() }
+    return changes
+  }
+
+  func announce(_ receipt: Receipt) {
+    switch receipt.outcome {
+    case .refused:
+      log.error("refused", ["persona": receipt.persona, "running": receipt.from ?? 0, "reason": receipt.reason ?? ""])
+    case .unchanged: log.debug("unchanged", ["persona": receipt.persona])
+    default:
+      log.info(
+        receipt.outcome.rawValue,
+        [
+          "persona": receipt.persona, "from": receipt.from ?? 0, "to": receipt.to ?? 0, "version": receipt.version ?? "", "pause_us": receipt.pause_us ?? 0,
+          "held": receipt.held ?? 0, "total_ms": receipt.total_ms,
+        ])
+    }
+    for warning in receipt.warnings ?? [] { log.warning(warning, ["persona": receipt.persona]) }
+    if let kept = receipt.to, kept % 500 == 0 {
+      log.warning("many generations are kept in memory; restart the kernel when it suits you", ["persona": receipt.persona, "generations": kept])
+    }
+    bus.announce("receipt", Payload.encode(receipt))
+  }
+
+  // MARK: Files
+
+  private func watch() {
+    if watcher == nil { watcher = Watch(loop: bus.loop, log: log) { [weak self] path in self?.changed(path) } }
+    for folder in folders { watcher?.add(folder: folder) }
+    for slot in slots {
+      if let path = store.find(slot.configuration.library), let slash = path.lastIndex(of: "/") { watcher?.add(folder: String(path[..<slash])) }
+    }
+  }
+
+  /// A file is new or has been written, and has come to rest; nil: look at all of them.
+  private func changed(_ path: String?) {
+    for slot in slots {
+      if let path, store.find(slot.configuration.library) != path { continue }
+      switch slot.state {
+      case .running, .loading: slot.load(.file, force: false, outcome: .reloaded) { _ in }
+      case .failed: slot.load(.file, force: false, outcome: .loaded) { _ in }
+      case .unloaded: break
+      }
+    }
+  }
+
+  // MARK: The end
+
+  /// No new mail; each finishes what it has begun, saves, and ends.
+  func shutDown() {
+    watcher?.close()
+    for slot in slots { slot.unload { _ in } }
+  }
+
+  var isEmpty: Bool { slots.allSatisfy { $0.current == nil && $0.draining.isEmpty } }
+}

@@ -1,0 +1,166 @@
+/// What the event loop knows of one generation: what it has begun, and what it has been given. Event loop only.
+final class Tenure {
+  let generation: Generation
+  unowned let slot: PersonaSlot
+  /// What a candidate wants to do; carried out after its switch.
+  private var held: [(Tenure) -> Void] = []
+  private(set) var topics: Set<[UInt8]> = []
+  /// Its requests, by number: timers of the loop, calls to the model, tokens of the bus.
+  private var timers: [UInt64: UInt64] = [:]
+  private var calls: [UInt64: any LanguageCall] = [:]
+  var asks: [UInt64: UInt64] = [:]
+  /// Grams that it has and has not answered.
+  private var grams: Set<UInt64> = []
+
+  private var bus: Bus { slot.supervisor.bus }
+
+  init(_ generation: Generation, slot: PersonaSlot) {
+    self.generation = generation
+    self.slot = slot
+  }
+
+  /// Does it now, or after the switch.
+  func perform(_ body: @escaping (Tenure) -> Void) {
+    switch generation.phase {
+    case .candidate: held.append(body)
+    case .live, .draining: body(self)
+    case .retired: break
+    }
+  }
+
+  func goLive() {
+    generation.phase = .live
+    generation.commitState()
+    let actions = held
+    held = []
+    for action in actions { action(self) }
+  }
+
+  /// It has nothing left to finish.
+  var isIdle: Bool { grams.isEmpty && asks.isEmpty && calls.isEmpty }
+  var openGrams: Int { grams.count }
+
+  // MARK: Mail
+
+  /// Puts mail on the lane; false if the sender's share of the mailbox is full.
+  func take(_ mail: Mail, quota: Int) -> Bool {
+    begin(mail)
+    if generation.lane.lane.offer(mail, quota: quota) { return true }
+    giveBack([mail])
+    return false
+  }
+
+  func begin(_ mail: Mail) {
+    generation.open(token: mail.token)
+    grams.insert(mail.token)
+    bus.handed(mail.token, to: self)
+  }
+
+  /// Mail that this generation has not begun is somebody else's now.
+  func giveBack(_ mail: [Mail]) {
+    for item in mail {
+      _ = generation.close(token: item.token)
+      grams.remove(item.token)
+    }
+  }
+
+  func gramEnded(_ token: UInt64) {
+    grams.remove(token)
+    slot.settled(self)
+  }
+
+  // MARK: What the persona wants
+
+  func send(cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
+    bus.send(from: self, cause: cause, target: target, method: method, payload: payload)
+  }
+
+  func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
+    bus.ask(
+      from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds, stream: stream)
+    slot.settled(self)
+  }
+
+  func subscribe(_ topic: [UInt8]) {
+    topics.insert(topic[0] == 0x23 ? topic : [0x23] + topic)
+    if slot.current === self { bus.setTopics(of: slot, topics) }
+  }
+
+  func unsubscribe(_ topic: [UInt8]) {
+    topics.remove(topic.first == 0x23 ? topic : [0x23] + topic)
+    if slot.current === self { bus.setTopics(of: slot, topics) }
+  }
+
+  func timer(_ request: UInt64, milliseconds: UInt64) {
+    timers[request] = bus.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
+      guard let self else { return }
+      timers[request] = nil
+      generation.complete(request, 0, [])
+    }
+  }
+
+  func chat(_ request: UInt64, cause: UInt64, question: [UInt8], streamTo: UInt64, parts: Bool) {
+    guard let language = slot.supervisor.language else {
+      return generation.complete(request, Failure(.llmUnreachable, "this kernel runs without a language model"))
+    }
+    if cause != 0 {
+      guard let origin = bus.request(cause) else {
+        return generation.complete(request, Failure(.cancelled, "the gram on whose behalf this is asked has ended"))
+      }
+      origin.children.append((self, request))
+    }
+    let generation = generation
+    let id = ObjectIdentifier(generation)
+    let call = language.chat(
+      LanguageQuestion(persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, body: question)
+    ) { event in
+      switch event {
+      case .piece(let text):
+        let bytes = Array(text.utf8)
+        if streamTo != 0, generation.isOpen(token: streamTo) { generation.inbox.post { $0.bus.stream(streamTo, bytes) } }
+        if parts { generation.part(request, bytes) }
+      case .finished(let result):
+        generation.inbox.post { $0.supervisor.callEnded(id, request, result) }
+      }
+    }
+    calls[request] = call
+  }
+
+  func callEnded(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
+    calls[request] = nil
+    switch result {
+    case .success(let json): generation.complete(request, 0, json)
+    case .failure(let failure): generation.complete(request, failure)
+    }
+    slot.settled(self)
+  }
+
+  func forget(thread: String) { slot.supervisor.language?.forget(persona: slot.name, thread: thread) }
+
+  func cancel(request: UInt64) {
+    if let timer = timers.removeValue(forKey: request) {
+      bus.loop.cancel(timer: timer)
+      generation.complete(request, Failure(.cancelled, "cancelled"))
+    } else if let call = calls[request] {
+      call.cancel()
+    } else if let token = asks[request] {
+      bus.cancel(token, Failure(.cancelled, "cancelled by the asker"))
+    }
+  }
+
+  // MARK: The end
+
+  /// Everything that it has begun ends; whoever waits for it is told.
+  func abandon(_ failure: Failure) {
+    held = []
+    for timer in timers.values { bus.loop.cancel(timer: timer) }
+    timers = [:]
+    for token in grams { bus.cancel(token, failure) }
+    grams = []
+    for token in Array(asks.values) { bus.cancel(token, failure) }
+    asks = [:]
+    for call in calls.values { call.cancel() }
+    calls = [:]
+    topics = []
+  }
+}

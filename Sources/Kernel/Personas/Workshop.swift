@@ -1,0 +1,124 @@
+import Glibc
+
+/// Where libraries are made ready, away from the event loop: found, copied, checked, rehearsed, opened.
+///
+/// Each order gets a thread of its own, since it may wait for a child process; everything in it is a value.
+final class Workshop: Sendable {
+  struct Order: Sendable {
+    var name: String
+    var configuration: PersonaConfiguration
+    /// The generation that it may become: for the copy's file name.
+    var number: Int
+    var running: Generation?
+    /// The last saved state and its schema, if nothing runs that could be asked.
+    var keptState: (UInt32, [UInt8])?
+    /// Do nothing if the file's hash is this.
+    var unlessHash: String?
+  }
+  enum Outcome: Sendable {
+    case unchanged
+    case ready(Library, rehearsalMilliseconds: Int?)
+  }
+
+  private let store: LibraryStore
+  private let rehearsal: Rehearsal?
+  private let inbox: LoopInbox
+
+  /// `rehearsal` nil: libraries are opened without one.
+  init(store: LibraryStore, rehearsal: Rehearsal?, inbox: LoopInbox) {
+    self.store = store
+    self.rehearsal = rehearsal
+    self.inbox = inbox
+  }
+
+  func prepare(_ order: Order, then: @escaping @Sendable (Result<Outcome, Failure>, LoopInbox) -> Void) {
+    let inbox = inbox
+    startThread(name: "workshop") { [self] in
+      do throws(Failure) {
+        then(.success(try make(order)), inbox)
+      } catch {
+        then(.failure(error), inbox)
+      }
+    }
+  }
+
+  private func make(_ order: Order) throws(Failure) -> Outcome {
+    let schema = order.running?.library.about.state?.writes ?? order.keptState?.0
+    guard
+      let image = try store.copy(
+        library: order.configuration.library, label: "\(order.name)-\(order.number)", unlessHash: order.unlessHash, services: HostTables.services,
+        runningSchema: schema)
+    else { return .unchanged }
+    var milliseconds: Int?
+    if let rehearsal {
+      let began = EventLoop.now()
+      do throws(Failure) {
+        try rehearsal.play(image: image, configuration: order.configuration, state: rehearsalState(order, image.about))
+      } catch {
+        store.discard(image)
+        throw error
+      }
+      milliseconds = Int((EventLoop.now() - began) / 1_000_000)
+    }
+    let library: Library
+    do throws(Failure) { library = try Library.open(image) } catch {
+      store.discard(image)
+      throw error
+    }
+    return .ready(library, rehearsalMilliseconds: milliseconds)
+  }
+
+  /// A copy of the state as it is now, taken between two grams; the last kept one if the lane does not come back.
+  private func rehearsalState(_ order: Order, _ about: About) -> (UInt32, [UInt8])? {
+    guard let readable = about.state.map({ $0.reads...$0.writes }) else { return nil }
+    if let running = order.running, let schema = running.library.about.state?.writes {
+      let answer = Answer<[UInt8]?>()
+      running.lane.lane.run { answer.give((try? running.save()) ?? nil) }
+      if let state = answer.wait(milliseconds: 1000) ?? nil, readable.contains(schema) { return (schema, state) }
+    }
+    return order.keptState.flatMap { readable.contains($0.0) ? $0 : nil }
+  }
+}
+
+/// A value that one thread waits for and another gives.
+final class Answer<Value: Sendable>: @unchecked Sendable {
+  // Guarded by `mutex`.
+  private var value: Value?
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let given = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  init() {
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(given, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(given)
+    pthread_mutex_destroy(mutex)
+    given.deallocate()
+    mutex.deallocate()
+  }
+
+  func give(_ new: Value) {
+    pthread_mutex_lock(mutex)
+    value = new
+    pthread_cond_broadcast(given)
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Nil: it was not given in time.
+  func wait(milliseconds: Int) -> Value? {
+    var until = timespec()
+    clock_gettime(CLOCK_REALTIME, &until)
+    until.tv_sec += milliseconds / 1000
+    until.tv_nsec += (milliseconds % 1000) * 1_000_000
+    if until.tv_nsec >= 1_000_000_000 {
+      until.tv_sec += 1
+      until.tv_nsec -= 1_000_000_000
+    }
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while value == nil { if pthread_cond_timedwait(given, mutex, &until) != 0 { break } }
+    return value
+  }
+}

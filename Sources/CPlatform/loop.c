@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -80,3 +81,7 @@ extern char **environ;
 char **bat_environment(void) { return environ; }
 const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count) { return memmem(bytes, count, text, text_count); }
 int bat_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+int bat_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+int bat_inotify_watch(int inotify, const char *folder) {
+  return inotify_add_watch(inotify, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
+}

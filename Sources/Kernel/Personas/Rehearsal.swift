@@ -62,7 +62,8 @@ public struct Rehearsal: Sendable {
     let answer = Answer<Int32>()
     do throws(Failure) {
       say("open")
-      let library = try Library.open(LibraryImage.rehearsed(path))
+      let (about, _) = try LibraryStore.check(LibraryStore.read(path), path: path, services: HostTables.services, runningSchema: nil)
+      let library = try Library.open(LibraryImage(path: path, hash: "", about: about))
       let generation = Generation(
         persona: library.about.name, number: 0, library: library, configuration: configuration, state: StateStore(), inbox: LoopInbox(),
         log: Logger(LogConfiguration()).part("rehearsal"))

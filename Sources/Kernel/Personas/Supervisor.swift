@@ -15,7 +15,7 @@ final class Supervisor {
   /// In the order of personas.toml, then of loading.
   private(set) var slots: [PersonaSlot] = []
   private var tenures: [ObjectIdentifier: Tenure] = [:]
-  private var watcher: Watch?
+  private var watcher: LibraryWatcher?
   private var lastSender: UInt64 = 1 << 48
   /// Called when a slot has nothing left that drains, while the house shuts down.
   var onDrained: (() -> Void)?
@@ -51,8 +51,8 @@ final class Supervisor {
 
   /// Makes the personas of the configuration be here; `done` gets each one's receipt.
   func start(_ personas: [PersonaConfiguration]) {
-    if settings.watch { watch() }
     for persona in personas { add(persona) }
+    if settings.watch { watch() }
   }
 
   private func add(_ persona: PersonaConfiguration) {
@@ -115,10 +115,13 @@ final class Supervisor {
   // MARK: Files
 
   private func watch() {
-    if watcher == nil { watcher = Watch(loop: bus.loop, log: log) { [weak self] path in self?.changed(path) } }
-    for folder in folders { watcher?.add(folder: folder) }
-    for slot in slots {
-      if let path = store.find(slot.configuration.library), let slash = path.lastIndex(of: "/") { watcher?.add(folder: String(path[..<slash])) }
+    if watcher == nil {
+      watcher = LibraryWatcher(loop: bus.loop, log: log, settleMilliseconds: settings.settleMilliseconds) { [weak self] in self?.changed($0) }
+    }
+    for folder in folders { watcher?.watch(folder: folder) }
+    for slot in slots where slot.configuration.library.contains("/") {
+      let path = slot.configuration.library
+      watcher?.watch(folder: String(path[..<path.lastIndex(of: "/")!]))
     }
   }
 

@@ -1,0 +1,92 @@
+import Foundation
+import TestSupport
+
+@testable import Kernel
+
+/// A kernel in this process, on a thread of its own, with clients over socketpairs.
+final class House: @unchecked Sendable {
+  let folder: String
+  private var kernel: BatKernel?
+  let inbox: LoopInbox
+  private let ended = Answer<Bool>()
+
+  /// Personas are C fixtures: name, file in Tests/Fixtures, defines.
+  init(
+    _ personas: [(name: String, fixture: String, defines: [String: String])] = [], rehearse: Bool = false, language: (any LanguageService)? = nil,
+    configure: (inout Configuration) -> Void = { _ in }
+  ) throws {
+    folder = try Fixtures.folder("house")
+    var configuration = Configuration(socketPath: folder + "/kernel.sock", pluginFolders: [folder])
+    configuration.reload.watch = false
+    configuration.log.level = .error
+    for persona in personas {
+      try Fixtures.build(persona.fixture, to: "\(folder)/lib\(persona.name).so", defines: ["NAME": persona.name].merging(persona.defines) { $1 })
+      configuration.personas.append(
+        PersonaConfiguration(name: persona.name, library: persona.name, json: Array("{\"name\":\"\(persona.name)\"}".utf8)))
+    }
+    configure(&configuration)
+    let made = Answer<LoopOnly<Result<BatKernel, Failure>>>()
+    let configured = configuration
+    let ended = ended
+    startThread(name: "house") {
+      do throws(Failure) {
+        let rehearsal =
+          rehearse
+          ? Rehearsal(command: [Fixtures.products + "/batkernel", "--rehearse"], limitMilliseconds: configured.reload.callMilliseconds) : nil
+        let kernel = try BatKernel(configured, logger: Logger(configured.log), language: language, rehearsal: rehearsal)
+        made.give(LoopOnly(.success(kernel)))
+        kernel.run()
+      } catch {
+        made.give(LoopOnly(.failure(error)))
+      }
+      ended.give(true)
+    }
+    let kernel = try made.wait(milliseconds: 20_000)!.value.get()
+    inbox = kernel.inbox
+  }
+
+  /// A new client over a socketpair; it has not said its name.
+  func client() throws -> Client {
+    var ends: [Int32] = [0, 0]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else { throw Client.Lost(description: "socketpair") }
+    let theirs = ends[1]
+    inbox.post { $0.adopt(theirs) }
+    return Client(ends[0])
+  }
+
+  /// A client with a name, as the Python original's: nothing is answered.
+  func client(_ name: String) throws -> Client {
+    let client = try client()
+    try client.line(name)
+    return client
+  }
+
+  /// A client that said hello.
+  func attached(_ name: String) throws -> Client {
+    let client = try client()
+    try client.hello(name)
+    return client
+  }
+
+  /// Waits until the persona runs.
+  func settle(_ name: String, as client: Client) throws {
+    for id in 900_000..<901_000 {
+      let list = try client.ask("KERNEL", "personas.list", id: id)
+      let personas = list.payload["personas"] as? [[String: Any]] ?? []
+      guard let persona = personas.first(where: { $0["name"] as? String == name }) else { throw Client.Lost(description: "no \(name)") }
+      if persona["state"] as? String != "loading" { return }
+      usleep(2000)
+    }
+  }
+
+  /// Puts a new build of a fixture in the place of the old.
+  func build(_ name: String, _ fixture: String = "echo", defines: [String: String]) throws {
+    try Fixtures.build(fixture, to: "\(folder)/lib\(name).so", defines: ["NAME": name].merging(defines) { $1 })
+  }
+
+  deinit {
+    inbox.post { $0.stop() }
+    _ = ended.wait(milliseconds: 15_000)
+    try? FileManager.default.removeItem(atPath: folder)
+  }
+}

@@ -51,7 +51,8 @@ public final class Client: @unchecked Sendable {
   public func next(seconds: Double = 20) throws -> String {
     let deadline = Date().addingTimeInterval(seconds)
     while true {
-      if let end = buffer.firstIndex(of: 10) {
+      let end = buffer.withUnsafeBytes { raw in memchr(raw.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, 10, raw.count).map { UnsafeRawPointer($0) - raw.baseAddress! } }
+      if let end {
         let line = String(decoding: buffer[..<end], as: UTF8.self)
         buffer.removeFirst(end + 1)
         return line
@@ -60,7 +61,7 @@ public final class Client: @unchecked Sendable {
       if left <= 0 { throw Lost(description: "nothing came within \(seconds) s") }
       var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
       if Glibc.poll(&poll, 1, Int32(left * 1000) + 1) <= 0 { continue }
-      var chunk = [UInt8](repeating: 0, count: 65536)
+      var chunk = [UInt8](repeating: 0, count: 1 << 20)
       let n = recv(descriptor, &chunk, chunk.count, 0)
       if n == 0 { throw Lost(description: "the kernel closed the connection") }
       if n < 0 {

@@ -7,6 +7,7 @@ struct Timers<Action> {
   private var lastKey: UInt64 = 0
 
   var count: Int { actions.count }
+  var heapCount: Int { heap.count }
 
   /// When the next one is due, or nil. An instant whose action was taken back may be among them.
   var next: UInt64? { heap.first?.when }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 import TestSupport
 
@@ -18,5 +19,91 @@ import TestSupport
     let after = try client.ask("ECHO", "say", "\"again\"", id: 3)
     #expect(after["version"] == "2")
     #expect(after["count"] == "2")
+  }
+
+  /// The receipt of one reload.
+  private func reload(_ client: Client, _ name: String, id: Int, force: Bool = false) throws -> [String: Any] {
+    let reply = try client.ask("KERNEL", "personas.reload", "{\"name\":\"\(name)\",\"force\":\(force)}", id: id)
+    return (reply.payload["receipts"] as? [[String: Any]])?.first ?? ["outcome": reply.line]
+  }
+
+  @Test("the same file does nothing, and force reloads it all the same")
+  func unchanged() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    #expect(try reload(client, "ECHO", id: 1)["outcome"] as? String == "unchanged")
+    #expect(try reload(client, "ECHO", id: 2, force: true)["to"] as? Int == 2)
+  }
+
+  @Test("what the old code was asked before, it finishes after, and its answer is its own")
+  func drains() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])])
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    try client.line(#"{"target":"ECHO","method":"later","payload":300,"id":1}"#)
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    #expect(try reload(client, "ECHO", id: 2)["outcome"] as? String == "reloaded")
+    #expect(try client.ask("ECHO", "say", "1", id: 3)["version"] == "2")
+    #expect(try client.gram { $0.re == "1" }["version"] == "1")
+  }
+
+  @Test("rollback brings the earlier code back as a new generation, with the state of now")
+  func rollback() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])])
+    let client = try house.attached("GUI")
+    _ = try client.ask("ECHO", "say", "1", id: 1)
+    #expect(try client.ask("KERNEL", "personas.rollback", #"{"name":"ECHO"}"#, id: 2)["outcome"] == "refused")
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    _ = try reload(client, "ECHO", id: 3)
+    _ = try client.ask("ECHO", "say", "1", id: 4)
+    let receipt = try client.ask("KERNEL", "personas.rollback", #"{"name":"ECHO"}"#, id: 5)
+    #expect(receipt["outcome"] == "rolled_back" && receipt["to"] == "3", "\(receipt)")
+    let after = try client.ask("ECHO", "say", "1", id: 6)
+    #expect(after["version"] == "1" && after["count"] == "3")
+  }
+
+  @Test("every attached client gets the receipt, and an original one hears nothing")
+  func receipts() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])])
+    let (a, b, plain) = (try house.attached("A"), try house.attached("B"), try house.client("PLAIN"))
+    try house.settle("ECHO", as: a)
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    _ = try reload(a, "ECHO", id: 1)
+    #expect(try b.gram { $0.method == "receipt" && $0["to"] == "2" }["version"] == "2")
+    try plain.line(#"{"target":"KERNEL","method":"ping","id":1}"#)
+    #expect(try plain.gram().re == "1")
+  }
+
+  @Test("a library that changes on disk is reloaded by itself, once, when it has come to rest")
+  func watched() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])]) { $0.reload.watch = true; $0.reload.settleMilliseconds = 40 }
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    let receipt = try client.gram { $0.method == "receipt" && $0["outcome"] == "reloaded" }
+    #expect(receipt["to"] == "2")
+    #expect(try client.ask("ECHO", "say", "1", id: 1)["version"] == "2")
+  }
+
+  @Test("messages under a hundred reloads: none lost, none twice, all in order")
+  func underLoad() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])]) { $0.limits.requests = 1 << 20 }
+    let (client, admin) = (try house.attached("GUI"), try house.attached("ADMIN"))
+    try house.settle("ECHO", as: admin)
+    let total = 20_000
+    Thread.detachNewThread {
+      for first in stride(from: 0, to: total, by: 100) {
+        var lines = ""
+        for n in first..<first + 100 { lines += "{\"target\":\"ECHO\",\"method\":\"say\",\"payload\":\(n),\"id\":\(n)}\n" }
+        try? client.write(lines)
+      }
+    }
+    Thread.detachNewThread { for id in 0..<100 { _ = try? reload(admin, "ECHO", id: id, force: true) } }
+    for n in 0..<total {
+      let gram = try client.gram { $0.re != nil }
+      #expect(gram.re == "\(n)" && gram["payload"] == "\(n)" && gram["count"] == "\(n + 1)", "\(gram)")
+      if gram.re != "\(n)" { break }
+    }
   }
 }

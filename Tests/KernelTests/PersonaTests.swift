@@ -1,0 +1,184 @@
+import Foundation
+import Testing
+import TestSupport
+
+@testable import Kernel
+
+@Suite("Personas") struct PersonaTests {
+  @Test("a persona answers a request, and an original client's gram without id by name")
+  func answers() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    let client = try house.client("GUI")
+    try client.line(#"{"source":"GUI","target":"ECHO","method":"say","payload":"hi"}"#)
+    let reply = try client.gram()
+    #expect(reply.source == "ECHO" && reply.method == "reply" && reply.re == nil)
+    #expect(reply["payload"] == "hi")
+    #expect(try client.ask("ECHO", "say", "[1]", id: 1)["count"] == "2")
+  }
+
+  @Test("text streams ahead of the reply to who asked for a stream, and to nobody else")
+  func streams() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    try client.line(#"{"target":"ECHO","method":"stream","id":1,"stream":true}"#)
+    var text = ""
+    while true {
+      let gram = try client.gram { $0.re == "1" }
+      if gram.method == "reply" { break }
+      #expect(gram.method == "delta")
+      text += gram["text"] ?? ""
+    }
+    #expect(text == "one two three")
+    try client.line(#"{"target":"ECHO","method":"stream","id":2}"#)
+    #expect(try client.gram { $0.re == "2" }.method == "reply")
+  }
+
+  @Test("a persona's error reaches the asker with its own words, and silence is a reply of null")
+  func errors() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    let client = try house.attached("GUI")
+    let error = try client.ask("ECHO", "refuse", id: 1)
+    #expect(error.method == "error" && error.source == "ECHO" && error.code == "invalid")
+    #expect(error.message == "I refuse, as I was asked to; ask for something else")
+    let silence = try client.ask("ECHO", "silent", id: 2)
+    #expect(silence.method == "reply" && silence.fields["payload"] is NSNull)
+  }
+
+  @Test("personas ask each other and clients, and a chain that goes round is stopped by the hop limit")
+  func asks() throws {
+    let house = try House([("ONE", "echo", [:]), ("TWO", "echo", [:])])
+    let client = try house.attached("GUI")
+    // GUI → ONE → TWO → TWO → … until the limit: TWO asks itself, as its payload says.
+    let loop = try client.ask("ONE", "ask", #""TWO""#, id: 1)
+    #expect(loop.code == "hop_limit", "\(loop)")
+    let human = try house.attached("HUMAN")
+    try client.line(#"{"target":"ONE","method":"ask","payload":"HUMAN","id":2}"#)
+    let question = try human.gram { $0.method == "ask" }
+    #expect(question.source == "ONE")
+    let id = question.fields["id"].map { "\($0)" } ?? ""
+    try human.line(#"{"target":"ONE","method":"reply","re":\#(id),"payload":{"yes":true}}"#)
+    #expect(try client.gram { $0.re == "2" }["yes"] == "1")
+    #expect(try client.ask("ONE", "ask", #""NOBODY""#, id: 3).code == "unknown_target")
+  }
+
+  @Test("a name that a client holds is not given to a persona, nor a persona's to a client")
+  func names() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    let client = try house.client()
+    try client.line("ECHO")
+    #expect(try client.gram().code == "name_refused")
+  }
+
+  @Test("unloading finishes what was begun, keeps the state, and loading brings it back")
+  func unload() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    let client = try house.attached("GUI")
+    _ = try client.ask("ECHO", "say", "1", id: 1)
+    try client.line(#"{"target":"ECHO","method":"later","payload":80,"id":2}"#)
+    let receipt = try client.ask("KERNEL", "personas.unload", #"{"name":"ECHO"}"#, id: 3)
+    #expect(receipt["outcome"] == "unloaded")
+    #expect(try client.ask("ECHO", "say", "1", id: 4).code == "unknown_target")
+    #expect(try client.gram { $0.re == "2" }["later"] == "1")
+    #expect(try client.ask("KERNEL", "personas.load", #"{"name":"ECHO"}"#, id: 5)["outcome"] == "loaded")
+    #expect(try client.ask("ECHO", "say", "1", id: 6)["count"] == "2")
+  }
+
+  @Test("one that floods a persona is told so, and another still gets through")
+  func flood() throws {
+    let house = try House([("ECHO", "echo", [:])]) { $0.limits.mailboxBytes = 200_000 }
+    let (flooder, other) = (try house.attached("F"), try house.attached("O"))
+    try house.settle("ECHO", as: other)
+    // While the persona is paused by nothing but its own pace, a burst larger than its mailbox.
+    let line = #"{"target":"ECHO","method":"silent","payload":"\#(String(repeating: "f", count: 5000))","id":"#
+    var burst = ""
+    for id in 0..<2000 { burst += line + "\(id)}\n" }
+    let sent = burst
+    Thread.detachNewThread { try? flooder.write(sent) }
+    #expect(try other.ask("ECHO", "say", "1", id: 1).method == "reply")
+    var answers = 0
+    for _ in 0..<2000 {
+      let gram = try flooder.gram { $0.re != nil }
+      #expect(gram.method == "reply" || gram.code == "queue_full")
+      answers += 1
+    }
+    #expect(answers == 2000)
+  }
+}
+
+/// A language model that says what it is told to, when it is told to.
+final class ScriptedModel: LanguageService {
+  struct Call: LanguageCall {
+    let onCancel: @Sendable () -> Void
+    func cancel() { onCancel() }
+  }
+  let asked = Answer<LanguageQuestion>()
+  let cancelled = Answer<Bool>()
+  private let script: @Sendable (LanguageQuestion, @escaping @Sendable (LanguageEvent) -> Void) -> Void
+
+  init(_ script: @escaping @Sendable (LanguageQuestion, @escaping @Sendable (LanguageEvent) -> Void) -> Void) { self.script = script }
+
+  func chat(_ question: LanguageQuestion, onEvent: @escaping @Sendable (LanguageEvent) -> Void) -> any LanguageCall {
+    asked.give(question)
+    let script = script
+    startThread(name: "model") { script(question, onEvent) }
+    let cancelled = cancelled
+    return Call {
+      cancelled.give(true)
+      onEvent(.finished(.failure(Failure(.cancelled, "cancelled"))))
+    }
+  }
+  func forget(persona: String, thread: String) {}
+  func statistics() -> [UInt8] { Array("{}".utf8) }
+  func stop() {}
+}
+
+@Suite("Language model in the kernel") struct LanguageTests {
+  @Test("a persona's question reaches the model with its prompt, and pieces and answer come back")
+  func chat() throws {
+    let model = ScriptedModel { _, tell in
+      tell(.piece("Hel"))
+      tell(.piece("lo"))
+      tell(.finished(.success(Array(#"{"text":"Hello"}"#.utf8))))
+    }
+    let house = try House([("ECHO", "echo", [:])], language: model) { $0.personas[0].prompt = "Be brief" }
+    let client = try house.attached("GUI")
+    try client.line(#"{"target":"ECHO","method":"chat","payload":{"text":"hi"},"id":1,"stream":true}"#)
+    var text = ""
+    while true {
+      let gram = try client.gram { $0.re == "1" }
+      if gram.method == "reply" {
+        #expect(gram["text"] == "Hello")
+        break
+      }
+      text += gram["text"] ?? ""
+    }
+    #expect(text == "Hello")
+    #expect(model.asked.wait(milliseconds: 1)?.prompt == "Be brief")
+  }
+
+  @Test("a model's failure is the asker's error, code and words")
+  func failure() throws {
+    let model = ScriptedModel { _, tell in tell(.finished(.failure(Failure(.llmUnreachable, "no server; start one")))) }
+    let house = try House([("ECHO", "echo", [:])], language: model)
+    let error = try house.attached("GUI").ask("ECHO", "chat", #"{"text":"hi"}"#, id: 1)
+    #expect(error.code == "llm_unreachable" && error.message == "no server; start one")
+  }
+
+  @Test("when the asker cancels, goes away, or its time is over, the model is told to stop", arguments: ["cancel", "close", "deadline"])
+  func cancel(how: String) throws {
+    let model = ScriptedModel { _, tell in tell(.piece("…")) }
+    let house = try House([("ECHO", "echo", [:])], language: model)
+    var client: Client? = try house.attached("GUI")
+    try client?.line(#"{"target":"ECHO","method":"chat","payload":{"text":"hi"},"id":1,"stream":true\#(how == "deadline" ? #","deadline_ms":300"# : "")}"#)
+    _ = try client?.gram { $0.method == "delta" }
+    switch how {
+    case "cancel":
+      try client?.line(#"{"target":"KERNEL","method":"cancel","payload":{"id":1},"id":2}"#)
+      #expect(try client?.gram { $0.re == "1" && $0.method == "error" }.code == "cancelled")
+    case "deadline": #expect(try client?.gram { $0.re == "1" && $0.method == "error" }.code == "deadline")
+    default: client = nil
+    }
+    #expect(model.cancelled.wait(milliseconds: 10_000) == true)
+  }
+}

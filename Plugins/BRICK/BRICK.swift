@@ -1,1 +1,107 @@
-// placeholder
+import PersonaKit
+
+/// BRICK: the logical architect. Takes a question apart, answers it, and hands over what a colleague knows better.
+///
+/// `process_architect_query` (and any other text) is answered. One question may be delegated:
+/// - by the asker, with certainty: `@robin how …` at the beginning, or `"delegate": "ROBIN"` in the payload;
+/// - by the model, if `plan = true` in personas.toml: it is asked first whether one of `delegates` should
+///   have the question. The model only proposes; this code routes, to one colleague, never to BRICK.
+/// The colleague's own words stay in the reply, under "delegated". If the colleague fails, that is said
+/// there, and BRICK answers alone.
+actor Brick: Persona {
+  static let about: About = """
+    bat-persona 1
+    name = BRICK
+    version = 1.0
+    summary = The logical architect: deconstructs, delegates
+    needs = llm/1 bus/1
+    """
+  let kernel: KernelHandle
+  init(kernel: KernelHandle) { self.kernel = kernel }
+
+  private var delegates: [String] { (kernel.config["delegates"]?.array ?? []).compactMap(\.string).filter { $0 != kernel.name } }
+
+  func receive(_ gram: BatGram) async throws -> JSON? {
+    guard !gram.isPublished, gram.method != "forget", let text = gram.text, !text.isEmpty else { return try await kernel.converse(gram) }
+    guard let order = try await order(gram, text) else { return try await kernel.converse(gram) }
+    return try await delegate(order, gram, text)
+  }
+
+  // MARK: Delegation
+
+  private struct Order {
+    var colleague: String
+    var question: String
+  }
+
+  private func order(_ gram: BatGram, _ text: String) async throws -> Order? {
+    if let name = gram.payload["delegate"]?.string {
+      guard name != kernel.name else { throw KernelError.invalid("\(kernel.name) does not delegate to himself") }
+      return Order(colleague: name, question: text)
+    }
+    if text.hasPrefix("@") {
+      let word = text.dropFirst().prefix { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }
+      let question = text.dropFirst(word.count + 1).drop { $0 == ":" || $0 == "," || $0.isWhitespace }
+      if let name = delegates.first(where: { $0.lowercased() == word.lowercased() }), !question.isEmpty {
+        return Order(colleague: name, question: String(question))
+      }
+    }
+    return kernel.config["plan"]?.bool == true ? await plan(text) : nil
+  }
+
+  private struct Plan: Decodable {
+    var colleague: String
+    var question: String
+  }
+
+  /// The model's proposal, if it makes a usable one. That it does not is no error: BRICK then answers himself.
+  private func plan(_ text: String) async -> Order? {
+    let names = delegates
+    if names.isEmpty { return nil }
+    let schema: JSON = [
+      "type": "object", "required": ["colleague", "question"], "additionalProperties": false,
+      "properties": ["colleague": ["type": "string", "enum": .array((names + ["none"]).map { .string($0) })], "question": ["type": "string"]],
+    ]
+    let request = """
+      Colleagues: \(names.joined(separator: ", ")).
+      Should one of them answer a part of this? Reply in JSON, like {"colleague":"\(names[0])","question":"What does the visitor fear?"}, or with "none" as colleague.
+
+      \(text)
+      """
+    do {
+      let answer = try await kernel.llm.think(request, remember: false, format: schema, maxTokens: 120)
+      let plan = try JSON(parsing: answer.text.utf8).decode(Plan.self)
+      guard names.contains(plan.colleague), !plan.question.isEmpty else { return nil }
+      return Order(colleague: plan.colleague, question: plan.question)
+    } catch {
+      kernel.log.info("no plan, answering alone: \(error)")
+      return nil
+    }
+  }
+
+  private func delegate(_ order: Order, _ gram: BatGram, _ text: String) async throws -> JSON? {
+    var record: [String: JSON] = ["to": .string(order.colleague), "question": .string(order.question)]
+    let context: String
+    let preface: String
+    do {
+      let seconds = kernel.config["delegate_seconds"]?.number ?? 120
+      let answer = try await kernel.bus.ask(order.colleague, "talk", ["content": .string(order.question)], deadline: .seconds(seconds))
+      let content = answer["content"]?.string ?? answer.text
+      record["content"] = .string(content)
+      preface = "[\(order.colleague)] \(content)\n\n[\(kernel.name)] "
+      context = "Your colleague \(order.colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
+    } catch let error as KernelError where !error.isCancelled {
+      record["error"] = .string(error.message)
+      preface = "[\(order.colleague) could not answer: \(error.message)]\n\n"
+      context = "Your colleague \(order.colleague) could not be reached. Answer yourself."
+    }
+    gram.stream(preface)
+    let reply = try await kernel.converse(gram, text: order.question, system: (kernel.config["prompt"]?.string ?? "") + "\n\n" + context)
+    guard case .object(var members) = reply else { return reply }
+    members["content"] = .string(preface + (members["content"]?.string ?? ""))
+    members["delegated"] = .object(record)
+    return .object(members)
+  }
+}
+
+@c(persona_entry_v1) public func entry() -> UnsafePointer<persona_entry> { export(Brick.self) }

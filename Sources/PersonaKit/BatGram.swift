@@ -1,0 +1,48 @@
+import PersonaABI
+
+/// One message to this persona.
+public struct BatGram: Sendable {
+  /// Who sent it; stamped by the kernel, so it is true.
+  public let source: String
+  /// What is asked for.
+  public let method: String
+  public let payload: JSON
+  /// "#topic" when published there, "*" for a broadcast, else empty. Nobody waits for an answer then.
+  public let topic: String
+  /// An opaque string that follows a conversation through the bus, or empty.
+  public let trace: String
+  /// Somebody waits for the answer.
+  public let wantsReply: Bool
+  /// And would like to see it grow.
+  public let wantsStream: Bool
+  /// Through how many hands it went.
+  public let hops: Int
+  /// How long an answer may take, or nil.
+  public let timeLeft: Duration?
+  let token: UInt64
+  let host: HostReference
+
+  /// It came by a topic or a broadcast.
+  public var isPublished: Bool { !topic.isEmpty }
+
+  /// What a person said: the payload if it is a string, or its "content", "text", "query", "message" or "prompt".
+  public var text: String? {
+    if let text = payload.string { return text }
+    for key in ["content", "text", "query", "message", "prompt"] { if let text = payload[key]?.string { return text } }
+    return nil
+  }
+
+  /// The conversation that it belongs to: the payload's "thread", or the sender's name.
+  public var thread: String { payload["thread"]?.string ?? source }
+
+  /// The payload as a type of yours; an error names what does not fit.
+  public func decode<T: Decodable>(_ type: T.Type = T.self) throws -> T {
+    do { return try payload.decode(type) } catch { throw KernelError.invalid("the payload of \(method) is not what it takes: \(error)") }
+  }
+
+  /// Shows a piece of text ahead of the reply, if the asker wants to see it grow. Any thread.
+  public func stream(_ piece: String) { host.stream(token, piece) }
+
+  /// The gram that the running task works on: requests to the kernel are made on its behalf.
+  @TaskLocal static var current: BatGram?
+}

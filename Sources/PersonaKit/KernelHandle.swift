@@ -1,0 +1,122 @@
+import FoundationEssentials
+import PersonaABI
+
+/// A persona's way to the kernel and its services. Any thread.
+///
+/// Requests that are made while a gram is handled are made on its behalf: they carry its trace, deadline
+/// and hops, and are cancelled when the one who asked has gone.
+public struct KernelHandle: Sendable {
+  let host: HostReference
+  let lane: LaneExecutor
+
+  /// Messages.
+  public var bus: Bus { Bus(host: host) }
+  /// The language model.
+  public var llm: LanguageModel { LanguageModel(host: host) }
+  /// Values that survive a reload.
+  public var state: State { State(host: host) }
+  /// The kernel's log.
+  public var log: Log { Log(host: host) }
+
+  /// This persona's part of personas.toml, as it is now.
+  public var config: JSON { (try? JSON(parsing: host.config().utf8)) ?? .object([:]) }
+  /// The name that it goes by here, which may differ from the about text's.
+  public var name: String { config["name"]?.string ?? "" }
+
+  /// Waits; a cancelled task ends the wait with an error. Late is possible, early is not.
+  public func sleep(for duration: Duration) async throws { try await host.sleep(duration) }
+
+  /// The C table of a service by its name, for services that this kit does not know; nil: this kernel has none.
+  public func service(named name: String) -> UnsafeRawPointer? { host.service(name) }
+}
+
+/// Messages to others.
+public struct Bus: Sendable {
+  let host: HostReference
+
+  /// Sends a gram for which no answer is wanted; to a name, "*" for everybody else, or "#topic".
+  public func send(_ target: String, _ method: String, _ payload: JSON = .null) throws { try host.send(target, method, payload) }
+
+  /// Asks, and waits for the reply's payload. Without a deadline of its own it has what the gram at hand has left.
+  public func ask(_ target: String, _ method: String, _ payload: JSON = .null, deadline: Duration? = nil) async throws -> JSON {
+    try JSON(parsing: try await host.ask(target, method, payload, deadline: deadline).utf8)
+  }
+
+  /// From now on grams that are sent to "#topic" come to `receive`.
+  public func subscribe(_ topic: String) throws { try host.subscribe(topic, true) }
+  public func unsubscribe(_ topic: String) throws { try host.subscribe(topic, false) }
+}
+
+/// The language model.
+public struct LanguageModel: Sendable {
+  let host: HostReference
+
+  /// What the model answered.
+  public struct Answer: Sendable, Decodable {
+    public var text: String
+    public var model: String?
+    /// "stop", or "length" when it ran out of tokens.
+    public var finish: String?
+    public var prompt_tokens: Int?
+    public var completion_tokens: Int?
+    /// Turns of the conversation that did not fit the model's window.
+    public var forgotten_turns: Int?
+  }
+
+  /// Asks the model on behalf of a gram: its thread is the conversation, and the pieces are streamed to its asker.
+  ///
+  /// - Parameters:
+  ///   - system: instead of the prompt in personas.toml.
+  ///   - remember: false: neither read nor extend the conversation.
+  ///   - format: "json", or a JSON schema that the answer must follow.
+  public func think(
+    _ text: String, for gram: BatGram, system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil
+  ) async throws -> Answer {
+    try await think(
+      text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, streamTo: gram)
+  }
+
+  /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram.
+  public func think(
+    _ text: String, thread: String = "main", system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
+    temperature: Double? = nil, model: String? = nil, streamTo: BatGram? = nil, onPiece: (@Sendable (String) -> Void)? = nil
+  ) async throws -> Answer {
+    var question: [String: JSON] = ["text": .string(text), "thread": .string(thread)]
+    if !remember { question["remember"] = false }
+    question["system"] = system.map { .string($0) }
+    question["format"] = format
+    question["max_tokens"] = maxTokens.map { .number(Double($0)) }
+    question["temperature"] = temperature.map { .number($0) }
+    question["model"] = model.map { .string($0) }
+    let result = try await host.chat(.object(question), streamTo: streamTo?.token ?? 0, onPiece: onPiece)
+    return try JSONDecoder().decode(Answer.self, from: Data(result.utf8))
+  }
+
+  /// Forgets one conversation of this persona.
+  public func forget(thread: String) throws { try host.forget(thread) }
+}
+
+/// Values of this persona that the kernel keeps through reloads, for as long as it runs.
+public struct State: Sendable {
+  let host: HostReference
+
+  public func get<T: Decodable>(_ key: String, as type: T.Type = T.self) throws -> T? {
+    guard let text = try host.stateValue(key) else { return nil }
+    return try JSONDecoder().decode(type, from: Data(text.utf8))
+  }
+  public func put(_ key: String, _ value: some Encodable) throws {
+    try host.setState(key, String(decoding: JSONEncoder().encode(value), as: UTF8.self))
+  }
+  public func remove(_ key: String) throws { try host.setState(key, nil) }
+  /// The keys that begin so, sorted.
+  public func keys(prefix: String = "") throws -> [String] { try JSONDecoder().decode([String].self, from: Data(host.stateKeys(prefix).utf8)) }
+}
+
+/// Lines in the kernel's log, under the persona's name.
+public struct Log: Sendable {
+  let host: HostReference
+  public func debug(_ line: String) { host.log(Int32(PERSONA_LOG_DEBUG), line) }
+  public func info(_ line: String) { host.log(Int32(PERSONA_LOG_INFO), line) }
+  public func warning(_ line: String) { host.log(Int32(PERSONA_LOG_WARNING), line) }
+  public func error(_ line: String) { host.log(Int32(PERSONA_LOG_ERROR), line) }
+}

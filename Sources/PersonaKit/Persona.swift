@@ -1,0 +1,90 @@
+/// An LLM agent with a character and a job: an actor that lives on its lane in the kernel.
+///
+///     import PersonaKit
+///
+///     actor Lucius: Persona {
+///       static let about: About = """
+///         bat-persona 1
+///         name = LUCIUS
+///         version = 1.0
+///         summary = Finds the tool for the job
+///         """
+///       let kernel: KernelHandle
+///       init(kernel: KernelHandle) { self.kernel = kernel }
+///
+///       func receive(_ gram: BatGram) async throws -> JSON? {
+///         let answer = try await kernel.llm.think("Suggest a tool for: \(gram.text ?? "")", for: gram)
+///         return ["content": .string(answer.text)]
+///       }
+///     }
+///
+///     @c(persona_entry_v1) public func entry() -> UnsafePointer<persona_entry> { export(Lucius.self) }
+///
+/// The actor's executor is the lane, so its code runs there and nowhere else, one piece at a time. A gram
+/// that waits (for the model, for a colleague) lets the next one begin. What must survive a reload is
+/// kept by the kernel (`kernel.state`, conversations), or handed over by `save` and `load`.
+public protocol Persona: Actor {
+  /// Who it is: the text that persona.h describes, as one literal.
+  static var about: About { get }
+  /// Its way to the kernel: keep what `init` was given.
+  nonisolated var kernel: KernelHandle { get }
+
+  /// Makes the instance. A thrown error refuses the load; the generation before goes on.
+  init(kernel: KernelHandle) throws
+
+  /// Answers one gram. What it returns is the reply; nil: done, and there is nothing to say. A thrown
+  /// error reaches the one who asked: `KernelError` with its status, any other with its description.
+  /// The task is cancelled when the asker has gone.
+  func receive(_ gram: BatGram) async throws -> JSON?
+
+  /// The generation is about to live: subscribe, set timers. What is thrown fails its health check, so
+  /// that a reload is rolled back. Optional.
+  func start() async throws
+  /// The last words; every task of it is cancelled after that. Optional.
+  func stop()
+  /// Its part of personas.toml has changed; `kernel.config` has it. Optional.
+  func configChanged() throws
+  /// What the next generation must know, in the schema that the about text names. Optional.
+  func save() throws -> JSON?
+  /// Reads what `save` of an earlier generation returned. Optional.
+  func load(_ state: JSON, schema: Int) throws
+  /// Throws what is wrong with it. Optional.
+  func health() throws
+}
+
+extension Persona {
+  /// The lane.
+  public nonisolated var unownedExecutor: UnownedSerialExecutor { kernel.lane.asUnownedSerialExecutor() }
+
+  public func start() async throws {}
+  public func stop() {}
+  public func configChanged() throws {}
+  public func save() throws -> JSON? { nil }
+  public func load(_ state: JSON, schema: Int) throws {}
+  public func health() throws {}
+}
+
+/// A persona's about text (see persona.h): written as one string literal, which the compiler leaves in
+/// the library as it is, where the kernel reads it without running any code.
+public struct About: ExpressibleByStringLiteral, Sendable {
+  let text: StaticString
+  public init(stringLiteral text: StaticString) { self.text = text }
+
+  /// The value of one key, or nil.
+  public subscript(_ key: String) -> String? {
+    for line in text.description.split(separator: "\n") {
+      let parts = line.split(separator: "=", maxSplits: 1)
+      if parts.count == 2, parts[0].trimmingBlanks == key { return parts[1].trimmingBlanks }
+    }
+    return nil
+  }
+}
+
+extension Substring {
+  var trimmingBlanks: String {
+    var text = self
+    while text.first?.isWhitespace == true { text.removeFirst() }
+    while text.last?.isWhitespace == true { text.removeLast() }
+    return String(text)
+  }
+}

@@ -10,3 +10,6 @@ static inline CURLcode bat_curl_set_write(CURL *easy, curl_write_callback callba
 }
 static inline CURLcode bat_curl_get_long(CURL *easy, CURLINFO info, long *value) { return curl_easy_getinfo(easy, info, value); }
 static inline CURLcode bat_curl_get_pointer(CURL *easy, CURLINFO info, void **value) { return curl_easy_getinfo(easy, info, value); }
+
+extern char **environ;
+static inline char **bat_curl_environment(void) { return environ; }

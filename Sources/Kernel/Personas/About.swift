@@ -1,0 +1,98 @@
+/// What a persona's library says of itself, in the text that persona.h describes at its end.
+public struct About: Sendable, Equatable {
+  /// The line that every about text begins with.
+  static let firstLine = "bat-persona 1\n"
+  /// Longer than any honest text; a string without an end in a broken file must not be read for ever.
+  static let longest = 4096
+
+  public var name: String
+  public var version: String
+  public var summary: String?
+  /// What save() writes and load() reads; nil: the persona keeps no state of its own.
+  public var state: StateSchema?
+  /// Services without which it cannot work, as in "llm/1".
+  public var needs: [String] = []
+  /// Services that it uses when they are there.
+  public var wants: [String] = []
+  /// The whole text, as it stands in the file.
+  public var text: String
+
+  /// "N reads M": save() writes schema N, load() reads M to N.
+  public struct StateSchema: Sendable, Equatable {
+    public var writes: UInt32
+    public var reads: UInt32
+
+    public init(writes: UInt32, reads: UInt32) {
+      self.writes = writes
+      self.reads = reads
+    }
+  }
+
+  /// What is wrong with an about text.
+  public struct Malformed: Error, Sendable, Equatable, CustomStringConvertible {
+    public var description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  /// Whether a persona may be named so: a letter, then letters, digits, '-', '_', at most 64.
+  public static func isName(_ name: String) -> Bool {
+    guard let first = name.utf8.first, (name.utf8.count <= 64), isLetter(first) else { return false }
+    return name.utf8.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) || $0 == 0x2D || $0 == 0x5F }
+  }
+
+  private static func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) }
+
+  /// Reads a text that begins with "bat-persona 1".
+  public init(parsing text: String) throws(Malformed) {
+    guard text.hasPrefix(Self.firstLine) else { throw Malformed("the about text does not begin with the line \"bat-persona 1\"") }
+    guard text.utf8.count <= Self.longest else { throw Malformed("the about text is longer than \(Self.longest) bytes") }
+    var values: [Substring: Substring] = [:]
+    for line in text.split(separator: "\n", omittingEmptySubsequences: true).dropFirst() {
+      guard let equals = line.firstIndex(of: "=") else { throw Malformed("about text: \"\(line)\" is not \"key = value\"") }
+      let key = Self.trimmed(line[..<equals])
+      guard values.updateValue(Self.trimmed(line[line.index(after: equals)...]), forKey: key) == nil else {
+        throw Malformed("about text: \"\(key)\" stands there twice")
+      }
+    }
+    func value(_ key: Substring, atMost limit: Int) throws(Malformed) -> String? {
+      guard let value = values[key] else { return nil }
+      guard !value.isEmpty else { throw Malformed("about text: \"\(key)\" is empty; give it a value or leave the line out") }
+      guard value.utf8.count <= limit else { throw Malformed("about text: \"\(key)\" is longer than \(limit) bytes") }
+      guard value.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+        throw Malformed("about text: \"\(key)\" holds a control character")
+      }
+      return String(value)
+    }
+    guard let name = try value("name", atMost: Self.longest) else { throw Malformed("about text: \"name\" is missing") }
+    guard Self.isName(name) else {
+      throw Malformed("about text: \"\(name)\" is no name: a letter, then letters, digits, '-' or '_', at most 64")
+    }
+    guard let version = try value("version", atMost: 64) else { throw Malformed("about text: \"version\" is missing") }
+    self.name = name
+    self.version = version
+    self.summary = try value("summary", atMost: 200)
+    self.state = try value("state", atMost: 64).map { text throws(Malformed) in try StateSchema(text) }
+    self.needs = try value("needs", atMost: Self.longest).map(Self.words) ?? []
+    self.wants = try value("wants", atMost: Self.longest).map(Self.words) ?? []
+    self.text = text
+  }
+
+  private static func words(_ text: String) -> [String] { text.split { $0 == " " || $0 == "\t" }.map(String.init) }
+
+  private static func trimmed(_ text: Substring) -> Substring {
+    var text = text
+    while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+    while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+    return text
+  }
+}
+
+extension About.StateSchema {
+  fileprivate init(_ text: String) throws(About.Malformed) {
+    let words = text.split(separator: " ")
+    guard words.count == 1 || (words.count == 3 && words[1] == "reads"), let writes = UInt32(words[0]), let reads = UInt32(words[words.count - 1]),
+      reads >= 1, reads <= writes
+    else { throw About.Malformed("about text: state is \"\(text)\"; say \"N\" or \"N reads M\", whole numbers with 1 <= M <= N") }
+    self.init(writes: writes, reads: reads)
+  }
+}

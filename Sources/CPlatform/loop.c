@@ -8,8 +8,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -76,12 +74,6 @@ void bat_raise_descriptor_limit(void) {
 }
 void bat_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 void bat_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
-int bat_memory_file(void) { return memfd_create("bat", MFD_CLOEXEC); }
 extern char **environ;
 char **bat_environment(void) { return environ; }
-const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count) { return memmem(bytes, count, text, text_count); }
 int bat_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
-int bat_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
-int bat_inotify_watch(int inotify, const char *folder) {
-  return inotify_add_watch(inotify, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
-}

@@ -39,7 +39,9 @@ public final class BatKernel {
     loop = EventLoop()
     inbox = LoopInbox()
     bus = Bus(loop: loop, limits: configuration.limits, log: logger.part("bus"))
-    store = try LibraryStore(folders: configuration.pluginFolders, beside: configuration.socketPath)
+    let runtimeFolder = configuration.runtimeFolder
+    Listener.makeFolder(runtimeFolder)
+    do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
     supervisor = Supervisor(
       bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, language: language, configuration: configuration)
     control = Control(bus: bus, supervisor: supervisor, version: Self.version)
@@ -92,7 +94,7 @@ public final class BatKernel {
     supervisor.start(configuration.personas)
     loop.run()
     inbox.close()
-    store.removeAll()
+    store.remove()
     log.info("stopped")
   }
 

@@ -11,6 +11,9 @@ public struct Configuration: Sendable, Equatable {
   /// In the order of the file.
   public var personas: [PersonaConfiguration] = []
 
+  /// Where the kernel keeps what it needs while it runs: the socket's folder.
+  public var runtimeFolder: String { socketPath.lastIndex(of: "/").map { String(socketPath[..<$0]) } ?? "." }
+
   public init(socketPath: String, pluginFolders: [String]) {
     self.socketPath = socketPath
     self.pluginFolders = pluginFolders

@@ -77,7 +77,9 @@ public final class Logger: Sendable {
   private let output: LogOutput
 
   /// `descriptor` is borrowed and must stay open; `now` is the time of day, replaced in tests.
-  public init(_ configuration: LogConfiguration, descriptor: Int32 = STDERR_FILENO, now: @escaping @Sendable () -> timespec = Logger.timeOfDay) {
+  public init(
+    _ configuration: LogConfiguration, descriptor: Int32 = STDERR_FILENO, now: @escaping @Sendable () -> timespec = Logger.timeOfDay
+  ) {
     output = LogOutput(descriptor: descriptor, now: now)
     configure(configuration)
   }

@@ -1,11 +1,58 @@
+import FoundationEssentials
+import Glibc
 import Kernel
+import Services
 
+/// Composes the kernel: arguments, configuration, the language model, signals; then runs it on this thread.
 @main enum Main {
-  static func main() throws {
-    let configuration = Configuration(socketPath: CommandLine.arguments.last!, pluginFolders: [])
-    let kernel = try BatKernel(configuration, logger: Logger(configuration.log))
-    kernel.handleSignals()
-    try kernel.listen()
-    kernel.run()
+  static func main() {
+    let environment = ProcessInfo.processInfo.environment
+    let arguments: Arguments
+    do throws(Arguments.UsageError) { arguments = try Arguments.parse(Array(CommandLine.arguments.dropFirst())) } catch {
+      fail("\(error)", 2)
+    }
+    switch arguments.command {
+    case .help: print(Arguments.help, terminator: "")
+    case .version: print("batkernel \(BatKernel.version)")
+    case .check:
+      exit(
+        CheckCommand.run(configurationPath: arguments.configurationPath, services: HostTables.services, environment: environment) { print($0) })
+    case .rehearse(let words):
+      guard let library = words.last else { fail("batkernel: --rehearse needs a library", 2) }
+      exit(Rehearsal.perform(library: library))
+    case .run: run(arguments, environment)
+    }
+  }
+
+  private static func run(_ arguments: Arguments, _ environment: [String: String]) {
+    @Sendable func read() throws(ConfigurationError) -> Configuration {
+      var configuration = try ConfigurationFile.load(path: arguments.configurationPath, environment: environment)
+      if let path = arguments.socketPath { configuration.socketPath = path }
+      if let format = arguments.logFormat { configuration.log.format = format }
+      return configuration
+    }
+    let configuration: Configuration
+    do throws(ConfigurationError) { configuration = try read() } catch { fail("\(error)", 1) }
+    let logger = Logger(configuration.log)
+    let llm = logger.part("llm")
+    let language = LanguageModels(configuration.language, runtimeFolder: configuration.runtimeFolder, environment: environment) { llm.write($0, $1) }
+    let rehearsal = Rehearsal(
+      command: ["/proc/self/exe", "--rehearse"], limitMilliseconds: configuration.reload.callMilliseconds)
+    do throws(Failure) {
+      let kernel = try BatKernel(configuration, logger: logger, language: language, rehearsal: rehearsal) { () throws(Failure) in
+        do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
+      }
+      kernel.handleSignals()
+      try kernel.listen()
+      kernel.run()
+    } catch {
+      fail("batkernel: \(error.message)", 1)
+    }
+  }
+
+  private static func fail(_ message: String, _ status: Int32) -> Never {
+    let line = Array((message + "\n").utf8)
+    _ = write(STDERR_FILENO, line, line.count)
+    exit(status)
   }
 }

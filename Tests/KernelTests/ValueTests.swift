@@ -142,5 +142,5 @@ import Wire
   }
 
   @Test("the edit distance counts changes, additions, omissions and swaps", arguments: [("BRICK", "BRIK", 1), ("frame_byts", "frame_bytes", 1), ("ab", "ba", 1), ("", "abc", 3), ("same", "same", 0)])
-  func distance(a: String, b: String, n: Int) { #expect(editDistance(a, b) == n) }
+  func distance(a: String, b: String, n: Int) { #expect(Suggestion.distance(a, b) == n) }
 }

@@ -32,13 +32,4 @@ void bat_name_thread(const char *name);
 void bat_die_with_parent(void);
 // A pipe whose ends are closed on exec.
 int bat_pipe(int ends[2]);
-// An empty file that has no name.
-int bat_memory_file(void);
 char **bat_environment(void);
-const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count);
-
-// inotify, not blocking.
-int bat_inotify(void);
-// Watches for names that come and are written, and for the end of the folder itself.
-int bat_inotify_watch(int inotify, const char *folder);
-enum { BAT_IN_OVERFLOW = 0x4000, BAT_IN_GONE = 0x400 | 0x800 | 0x8000 };

@@ -1,1 +1,27 @@
+// What Swift's Glibc module does not show of Linux: GNU extensions, macros, packed structs, variadic functions.
+// Every function returns what the call under it returns, with errno as it was set.
+//
+// The bodies are in platform.c, because _GNU_SOURCE changes the layout of structs that Swift's Glibc module has
+// seen without it, and clang refuses two layouts of one type.
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// ── Files ──────────────────────────────────────────────────────────────────────────────────────
+
+// open(2), close-on-exec.
+int bat_open(const char *path, int flags, mode_t mode);
+// A nameless file in memory, close-on-exec; the name is for /proc.
+int bat_memfd(const char *name);
+// Where the text is in the bytes, or NULL.
+const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count);
+
+// ── Watching folders ───────────────────────────────────────────────────────────────────────────
+
+// inotify, close-on-exec and non-blocking.
+int bat_inotify(void);
+// Watches for names that come, go and are written, and for the end of the folder itself. One mask for every
+// watch: a second watch of the same folder would replace the mask of the first.
+int bat_inotify_watch(int inotify, const char *folder);

@@ -641,7 +641,7 @@ final class Bus {
 
   private func unknown(_ name: [UInt8]) -> Failure {
     let text = String(decoding: name, as: UTF8.self)
-    let near = names.all.map(\.text).filter { $0.lowercased() == text.lowercased() || editDistance($0.lowercased(), text.lowercased()) <= 1 }.sorted().first
+    let near = Suggestion.nearest(to: text, among: names.all.map(\.text).sorted())
     return Failure(.unknownTarget, "nobody is called \(text) here\(near.map { "; did you mean \($0)?" } ?? "; `parlor personas` lists who is")")
   }
 

@@ -94,7 +94,7 @@ final class Control {
 
   private func slot(named name: String) throws(Failure) -> PersonaSlot {
     if let slot = supervisor.slot(name) { return slot }
-    let near = supervisor.slots.map(\.name).first { editDistance($0.lowercased(), name.lowercased()) <= 2 }
+    let near = Suggestion.nearest(to: name, among: supervisor.slots.map(\.name))
     throw Failure(.unknownTarget, "there is no persona \(name) in personas.toml\(near.map { "; did you mean \($0)?" } ?? "")")
   }
 

@@ -15,7 +15,7 @@ struct Child {
 
   /// Starts it; its standard error is ours. The input must fit a memory file, so it can be of any size.
   init(_ command: [String], input: [UInt8]) throws(Failure) {
-    let source = bat_memory_file()
+    let source = bat_memfd("bat-input")
     var ends: [Int32] = [0, 0]
     guard source >= 0, bat_pipe(&ends) == 0 else {
       throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(errno)))")

@@ -51,7 +51,7 @@ final class Listener: EventSource {
     return lock
   }
 
-  private static func makeFolder(_ path: String) {
+  static func makeFolder(_ path: String) {
     var at = path.startIndex
     while let slash = path[path.index(after: at)...].firstIndex(of: "/") {
       mkdir(String(path[..<slash]), 0o755)

@@ -90,7 +90,8 @@ public struct About: Sendable, Equatable {
 extension About.StateSchema {
   fileprivate init(_ text: String) throws(About.Malformed) {
     let words = text.split(separator: " ")
-    guard words.count == 1 || (words.count == 3 && words[1] == "reads"), let writes = UInt32(words[0]), let reads = UInt32(words[words.count - 1]),
+    guard words.count == 1 || (words.count == 3 && words[1] == "reads"), let writes = UInt32(words[0]),
+      let reads = UInt32(words[words.count - 1]),
       reads >= 1, reads <= writes
     else { throw About.Malformed("about text: state is \"\(text)\"; say \"N\" or \"N reads M\", whole numbers with 1 <= M <= N") }
     self.init(writes: writes, reads: reads)

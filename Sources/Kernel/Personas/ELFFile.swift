@@ -125,7 +125,8 @@ struct ELFFile: Sendable, Equatable {
       let at = offset + index * entry
       sections.append(
         Section(
-          nameOffset: try bytes.number(at: at, size: 4), kind: try bytes.number(at: at + 4, size: 4), flags: try bytes.number(at: at + 8, size: 8),
+          nameOffset: try bytes.number(at: at, size: 4), kind: try bytes.number(at: at + 4, size: 4),
+          flags: try bytes.number(at: at + 8, size: 8),
           offset: try bytes.number(at: at + 24, size: 8), size: try bytes.number(at: at + 32, size: 8),
           link: try bytes.number(at: at + 40, size: 4)))
     }
@@ -141,7 +142,8 @@ struct ELFFile: Sendable, Equatable {
     for index in 0..<(try bytes.number(at: 56, size: 2)) {
       let (at, overflow) = segments.addingReportingOverflow(index * 56)
       guard !overflow else { throw .broken("its program headers are outside the file") }
-      let (segmentEnd, tooFar) = try bytes.number(at: at, plus: 8, size: 8).addingReportingOverflow(try bytes.number(at: at, plus: 32, size: 8))
+      let (segmentEnd, tooFar) = try bytes.number(at: at, plus: 8, size: 8).addingReportingOverflow(
+        try bytes.number(at: at, plus: 32, size: 8))
       end = max(end, tooFar ? .max : segmentEnd)
     }
     guard end <= bytes.count else { throw .incomplete(bytes: bytes.count, expected: end) }
@@ -186,7 +188,8 @@ struct ELFFile: Sendable, Equatable {
 
   private mutating func findAboutTexts(_ bytes: Bytes, _ sections: [Section]) throws(Malformed) {
     for section in sections
-    where section.kind == Section.Kind.data && section.flags & (Section.Flag.allocated | Section.Flag.executable) == Section.Flag.allocated {
+    where section.kind == Section.Kind.data && section.flags & (Section.Flag.allocated | Section.Flag.executable) == Section.Flag.allocated
+    {
       for text in bytes.strings(startingWith: About.firstLine, in: section, longest: About.longest) where !aboutTexts.contains(text) {
         aboutTexts.append(text)
       }
@@ -265,7 +268,9 @@ struct ELFFile: Sendable, Equatable {
     private func string(from start: Int, before limit: Int) -> String? {
       file.withUnsafeBytes { bytes in
         guard let end = memchr(bytes.baseAddress! + start, 0, limit - start) else { return nil }
-        return String(validating: UnsafeRawBufferPointer(start: bytes.baseAddress! + start, count: UnsafeRawPointer(end) - bytes.baseAddress! - start), as: UTF8.self)
+        return String(
+          validating: UnsafeRawBufferPointer(start: bytes.baseAddress! + start, count: UnsafeRawPointer(end) - bytes.baseAddress! - start),
+          as: UTF8.self)
       }
     }
   }

@@ -13,7 +13,7 @@ final class Generation: @unchecked Sendable {
 
   let persona: String
   let number: Int
-  let library: Library
+  let library: LoadedLibrary
   let lane: LaneBox
   let state: StateStore
   let inbox: LoopInbox
@@ -46,7 +46,7 @@ final class Generation: @unchecked Sendable {
 
   private static let lastRequest = Atomic<UInt64>(0)
 
-  init(persona: String, number: Int, library: Library, configuration: [UInt8], state: StateStore, inbox: LoopInbox, log: Log) {
+  init(persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox, log: Log) {
     self.persona = persona
     self.number = number
     self.library = library
@@ -93,7 +93,7 @@ final class Generation: @unchecked Sendable {
 
   /// The state, or nil if this persona keeps none.
   func save(limit: Int = 64 << 20) throws(Failure) -> [UInt8]? {
-    guard let save = library.vtable.save, library.about.state != nil else { return nil }
+    guard let save = library.vtable.save, library.image.about.state != nil else { return nil }
     let collector = Collector(limit: limit)
     let status = withExtendedLifetime(collector) {
       var sink = collector.sink

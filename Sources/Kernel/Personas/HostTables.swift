@@ -6,7 +6,7 @@ import Wire
 ///
 /// Any thread may be in here. Nothing is decided here: arguments are copied and checked, requests get
 /// their number, and the rest is posted to the event loop, which holds back what a candidate does.
-enum HostTables {
+public enum HostTables {
   nonisolated(unsafe) static let null: persona_text = {
     let bytes = UnsafeMutablePointer<CChar>.allocate(capacity: 4)
     for (i, c) in "null".utf8.enumerated() { bytes[i] = CChar(c) }
@@ -14,7 +14,7 @@ enum HostTables {
   }()
 
   /// The services that this kernel has, as personas name them.
-  static let services = ["bus/1", "llm/1", "state/1", "timer/1", "log/1", "config/1"]
+  public static let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "log/1", "config/1"]
 
   static func host() -> UnsafeMutablePointer<persona_host> {
     let host = UnsafeMutablePointer<persona_host>.allocate(capacity: 1)

@@ -12,7 +12,7 @@ final class PersonaSlot {
   /// What is to be put in place.
   enum Source {
     case file
-    case library(Library, reason: String?)
+    case library(LoadedLibrary, reason: String?)
   }
 
   unowned let supervisor: Supervisor
@@ -29,7 +29,7 @@ final class PersonaSlot {
   private var held = Mailbox()
   var topics: Set<[UInt8]> = []
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
-  private var lineage: [Library] = []
+  private var lineage: [LoadedLibrary] = []
   private var lastNumber = 0
   private var generations: [Int] = []
   /// The last state of each schema, for rollbacks and later loads.
@@ -51,7 +51,7 @@ final class PersonaSlot {
     let began = EventLoop.now()
     let done: (Receipt) -> Void
     var reason: String?
-    var library: Library?
+    var library: LoadedLibrary?
     var rehearsal: Int?
     var candidate: Tenure?
     var timer: UInt64?
@@ -223,13 +223,13 @@ final class PersonaSlot {
   }
 
   private func saved(_ attempt: Attempt, _ state: [UInt8]?, _ problem: Failure?) {
-    if self.attempt === attempt, attempt.machine.stage == .saving, let current { keep(state, current.generation.library.about) }
+    if self.attempt === attempt, attempt.machine.stage == .saving, let current { keep(state, current.generation.library.image.about) }
     on(problem.map { .failed($0) } ?? .saved, attempt)
   }
 
   private func start(_ attempt: Attempt) {
     guard let candidate = attempt.candidate else { preconditionFailure("a candidate is started") }
-    let state = readableState(for: candidate.generation.library.about)
+    let state = readableState(for: candidate.generation.library.image.about)
     attempt.stateBytes = state?.1.count
     step(candidate.generation, attempt) { generation throws(Failure) in
       if let (schema, bytes) = state { try generation.load(schema: schema, state: bytes) }
@@ -296,7 +296,7 @@ final class PersonaSlot {
     }
     let receipt = Receipt(
       persona: name, outcome: outcome, from: attempt.from, to: outcome == .refused ? nil : current?.generation.number,
-      version: attempt.library?.about.version ?? current?.generation.library.about.version, hash: attempt.library?.image.hash ?? current?.generation.library.image.hash,
+      version: attempt.library?.image.about.version ?? current?.generation.library.image.about.version, hash: attempt.library?.image.hash ?? current?.generation.library.image.hash,
       state_bytes: outcome == .unchanged ? nil : attempt.stateBytes, pause_us: attempt.pause, held: attempt.heldCount, rehearsal_ms: attempt.rehearsal,
       total_ms: Int((EventLoop.now() - attempt.began) / 1_000_000), reason: failure?.message ?? attempt.reason,
       warnings: attempt.library.flatMap { $0.image.warnings.isEmpty ? nil : $0.image.warnings })
@@ -374,7 +374,7 @@ final class PersonaSlot {
     guard self.departure === departure else { return }
     self.departure = nil
     let old = departure.tenure
-    let about = old.generation.library.about
+    let about = old.generation.library.image.about
     keep(saved, about)
     current = nil
     supervisor.bus.setTopics(of: self, [])
@@ -503,7 +503,7 @@ final class PersonaSlot {
       reason = why
     }
     return Payload.PersonaStatus(
-      name: name, summary: configuration.summary ?? current?.generation.library.about.summary, version: current?.generation.library.about.version,
+      name: name, summary: configuration.summary ?? current?.generation.library.image.about.summary, version: current?.generation.library.image.about.version,
       library: configuration.library, generation: current?.generation.number, state: word, reason: reason, draining: draining.count,
       kept: generations.count, generations: generations.suffix(20), received: received, failed: failed,
       queued: held.count + (load?.waiting ?? 0), busy_ms: Int((load?.busy ?? 0) / 1_000_000))

@@ -62,10 +62,16 @@ public struct Rehearsal: Sendable {
     let answer = Answer<Int32>()
     do throws(Failure) {
       say("open")
-      let (about, _) = try LibraryStore.check(LibraryStore.read(path), path: path, services: HostTables.services, runningSchema: nil)
-      let library = try Library.open(LibraryImage(path: path, hash: "", about: about))
+      let library: LoadedLibrary
+      do throws(LibraryError) {
+        let file = try LibraryFile(reading: path)
+        let (about, _) = try file.check(services: HostTables.services)
+        library = try LoadedLibrary.open(LibraryImage(path: path, originalPath: path, hash: file.hash, about: about))
+      } catch {
+        throw Failure(error)
+      }
       let generation = Generation(
-        persona: library.about.name, number: 0, library: library, configuration: configuration, state: StateStore(), inbox: LoopInbox(),
+        persona: library.image.about.name, number: 0, library: library, configuration: configuration, state: StateStore(), inbox: LoopInbox(),
         log: Logger(LogConfiguration()).part("rehearsal"))
       generation.lane.lane.run {
         do throws(Failure) {

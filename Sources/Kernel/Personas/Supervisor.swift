@@ -10,12 +10,11 @@ final class Supervisor {
   let language: (any LanguageService)?
   private(set) var settings: ReloadConfiguration
   private let folders: [String]
-  private let store: LibraryStore
 
   /// In the order of personas.toml, then of loading.
   private(set) var slots: [PersonaSlot] = []
   private var tenures: [ObjectIdentifier: Tenure] = [:]
-  private var watcher: LibraryWatcher?
+  private var watcher: LibraryDoor?
   private var lastSender: UInt64 = 1 << 48
   /// Called when a slot has nothing left that drains, while the house shuts down.
   var onDrained: (() -> Void)?
@@ -28,9 +27,8 @@ final class Supervisor {
     self.inbox = inbox
     self.logger = logger
     self.language = language
-    self.store = store
     log = logger.part("reload")
-    workshop = Workshop(store: store, rehearsal: rehearsal, inbox: inbox)
+    workshop = Workshop(store: store, folders: configuration.pluginFolders, rehearsal: rehearsal, inbox: inbox)
     settings = configuration.reload
     folders = configuration.pluginFolders
   }
@@ -116,7 +114,7 @@ final class Supervisor {
 
   private func watch() {
     if watcher == nil {
-      watcher = LibraryWatcher(loop: bus.loop, log: log, settleMilliseconds: settings.settleMilliseconds) { [weak self] in self?.changed($0) }
+      watcher = LibraryDoor(loop: bus.loop, log: log, quietMilliseconds: settings.settleMilliseconds) { [weak self] in self?.changed($0) }
     }
     for folder in folders { watcher?.watch(folder: folder) }
     for slot in slots where slot.configuration.library.contains("/") {
@@ -128,7 +126,7 @@ final class Supervisor {
   /// A file is new or has been written, and has come to rest; nil: look at all of them.
   private func changed(_ path: String?) {
     for slot in slots {
-      if let path, store.find(slot.configuration.library) != path { continue }
+      if let path, (try? LibraryFile.resolve(slot.configuration.library, in: folders)) != path { continue }
       switch slot.state {
       case .running, .loading: slot.load(.file, force: false, outcome: .reloaded) { _ in }
       case .failed: slot.load(.file, force: false, outcome: .loaded) { _ in }

@@ -17,16 +17,18 @@ final class Workshop: Sendable {
   }
   enum Outcome: Sendable {
     case unchanged
-    case ready(Library, rehearsalMilliseconds: Int?)
+    case ready(LoadedLibrary, rehearsalMilliseconds: Int?)
   }
 
   private let store: LibraryStore
+  private let folders: [String]
   private let rehearsal: Rehearsal?
   private let inbox: LoopInbox
 
   /// `rehearsal` nil: libraries are opened without one.
-  init(store: LibraryStore, rehearsal: Rehearsal?, inbox: LoopInbox) {
+  init(store: LibraryStore, folders: [String], rehearsal: Rehearsal?, inbox: LoopInbox) {
     self.store = store
+    self.folders = folders
     self.rehearsal = rehearsal
     self.inbox = inbox
   }
@@ -43,35 +45,32 @@ final class Workshop: Sendable {
   }
 
   private func make(_ order: Order) throws(Failure) -> Outcome {
-    let schema = order.running?.library.about.state?.writes ?? order.keptState?.0
-    guard
-      let image = try store.copy(
-        library: order.configuration.library, label: "\(order.name)-\(order.number)", unlessHash: order.unlessHash, services: HostTables.services,
-        runningSchema: schema)
-    else { return .unchanged }
-    var milliseconds: Int?
-    if let rehearsal {
-      let began = EventLoop.now()
-      do throws(Failure) {
-        try rehearsal.play(image: image, configuration: order.configuration, state: rehearsalState(order, image.about))
-      } catch {
-        store.discard(image)
-        throw error
-      }
-      milliseconds = Int((EventLoop.now() - began) / 1_000_000)
+    do throws(LibraryError) {
+      let file = try LibraryFile(reading: try LibraryFile.resolve(order.configuration.library, in: folders))
+      if file.hash == order.unlessHash { return .unchanged }
+      let image = try store.image(of: file, services: HostTables.services, running: order.running?.library.image.about.state)
+      let milliseconds = try rehearse(image, order)
+      return .ready(try LoadedLibrary.open(image), rehearsalMilliseconds: milliseconds)
+    } catch {
+      throw Failure(error)
     }
-    let library: Library
-    do throws(Failure) { library = try Library.open(image) } catch {
-      store.discard(image)
-      throw error
+  }
+
+  private func rehearse(_ image: LibraryImage, _ order: Order) throws(LibraryError) -> Int? {
+    guard let rehearsal else { return nil }
+    let began = EventLoop.now()
+    do throws(Failure) {
+      try rehearsal.play(image: image, configuration: order.configuration, state: rehearsalState(order, image.about))
+    } catch {
+      throw LibraryError(.rehearsal, error.message)
     }
-    return .ready(library, rehearsalMilliseconds: milliseconds)
+    return Int((EventLoop.now() - began) / 1_000_000)
   }
 
   /// A copy of the state as it is now, taken between two grams; the last kept one if the lane does not come back.
   private func rehearsalState(_ order: Order, _ about: About) -> (UInt32, [UInt8])? {
     guard let readable = about.state.map({ $0.reads...$0.writes }) else { return nil }
-    if let running = order.running, let schema = running.library.about.state?.writes {
+    if let running = order.running, let schema = running.library.image.about.state?.writes {
       let answer = Answer<[UInt8]?>()
       running.lane.lane.run { answer.give((try? running.save()) ?? nil) }
       if let state = answer.wait(milliseconds: 1000) ?? nil, readable.contains(schema) { return (schema, state) }

@@ -1,0 +1,21 @@
+#define _GNU_SOURCE
+#include "platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int bat_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
+int bat_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count) {
+  return memmem(bytes, count, text, text_count);
+}
+
+int bat_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
+int bat_inotify_watch(int inotify, const char *folder) {
+  return inotify_add_watch(inotify, folder, IN_CLOSE_WRITE | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF |
+                                                IN_MOVE_SELF | IN_ONLYDIR);
+}

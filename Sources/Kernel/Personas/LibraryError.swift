@@ -1,0 +1,58 @@
+/// Why a library is not opened: by kind for the code, and in words for people.
+public struct LibraryError: Error, Sendable, Equatable, CustomStringConvertible {
+  public enum Kind: String, Sendable, CaseIterable {
+    /// There is no such file, or it cannot be read.
+    case notFound, unreadable
+    /// Not a regular file, of the wrong owner, or writable for others.
+    case notAllowed
+    /// It changed while it was being copied: look again after it has settled.
+    case changed
+    /// It is still being written, or was cut off: look again after its next change.
+    case incomplete
+    /// It is no shared library for this machine, or it is damaged.
+    case notALibrary
+    /// It is a library, but no persona.
+    case noEntry, noAbout
+    case ownSwiftRuntime
+    /// Another major version of persona.h, or an entry that contradicts itself or the file.
+    case version, entry
+    /// It needs a service that this kernel has not.
+    case needs
+    /// It cannot read the state of the generation that is running.
+    case schema
+    /// The dynamic linker refused it.
+    case link
+    /// The private copy could not be made.
+    case copy
+    /// It failed when its life was played in a child process.
+    case rehearsal
+  }
+
+  public var kind: Kind
+  /// What happened, where, and what to do.
+  public var message: String
+
+  public init(_ kind: Kind, _ message: String) {
+    self.kind = kind
+    self.message = message
+  }
+
+  public var description: String { message }
+
+  /// Whether the next change of the file may well cure it, so that nobody need be told yet.
+  public var mayPass: Bool { kind == .changed || kind == .incomplete }
+}
+
+extension Failure {
+  /// As it is told on the wire and in receipts.
+  init(_ error: LibraryError) {
+    let code: Code =
+      switch error.kind {
+      case .notFound: .notFound
+      case .schema: .state
+      case .version, .entry, .noEntry, .noAbout, .needs, .notALibrary, .incomplete: .invalid
+      default: .failed
+      }
+    self.init(code, error.message)
+  }
+}

@@ -1,0 +1,37 @@
+import Kernel
+
+/// `batkernel --check`: tells what is wrong with a configuration and its libraries, without running any of their code.
+enum CheckCommand {
+  /// Prints one line for each finding, and one for each thing that is in order. Returns the exit status: 0, or 1 if
+  /// anything would be refused; warnings do not count.
+  static func run(
+    configurationPath: String, services: Set<String>, environment: [String: String], print: (String) -> Void
+  ) -> Int32 {
+    let configuration: Configuration
+    do throws(ConfigurationError) {
+      configuration = try ConfigurationFile.load(path: configurationPath, environment: environment)
+    } catch {
+      for finding in error.findings { print(finding.description) }
+      return 1
+    }
+    let count = configuration.personas.count
+    print("\(configurationPath): ok, \(count) persona\(count == 1 ? "" : "s")")
+    if count == 0 { print("\(configurationPath): warning: no personas; add a table [persona.NAME]") }
+    if let variable = configuration.language.apiKeyVariable, environment[variable] == nil {
+      print("\(configurationPath): warning: llm.api_key_env: the environment variable \(variable) is not set")
+    }
+    var status: Int32 = 0
+    for persona in configuration.personas {
+      do throws(LibraryError) {
+        let file = try LibraryFile(reading: try LibraryFile.resolve(persona.library, in: configuration.pluginFolders))
+        let (about, warnings) = try file.check(services: services)
+        for warning in warnings { print("\(persona.name): warning: \(warning)") }
+        print("\(persona.name): ok, \(about.name) \(about.version) in \(file.path)")
+      } catch {
+        print("\(persona.name): \(error)")
+        status = 1
+      }
+    }
+    return status
+  }
+}

@@ -32,12 +32,13 @@ let package = Package(
       name: "batkernel", dependencies: ["Kernel", "Services", "Wire", "CTOML"], swiftSettings: strict),
     .executableTarget(name: "parlor", dependencies: ["Wire"], swiftSettings: strict),
 
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
-    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI"], swiftSettings: strict),
+    .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel"], swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI"], swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor"] + plugins.map { .init(stringLiteral: $0) },
+      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor", "TestSupport"] + plugins.map { .init(stringLiteral: $0) },
       swiftSettings: strict),
   ]
     + plugins.map {

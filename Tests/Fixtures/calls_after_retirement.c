@@ -34,7 +34,7 @@ static void *haunt(void *context) {
     if (atomic_load(&haunting->destroyed)) after++;
     persona_status sent = haunting->bus->send(haunting->host, 0, text("#ghost"), text("boo"), text("null"));
     persona_status posted = haunting->host->post(haunting->host, nothing, NULL);
-    persona_status asked = haunting->bus->ask(haunting->host, 0, text("GHOST"), text("boo"), text("null"), 100, NULL, ended, NULL, &request);
+    persona_status asked = haunting->bus->ask(haunting->host, 0, text(ABOUT_NAME), text("boo"), text("null"), 100, NULL, ended, NULL, &request);
     haunting->host->cancel(haunting->host, request);
     if (after > 1000 && (sent != PERSONA_E_RETIRED || posted != PERSONA_E_RETIRED || asked != PERSONA_E_RETIRED)) abort();
   }

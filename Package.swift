@@ -38,7 +38,7 @@ let package = Package(
     .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel"], swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI"], swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor", "TestSupport"] + plugins.map { .init(stringLiteral: $0) },
+      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor", "TestSupport"],
       swiftSettings: strict),
   ]
     + plugins.map {

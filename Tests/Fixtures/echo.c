@@ -1,75 +1,172 @@
-// The well-behaved one: replies with what it was told, its version, and how many grams it has seen (which is its state).
+// A persona that behaves: it uses every service in the way that persona.h describes.
+//
+//   echo     {"echo":<payload>,"version":…,"count":grams seen}
+//   count    {"count":…,"version":…}
+//   later    after as many milliseconds as the payload says, the same as echo
+//   ask      asks the target that the payload names (a string) to `echo` null, and replies with its answer
+//   stream   the pieces "one ", "two ", "three", then {"text":"one two three"}
+//   slow     sleeps on the lane for as many milliseconds as the payload says, then the same as echo
+//   fail     an error with a text
+//   publish  sends the payload to "#echo"
+//   remember, recall  put the payload into state/1, get it back
+//   config   what config/1 says
+//   think    asks the model for an answer to the payload (a string), and streams it on
+#define _DEFAULT_SOURCE
+#define ABOUT_NAME "ECHO"
+#define ABOUT_MORE "summary = Says what it hears\nstate = 1\nneeds = bus/1 timer/1\nwants = state/1 log/1 config/1 llm/1\n"
 #include "fixture.h"
+#include <unistd.h>
 
-PERSONA_ABOUT("bat-persona 1\nname = " NAME "\nversion = " VERSION "\nsummary = Says what it hears\nstate = 1\n");
+ABOUT;
 
-struct later {
+// Bytes that grow; also what a sink writes to.
+typedef struct buffer {
+  char *bytes;
+  size_t count;
+} buffer;
+
+static int32_t append(void *context, const void *bytes, size_t count) {
+  buffer *into = context;
+  char *grown = realloc(into->bytes, into->count + count + 1);
+  if (!grown) return PERSONA_E_TOO_LONG;
+  into->bytes = grown;
+  if (count) memcpy(grown + into->count, bytes, count);
+  into->count += count;
+  grown[into->count] = 0;
+  return PERSONA_OK;
+}
+static void append_string(buffer *into, const char *string) { append(into, string, strlen(string)); }
+
+static persona_status reply_buffer(persona *self, uint64_t token, buffer *json) {
+  persona_status status = self->bus->reply(self->host, token, (persona_text){json->bytes, json->count});
+  free(json->bytes);
+  return status;
+}
+
+static persona_status reply_echo(persona *self, uint64_t token, persona_text payload) {
+  buffer json = {0};
+  char tail[96];
+  append_string(&json, "{\"echo\":");
+  append(&json, payload.bytes, payload.count);
+  snprintf(tail, sizeof tail, ",\"version\":\"%s\",\"count\":%ld}", VERSION, self->count);
+  append_string(&json, tail);
+  return reply_buffer(self, token, &json);
+}
+
+// A gram that is answered when a request has ended.
+typedef struct pending {
   persona *self;
   uint64_t token;
-};
+  buffer payload;
+} pending;
 
-static void replied(void *context, uint64_t request, persona_status status, persona_text result) {
-  struct later *later = context;
-  (void)request;
-  const persona_bus_v1 *bus = later->self->bus;
-  if (status < 0) bus->fail(later->self->host, later->token, status, result);
-  else bus->reply(later->self->host, later->token, result.count ? result : text("{\"version\":\"" VERSION "\",\"later\":true}"));
-  free(later);
+static pending *keep(persona *self, const persona_gram_v1 *gram) {
+  pending *made = calloc(1, sizeof *made);
+  if (!made) return NULL;
+  made->self = self;
+  made->token = gram->token;
+  append(&made->payload, gram->payload.bytes, gram->payload.count);
+  return made;
+}
+static void drop(pending *pending) {
+  free(pending->payload.bytes);
+  free(pending);
 }
 
-static persona_status receive(persona *self, const persona_gram_v1 *gram) {
-  struct later *later = 0;
+static void timer_ended(void *context, uint64_t request, persona_status status, persona_text result) {
+  (void)request;
+  pending *pending = context;
+  persona *self = pending->self;
+  if (status < 0) self->bus->fail(self->host, pending->token, status, result);
+  else reply_echo(self, pending->token, (persona_text){pending->payload.bytes, pending->payload.count});
+  drop(pending);
+}
+
+static void answer_came(void *context, uint64_t request, persona_status status, persona_text result) {
+  (void)request;
+  pending *pending = context;
+  persona *self = pending->self;
+  if (status < 0) self->bus->fail(self->host, pending->token, status, result);
+  else self->bus->reply(self->host, pending->token, result);
+  drop(pending);
+}
+
+static unsigned long milliseconds(persona_text payload) {
+  char digits[16] = {0};
+  memcpy(digits, payload.bytes, payload.count < 15 ? payload.count : 15);
+  return strtoul(digits, NULL, 10);
+}
+
+static persona_status receive_gram(persona *self, const persona_gram_v1 *gram) {
+  const persona_state_v1 *state = self->host->service(self->host, "state/1");
+  const persona_config_v1 *config = self->host->service(self->host, "config/1");
+  const persona_llm_v1 *llm = self->host->service(self->host, "llm/1");
   uint64_t request;
-  if (is(gram->method, "later") || is(gram->method, "ask") || is(gram->method, "chat")) {
-    later = malloc(sizeof *later);
-    *later = (struct later){self, gram->token};
+  self->count++;
+
+  if (is(gram->method, "count")) return reply_number(self, gram->token, "count", self->count);
+
+  if (is(gram->method, "later")) {
+    pending *pending = keep(self, gram);
+    persona_status status = self->timer->after(self->host, milliseconds(gram->payload), timer_ended, pending, &request);
+    if (status < 0) drop(pending);
+    return status < 0 ? status : PERSONA_LATER;
   }
-  if (is(gram->method, "later")) {  // payload: milliseconds
-    const persona_timer_v1 *timer = self->host->service(self->host, "timer/1");
-    timer->after(self->host, strtoul(gram->payload.bytes, 0, 10), replied, later, &request);
-    return PERSONA_LATER;
-  }
-  if (is(gram->method, "ask")) {  // payload: "NAME"
+  if (is(gram->method, "ask")) {
+    if (gram->payload.count < 3 || gram->payload.bytes[0] != '"') return PERSONA_E_INVALID;
     persona_text target = {gram->payload.bytes + 1, gram->payload.count - 2};
-    self->bus->ask(self->host, gram->token, target, text("ask"), gram->payload, 0, 0, replied, later, &request);
-    return PERSONA_LATER;
+    pending *pending = keep(self, gram);
+    persona_status status =
+        self->bus->ask(self->host, gram->token, target, text("echo"), text("null"), 0, NULL, answer_came, pending, &request);
+    if (status < 0) drop(pending);
+    return status < 0 ? status : PERSONA_LATER;
   }
-  if (is(gram->method, "chat")) {  // payload: the question
-    const persona_llm_v1 *llm = self->host->service(self->host, "llm/1");
-    if (llm->chat(self->host, gram->token, gram->payload, gram->token, 0, replied, later, &request) < 0) return PERSONA_E_INVALID;
-    return PERSONA_LATER;
+  if (is(gram->method, "think") && llm) {
+    pending *pending = keep(self, gram);
+    buffer question = {0};
+    append_string(&question, "{\"text\":");
+    append(&question, gram->payload.bytes, gram->payload.count);
+    append_string(&question, "}");
+    persona_status status = llm->chat(self->host, gram->token, (persona_text){question.bytes, question.count}, gram->token, NULL,
+                                      answer_came, pending, &request);
+    free(question.bytes);
+    if (status < 0) drop(pending);
+    return status < 0 ? status : PERSONA_LATER;
   }
   if (is(gram->method, "stream")) {
-    self->bus->stream(self->host, gram->token, text("one "));
-    self->bus->stream(self->host, gram->token, text("two "));
-    self->bus->stream(self->host, gram->token, text("three"));
-    self->bus->reply(self->host, gram->token, text("{\"content\":\"one two three\"}"));
-    return PERSONA_OK;
+    static const char *const pieces[] = {"one ", "two ", "three"};
+    for (int i = 0; i < 3; i++) {
+      persona_status status = self->bus->stream(self->host, gram->token, text(pieces[i]));
+      if (status < 0) return status;
+    }
+    return self->bus->reply(self->host, gram->token, text("{\"text\":\"one two three\"}"));
   }
-  if (is(gram->method, "refuse")) {
-    self->host->explain(self->host, text("I refuse, as I was asked to; ask for something else"));
-    return PERSONA_E_INVALID;
+  if (is(gram->method, "slow")) usleep((useconds_t)milliseconds(gram->payload) * 1000);
+  if (is(gram->method, "slow") || is(gram->method, "echo")) return reply_echo(self, gram->token, gram->payload);
+  if (is(gram->method, "fail")) return failed(self, "it failed, as it was asked to");
+  if (is(gram->method, "publish")) return self->bus->send(self->host, gram->token, text("#echo"), text("published"), gram->payload);
+  if (is(gram->method, "remember") && state) return state->put(self->host, text("remembered"), gram->payload);
+  if ((is(gram->method, "recall") && state) || (is(gram->method, "config") && config)) {
+    buffer value = {0};
+    persona_sink sink = {&value, append};
+    persona_status status = is(gram->method, "recall") ? state->get(self->host, text("remembered"), &sink) : config->get(self->host, &sink);
+    if (status >= 0) return reply_buffer(self, gram->token, &value);
+    free(value.bytes);
+    return status;
   }
-  if (is(gram->method, "silent")) return PERSONA_OK;
-  if (is(gram->method, "config")) {
-    persona_text now = gram->payload;
-    (void)now;
-  }
-  return echo(self, gram);
+  return gram->flags & PERSONA_GRAM_PUBLISHED ? PERSONA_OK : PERSONA_E_UNKNOWN_METHOD;
 }
 
-static persona_status save(persona *self, const persona_sink *into) {
-  char out[32];
-  int n = snprintf(out, sizeof out, "%lu", self->count);
-  return into->write(into->context, out, n);
+static persona_status start(persona *self) {
+  const persona_log_v1 *log = self->host->service(self->host, "log/1");
+  if (log) log->write(self->host, PERSONA_LOG_DEBUG, text("started, version " VERSION));
+  return PERSONA_OK;
 }
-static persona_status load(persona *self, uint32_t schema, persona_text state) {
-  (void)schema;
-  char in[32] = {0};
-  if (state.count >= sizeof in) return PERSONA_E_STATE;
-  memcpy(in, state.bytes, state.count);
-  self->count = strtoul(in, 0, 10);
+static persona_status health(persona *self) {
+  (void)self;
   return PERSONA_OK;
 }
 
-ENTRY(.receive = receive, .save = save, .load = load)
+static const persona_vtable vtable = {
+    .size = sizeof(persona_vtable), .destroy = destroy, .receive = receive_gram, .start = start, .save = save, .load = load, .health = health};
+FIXTURE(create, vtable)

@@ -5,7 +5,8 @@ import TestSupport
 
 /// A kernel in this process, on a thread of its own, with clients over socketpairs.
 final class House: @unchecked Sendable {
-  let folder: String
+  private let temporary = TemporaryFolder()
+  var folder: String { temporary.path }
   private var kernel: BatKernel?
   let inbox: LoopInbox
   private let ended = Answer<Bool>()
@@ -15,12 +16,12 @@ final class House: @unchecked Sendable {
     _ personas: [(name: String, fixture: String, defines: [String: String])] = [], rehearse: Bool = false, language: (any LanguageService)? = nil,
     configure: (inout Configuration) -> Void = { _ in }
   ) throws {
-    folder = try Fixtures.folder("house")
+    let folder = temporary.path
     var configuration = Configuration(socketPath: folder + "/kernel.sock", pluginFolders: [folder])
     configuration.reload.watch = false
     configuration.log.level = .error
     for persona in personas {
-      try Fixtures.build(persona.fixture, to: "\(folder)/lib\(persona.name).so", defines: ["NAME": persona.name].merging(persona.defines) { $1 })
+      try Fixtures.install(persona.fixture, as: persona.name, in: folder, defines: ["NAME": persona.name].merging(persona.defines) { $1 })
       configuration.personas.append(
         PersonaConfiguration(name: persona.name, library: persona.name, json: Array("{\"name\":\"\(persona.name)\"}".utf8)))
     }
@@ -32,7 +33,7 @@ final class House: @unchecked Sendable {
       do throws(Failure) {
         let rehearsal =
           rehearse
-          ? Rehearsal(command: [Fixtures.products + "/batkernel", "--rehearse"], limitMilliseconds: configured.reload.callMilliseconds) : nil
+          ? Rehearsal(command: [Products.folder + "/batkernel", "--rehearse"], limitMilliseconds: configured.reload.callMilliseconds) : nil
         let kernel = try BatKernel(configured, logger: Logger(configured.log), language: language, rehearsal: rehearsal)
         made.give(LoopOnly(.success(kernel)))
         kernel.run()
@@ -81,12 +82,11 @@ final class House: @unchecked Sendable {
 
   /// Puts a new build of a fixture in the place of the old.
   func build(_ name: String, _ fixture: String = "echo", defines: [String: String]) throws {
-    try Fixtures.build(fixture, to: "\(folder)/lib\(name).so", defines: ["NAME": name].merging(defines) { $1 })
+    try Fixtures.install(fixture, as: name, in: folder, defines: ["NAME": name].merging(defines) { $1 })
   }
 
   deinit {
     inbox.post { $0.stop() }
     _ = ended.wait(milliseconds: 15_000)
-    try? FileManager.default.removeItem(atPath: folder)
   }
 }

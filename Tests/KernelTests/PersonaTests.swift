@@ -9,11 +9,11 @@ import TestSupport
   func answers() throws {
     let house = try House([("ECHO", "echo", [:])])
     let client = try house.client("GUI")
-    try client.line(#"{"source":"GUI","target":"ECHO","method":"say","payload":"hi"}"#)
+    try client.line(#"{"source":"GUI","target":"ECHO","method":"echo","payload":"hi"}"#)
     let reply = try client.gram()
     #expect(reply.source == "ECHO" && reply.method == "reply" && reply.re == nil)
-    #expect(reply["payload"] == "hi")
-    #expect(try client.ask("ECHO", "say", "[1]", id: 1)["count"] == "2")
+    #expect(reply["echo"] == "hi")
+    #expect(try client.ask("ECHO", "echo", "[1]", id: 1)["count"] == "2")
   }
 
   @Test("text streams ahead of the reply to who asked for a stream, and to nobody else")
@@ -38,10 +38,10 @@ import TestSupport
   func errors() throws {
     let house = try House([("ECHO", "echo", [:])])
     let client = try house.attached("GUI")
-    let error = try client.ask("ECHO", "refuse", id: 1)
-    #expect(error.method == "error" && error.source == "ECHO" && error.code == "invalid")
-    #expect(error.message == "I refuse, as I was asked to; ask for something else")
-    let silence = try client.ask("ECHO", "silent", id: 2)
+    let error = try client.ask("ECHO", "fail", id: 1)
+    #expect(error.method == "error" && error.source == "ECHO" && error.code == "failed")
+    #expect(error.message == "it failed, as it was asked to")
+    let silence = try client.ask("ECHO", "remember", "1", id: 2)
     #expect(silence.method == "reply" && silence.fields["payload"] is NSNull)
   }
 
@@ -49,12 +49,12 @@ import TestSupport
   func asks() throws {
     let house = try House([("ONE", "echo", [:]), ("TWO", "echo", [:])])
     let client = try house.attached("GUI")
-    // GUI → ONE → TWO → TWO → … until the limit: TWO asks itself, as its payload says.
-    let loop = try client.ask("ONE", "ask", #""TWO""#, id: 1)
-    #expect(loop.code == "hop_limit", "\(loop)")
+    #expect(try client.ask("ONE", "ask", #""TWO""#, id: 1)["count"] == "1")
+    let far = try client.ask("ONE", "ask", #""TWO""#, id: 5, extra: #","hops":8"#)
+    #expect(far.code == "hop_limit", "\(far)")
     let human = try house.attached("HUMAN")
     try client.line(#"{"target":"ONE","method":"ask","payload":"HUMAN","id":2}"#)
-    let question = try human.gram { $0.method == "ask" }
+    let question = try human.gram { $0.method == "echo" && $0.source == "ONE" }
     #expect(question.source == "ONE")
     let id = question.fields["id"].map { "\($0)" } ?? ""
     try human.line(#"{"target":"ONE","method":"reply","re":\#(id),"payload":{"yes":true}}"#)
@@ -74,14 +74,15 @@ import TestSupport
   func unload() throws {
     let house = try House([("ECHO", "echo", [:])])
     let client = try house.attached("GUI")
-    _ = try client.ask("ECHO", "say", "1", id: 1)
+    _ = try client.ask("ECHO", "echo", "1", id: 1)
     try client.line(#"{"target":"ECHO","method":"later","payload":80,"id":2}"#)
-    let receipt = try client.ask("KERNEL", "personas.unload", #"{"name":"ECHO"}"#, id: 3)
-    #expect(receipt["outcome"] == "unloaded")
-    #expect(try client.ask("ECHO", "say", "1", id: 4).code == "unknown_target")
-    #expect(try client.gram { $0.re == "2" }["later"] == "1")
+    try client.line(#"{"target":"KERNEL","method":"personas.unload","payload":{"name":"ECHO"},"id":3}"#)
+    try client.line(#"{"target":"ECHO","method":"echo","id":4}"#)
+    #expect(try client.gram { $0.re == "4" }.code == "unknown_target")
+    #expect(try client.gram { $0.re == "2" }["echo"] == "80")
+    #expect(try client.gram { $0.re == "3" }["outcome"] == "unloaded")
     #expect(try client.ask("KERNEL", "personas.load", #"{"name":"ECHO"}"#, id: 5)["outcome"] == "loaded")
-    #expect(try client.ask("ECHO", "say", "1", id: 6)["count"] == "2")
+    #expect(try client.ask("ECHO", "echo", "1", id: 6)["count"] == "3")
   }
 
   @Test("one that floods a persona is told so, and another still gets through")
@@ -90,12 +91,12 @@ import TestSupport
     let (flooder, other) = (try house.attached("F"), try house.attached("O"))
     try house.settle("ECHO", as: other)
     // While the persona is paused by nothing but its own pace, a burst larger than its mailbox.
-    let line = #"{"target":"ECHO","method":"silent","payload":"\#(String(repeating: "f", count: 5000))","id":"#
+    let line = #"{"target":"ECHO","method":"count","payload":"\#(String(repeating: "f", count: 5000))","id":"#
     var burst = ""
     for id in 0..<2000 { burst += line + "\(id)}\n" }
     let sent = burst
     Thread.detachNewThread { try? flooder.write(sent) }
-    #expect(try other.ask("ECHO", "say", "1", id: 1).method == "reply")
+    #expect(try other.ask("ECHO", "echo", "1", id: 1).method == "reply")
     var answers = 0
     for _ in 0..<2000 {
       let gram = try flooder.gram { $0.re != nil }
@@ -143,7 +144,7 @@ final class ScriptedModel: LanguageService {
     }
     let house = try House([("ECHO", "echo", [:])], language: model) { $0.personas[0].prompt = "Be brief" }
     let client = try house.attached("GUI")
-    try client.line(#"{"target":"ECHO","method":"chat","payload":{"text":"hi"},"id":1,"stream":true}"#)
+    try client.line(#"{"target":"ECHO","method":"think","payload":"hi","id":1,"stream":true}"#)
     var text = ""
     while true {
       let gram = try client.gram { $0.re == "1" }
@@ -161,7 +162,7 @@ final class ScriptedModel: LanguageService {
   func failure() throws {
     let model = ScriptedModel { _, tell in tell(.finished(.failure(Failure(.llmUnreachable, "no server; start one")))) }
     let house = try House([("ECHO", "echo", [:])], language: model)
-    let error = try house.attached("GUI").ask("ECHO", "chat", #"{"text":"hi"}"#, id: 1)
+    let error = try house.attached("GUI").ask("ECHO", "think", "\"hi\"", id: 1)
     #expect(error.code == "llm_unreachable" && error.message == "no server; start one")
   }
 
@@ -170,7 +171,7 @@ final class ScriptedModel: LanguageService {
     let model = ScriptedModel { _, tell in tell(.piece("…")) }
     let house = try House([("ECHO", "echo", [:])], language: model)
     var client: Client? = try house.attached("GUI")
-    try client?.line(#"{"target":"ECHO","method":"chat","payload":{"text":"hi"},"id":1,"stream":true\#(how == "deadline" ? #","deadline_ms":300"# : "")}"#)
+    try client?.line(#"{"target":"ECHO","method":"think","payload":"hi","id":1,"stream":true\#(how == "deadline" ? #","deadline_ms":300"# : "")}"#)
     _ = try client?.gram { $0.method == "delta" }
     switch how {
     case "cancel":

@@ -9,14 +9,14 @@ import TestSupport
   func replaces() throws {
     let house = try House([("ECHO", "echo", ["VERSION": "1"])])
     let client = try house.attached("GUI")
-    #expect(try client.ask("ECHO", "say", "\"hi\"", id: 1)["count"] == "1")
+    #expect(try client.ask("ECHO", "echo", "\"hi\"", id: 1)["count"] == "1")
     try house.build("ECHO", defines: ["VERSION": "2"])
     let receipts = try client.ask("KERNEL", "personas.reload", "{\"name\":\"ECHO\"}", id: 2)
     let receipt = (receipts.payload["receipts"] as? [[String: Any]])?.first ?? [:]
     #expect(receipt["outcome"] as? String == "reloaded", "\(receipts)")
     #expect(receipt["from"] as? Int == 1)
     #expect(receipt["to"] as? Int == 2)
-    let after = try client.ask("ECHO", "say", "\"again\"", id: 3)
+    let after = try client.ask("ECHO", "echo", "\"again\"", id: 3)
     #expect(after["version"] == "2")
     #expect(after["count"] == "2")
   }
@@ -44,7 +44,7 @@ import TestSupport
     try client.line(#"{"target":"ECHO","method":"later","payload":300,"id":1}"#)
     try house.build("ECHO", defines: ["VERSION": "2"])
     #expect(try reload(client, "ECHO", id: 2)["outcome"] as? String == "reloaded")
-    #expect(try client.ask("ECHO", "say", "1", id: 3)["version"] == "2")
+    #expect(try client.ask("ECHO", "echo", "1", id: 3)["version"] == "2")
     #expect(try client.gram { $0.re == "1" }["version"] == "1")
   }
 
@@ -52,14 +52,14 @@ import TestSupport
   func rollback() throws {
     let house = try House([("ECHO", "echo", ["VERSION": "1"])])
     let client = try house.attached("GUI")
-    _ = try client.ask("ECHO", "say", "1", id: 1)
+    _ = try client.ask("ECHO", "echo", "1", id: 1)
     #expect(try client.ask("KERNEL", "personas.rollback", #"{"name":"ECHO"}"#, id: 2)["outcome"] == "refused")
     try house.build("ECHO", defines: ["VERSION": "2"])
     _ = try reload(client, "ECHO", id: 3)
-    _ = try client.ask("ECHO", "say", "1", id: 4)
+    _ = try client.ask("ECHO", "echo", "1", id: 4)
     let receipt = try client.ask("KERNEL", "personas.rollback", #"{"name":"ECHO"}"#, id: 5)
     #expect(receipt["outcome"] == "rolled_back" && receipt["to"] == "3", "\(receipt)")
-    let after = try client.ask("ECHO", "say", "1", id: 6)
+    let after = try client.ask("ECHO", "echo", "1", id: 6)
     #expect(after["version"] == "1" && after["count"] == "3")
   }
 
@@ -83,7 +83,7 @@ import TestSupport
     try house.build("ECHO", defines: ["VERSION": "2"])
     let receipt = try client.gram { $0.method == "receipt" && $0["outcome"] == "reloaded" }
     #expect(receipt["to"] == "2")
-    #expect(try client.ask("ECHO", "say", "1", id: 1)["version"] == "2")
+    #expect(try client.ask("ECHO", "echo", "1", id: 1)["version"] == "2")
   }
 
   @Test("messages under a hundred reloads: none lost, none twice, all in order")
@@ -95,14 +95,14 @@ import TestSupport
     Thread.detachNewThread {
       for first in stride(from: 0, to: total, by: 100) {
         var lines = ""
-        for n in first..<first + 100 { lines += "{\"target\":\"ECHO\",\"method\":\"say\",\"payload\":\(n),\"id\":\(n)}\n" }
+        for n in first..<first + 100 { lines += "{\"target\":\"ECHO\",\"method\":\"echo\",\"payload\":\(n),\"id\":\(n)}\n" }
         try? client.write(lines)
       }
     }
     Thread.detachNewThread { for id in 0..<100 { _ = try? reload(admin, "ECHO", id: id, force: true) } }
     for n in 0..<total {
       let gram = try client.gram { $0.re != nil }
-      #expect(gram.re == "\(n)" && gram["payload"] == "\(n)" && gram["count"] == "\(n + 1)", "\(gram)")
+      #expect(gram.re == "\(n)" && gram["echo"] == "\(n)" && gram["count"] == "\(n + 1)", "\(gram)")
       if gram.re != "\(n)" { break }
     }
   }

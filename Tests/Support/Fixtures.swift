@@ -1,43 +1,68 @@
 import Foundation
+import Synchronization
 
-/// Compiles the personas of Tests/Fixtures, each one C file, for the tests.
+/// The C personas of Tests/Fixtures, compiled when a test wants them.
 public enum Fixtures {
-  /// The repository.
-  public static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
-
-  public struct CompilerFailed: Error, CustomStringConvertible { public let description: String }
-
-  /// A new folder that nobody else uses.
-  public static func folder(_ label: String = "bat") throws -> String {
-    // Short, since a socket's path has at most 107 bytes.
-    var template = Array("/tmp/\(label)-XXXXXX\0".utf8CString)
-    guard mkdtemp(&template) != nil else { throw CompilerFailed(description: "mkdtemp: \(String(cString: strerror(errno)))") }
-    return String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  /// What a persona's author would not be surprised to see in a test's output.
+  public struct CompilerError: Error, CustomStringConvertible {
+    public let description: String
   }
 
-  /// Builds `Tests/Fixtures/NAME.c`; moves the finished library to `path` in one step, as a build tool should.
-  public static func build(_ name: String, to path: String, defines: [String: String] = [:]) throws {
-    let made = path + ".new-\(UInt32.random(in: 0 ... .max))"
-    let compiler = Process()
-    compiler.executableURL = URL(fileURLWithPath: "/usr/bin/cc")
-    compiler.arguments =
-      ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wl,-z,nodelete", "-pthread", "-I", "\(root)/Sources/PersonaABI/include"]
-      + defines.map { "-D\($0.key)=\"\($0.value)\"" } + ["-o", made, "\(root)/Tests/Fixtures/\(name).c"]
-    let pipe = Pipe()
-    compiler.standardError = pipe
-    try compiler.run()
-    let said = pipe.fileHandleForReading.readDataToEndOfFile()
-    compiler.waitUntilExit()
-    guard compiler.terminationStatus == 0 else { throw CompilerFailed(description: String(decoding: said, as: UTF8.self)) }
-    guard rename(made, path) == 0 else { throw CompilerFailed(description: "rename: \(String(cString: strerror(errno)))") }
+  private static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+  /// By fixture and defines. The lock is held while compiling, so that nothing is compiled twice.
+  private static let built = Mutex<[String: String]>([:])
+  private static let folder = TemporaryFolder(removedAtExit: true)
+
+  /// Compiles Tests/Fixtures/NAME.c and returns the library's path. Each define becomes a C string. Built once for each
+  /// process and set of defines: do not change the file, but a copy of it (see `install`).
+  public static func build(_ fixture: String, defines: [String: String] = [:], options: [String] = []) throws -> String {
+    let words = defines.sorted { $0.key < $1.key }.map { "-D\($0.key)=\(quoted($0.value))" } + options
+    let key = ([fixture] + words).joined(separator: " ")
+    return try built.withLock { built in
+      if let path = built[key] { return path }
+      let path = "\(folder.path)/\(fixture)-\(built.count).so"
+      try compile(
+        [
+          "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wl,-z,nodelete", "-I",
+          repository.path + "/Sources/PersonaABI/include",
+        ]
+          + words + ["-o", path, repository.path + "/Tests/Fixtures/\(fixture).c", "-lpthread"])
+      built[key] = path
+      return path
+    }
   }
 
-  /// Where SwiftPM puts the products of this build.
-  public static let products: String = {
-    // The test bundle lies beside them.
-    var folder = Bundle.main.bundlePath
-    for bundle in Bundle.allBundles where bundle.bundlePath.hasSuffix(".xctest") { folder = (bundle.bundlePath as NSString).deletingLastPathComponent }
-    if FileManager.default.fileExists(atPath: folder + "/batkernel") { return folder }
-    return URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().path
-  }()
+  /// Puts a library where a kernel looks for it, `libAS.so` in `folder`, by an atomic rename, as a good build does.
+  @discardableResult
+  public static func install(_ fixture: String, as name: String, in folder: String, defines: [String: String] = [:]) throws -> String {
+    let path = "\(folder)/lib\(name).so"
+    try replace(path, with: try Data(contentsOf: URL(filePath: build(fixture, defines: defines))))
+    return path
+  }
+
+  /// Replaces a file by an atomic rename.
+  public static func replace(_ path: String, with bytes: some Sequence<UInt8>) throws {
+    let new = "\(path).\(UInt64.random(in: 0 ... .max)).new"
+    try Data(bytes).write(to: URL(filePath: new))
+    chmod(new, 0o644)
+    guard rename(new, path) == 0 else { throw CompilerError(description: "\(new) cannot be renamed: \(String(cString: strerror(errno)))") }
+  }
+
+  private static func quoted(_ text: String) -> String {
+    let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+    return "\"\(escaped)\""
+  }
+
+  private static func compile(_ arguments: [String]) throws {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["cc"] + arguments
+    let output = Pipe()
+    process.standardError = output
+    try process.run()
+    let text = try output.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else { throw CompilerError(description: String(decoding: text, as: UTF8.self)) }
+  }
 }

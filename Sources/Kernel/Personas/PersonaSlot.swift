@@ -346,7 +346,15 @@ final class PersonaSlot {
     state = .unloaded
     let departure = Departure(old, done)
     self.departure = departure
-    let generation = old.generation
+    if old.isIdle { return saveAndDepart(departure) }
+    loop.after(milliseconds: supervisor.settings.drainMilliseconds) { [weak self] in self?.saveAndDepart(departure) }
+  }
+
+  /// What it was asked is done, or its time is over: now its state is whole.
+  private func saveAndDepart(_ departure: Departure) {
+    guard self.departure === departure, !departure.isSaving else { return }
+    departure.isSaving = true
+    let generation = departure.tenure.generation
     let box = LoopOnly((self, departure))
     generation.lane.lane.run {
       var state: [UInt8]?
@@ -364,6 +372,7 @@ final class PersonaSlot {
     let tenure: Tenure
     let done: (Receipt) -> Void
     let began = EventLoop.now()
+    var isSaving = false
     init(_ tenure: Tenure, _ done: @escaping (Receipt) -> Void) {
       self.tenure = tenure
       self.done = done
@@ -408,6 +417,7 @@ final class PersonaSlot {
 
   /// A draining generation may have nothing left to do.
   func settled(_ tenure: Tenure) {
+    if let departure, departure.tenure === tenure, tenure.isIdle { return saveAndDepart(departure) }
     if tenure.generation.phase == .draining, tenure.isIdle { retire(tenure, Failure(.retired, "\(name) was replaced")) }
   }
 

@@ -13,7 +13,7 @@ struct SHA256 {
     var rest = Array(bytes[whole...])
     rest.append(0x80)
     while rest.count % 64 != 56 { rest.append(0) }
-    for shift in stride(from: 56, through: 0, by: -8) { rest.append(UInt8(truncatingIfNeeded: UInt64(bytes.count) * 8 >> UInt64(shift))) }
+    withUnsafeBytes(of: UInt64(bytes.count * 8).bigEndian) { rest.append(contentsOf: $0) }
     rest.withUnsafeBytes { hash.add($0) }
     return hash.hexadecimal
   }

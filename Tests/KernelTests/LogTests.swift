@@ -1,0 +1,132 @@
+import Foundation
+import Kernel
+import Testing
+
+@Suite struct LogTests {
+  /// A nameless file that the logger writes.
+  private final class Paper {
+    let descriptor: Int32
+    private let file: UnsafeMutablePointer<FILE>
+
+    init() {
+      file = tmpfile()!
+      descriptor = fileno(file)
+    }
+    deinit { fclose(file) }
+
+    /// Everything written.
+    func text() -> String {
+      lseek(descriptor, 0, SEEK_SET)
+      return String(decoding: FileHandle(fileDescriptor: descriptor, closeOnDealloc: false).readDataToEndOfFile(), as: UTF8.self)
+    }
+  }
+
+  private static func logger(_ paper: Paper, format: LogConfiguration.Format = .text, level: LogConfiguration.Level = .info) -> Logger {
+    var configuration = LogConfiguration()
+    configuration.format = format
+    configuration.level = level
+    return Logger(configuration, descriptor: paper.descriptor, now: { timespec(tv_sec: 1_769_850_300, tv_nsec: 125_999_999) })
+  }
+
+  @Test("a text line has time, level, part, message and fields")
+  func textLine() {
+    let paper = Paper()
+    Self.logger(paper).part("bus").info("delivered", ["to": "BRICK", "bytes": 12, "fast": true, "share": 0.5, "path": "a b", "none": ""])
+    #expect(paper.text() == "2026-01-31T09:05:00.125Z info bus: delivered to=BRICK bytes=12 fast=true share=0.5 path=\"a b\" none=\"\"\n")
+  }
+
+  @Test("a JSON line is one object whose fields keep their types")
+  func jsonLine() throws {
+    let paper = Paper()
+    Self.logger(paper, format: .json).part("bus").warning(
+      "say \"hi\"\n\u{1}", ["bytes": 12, "fast": true, "share": 0.5, "bad": Double.nan, "who": "é\\"])
+    let line = try #require(JSONSerialization.jsonObject(with: Data(paper.text().utf8)) as? NSDictionary)
+    #expect(
+      line == [
+        "time": "2026-01-31T09:05:00.125Z", "level": "warning", "part": "bus", "message": "say \"hi\"\n\u{1}", "bytes": 12, "fast": true,
+        "share": 0.5, "bad": "nan", "who": "é\\",
+      ] as NSDictionary)
+  }
+
+  @Test("nothing from outside breaks a line or steers a terminal", arguments: LogConfiguration.Format.allCases)
+  func escapes(format: LogConfiguration.Format) {
+    let paper = Paper()
+    Self.logger(paper, format: format).part("x\ny").info("a\u{1B}[2Jb\r\n\u{202E}c\u{85}", ["k": "\u{2028}\u{7F}"])
+    let text = paper.text()
+    #expect(text.last == "\n")
+    #expect(
+      text.dropLast().unicodeScalars.allSatisfy {
+        $0.value >= 0x20 && !(0x7F..<0xA0).contains($0.value) && !(0x2028...0x202E).contains($0.value)
+      })
+  }
+
+  @Test("a line below its part's level is neither written nor computed")
+  func levels() {
+    let paper = Paper()
+    var configuration = LogConfiguration()
+    configuration.levels = ["bus": .debug, "llm": .error]
+    let logger = Logger(configuration, descriptor: paper.descriptor)
+    var computed: [String] = []
+    func say(_ word: String) -> String {
+      computed.append(word)
+      return word
+    }
+    logger.part("bus").debug(say("one"))
+    logger.part("io").debug(say("two"))
+    logger.part("llm").warning(say("three"))
+    logger.part("llm").write(.error, say("four"))
+    #expect(computed == ["one", "four"])
+    #expect(paper.text().split(separator: "\n").count == 2)
+  }
+
+  @Test("new levels and a new format reach the parts that are handed out")
+  func reconfigures() {
+    let paper = Paper()
+    let logger = Self.logger(paper)
+    let bus = logger.part("bus")
+    bus.debug("unheard")
+    var configuration = LogConfiguration()
+    configuration.levels = ["bus": .debug]
+    configuration.format = .json
+    logger.configure(configuration)
+    bus.debug("heard")
+    logger.part("io").debug("unheard")
+    let lines = paper.text().split(separator: "\n")
+    #expect(lines.count == 1)
+    #expect(lines.first?.hasPrefix("{") == true && lines.first?.contains("\"heard\"") == true)
+  }
+
+  @Test("lines of many threads do not mix")
+  func threads() async {
+    let paper = Paper()
+    let logger = Self.logger(paper)
+    let filler = String(repeating: "x", count: 100)
+    await withTaskGroup(of: Void.self) { group in
+      for writer in 0..<8 {
+        group.addTask { for _ in 0..<40 { logger.part("w\(writer)").info(filler, ["n": writer]) } }
+      }
+    }
+    let lines = paper.text().split(separator: "\n")
+    #expect(lines.count == 320)
+    #expect(lines.allSatisfy { line in (0..<8).contains { line == "2026-01-31T09:05:00.125Z info w\($0): \(filler) n=\($0)" } })
+  }
+
+  @Test("lines that a full log lost are told of with the next one that gets through")
+  func lost() throws {
+    let full = Pipe()
+    let descriptor = full.fileHandleForWriting.fileDescriptor
+    #expect(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
+    let log = Logger(LogConfiguration(), descriptor: descriptor).part("bus")
+    // A page at a time, so that a full pipe takes nothing of a line rather than half of it.
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let filler = String(repeating: "x", count: page - "2026-01-31T09:05:00.125Z info bus: \n".utf8.count)
+    let f_getpipe_sz: Int32 = 1032
+    for _ in 0..<(Int(fcntl(descriptor, f_getpipe_sz)) / page + 2) { log.info(filler) }
+    _ = try full.fileHandleForReading.read(upToCount: 2 * page)
+    log.info("after")
+    try full.fileHandleForWriting.close()
+    let last = String(decoding: try full.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").suffix(2)
+    #expect(last.first?.hasSuffix("info bus: after") == true)
+    #expect(last.last?.hasSuffix("lines=2") == true)
+  }
+}

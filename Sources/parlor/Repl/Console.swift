@@ -74,8 +74,9 @@ final class Console {
       return try nextEdit()
     }
     guard prompt != nil else { return nil }
-    if let line = lines.next() ?? (inputEnded ? lines.rest() : nil) { return .line(String(decoding: line, as: UTF8.self)) }
-    return inputEnded ? .end : nil
+    guard let line = lines.next() ?? (inputEnded ? lines.rest() : nil) else { return inputEnded ? .end : nil }
+    prompt = nil
+    return .line(String(decoding: line, as: UTF8.self))
   }
 
   private func nextEdit() throws(Trouble) -> Event? {

@@ -135,7 +135,7 @@ final class Repl {
         try complain(Trouble(.noPersona, "no persona is loaded: name one with @NAME, or load one with /load NAME"))
         break
       }
-      let request = Request.conversation(with: persona, text, thread: thread, stream: true)
+      let request = Request.conversation(with: persona, text, thread: thread, stream: Terminal.has(1))
       try ask(OpenQuestion(line: line, request: request, use: .answer(from: persona), safely: Terminal.has(1)))
     case .personas:
       try ask(Request(method: "personas.list"), for: line) { PersonaTable.text($0["personas"]?.array ?? [], style: $1) }

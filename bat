@@ -193,8 +193,8 @@ ollama_model() {
   (
     exec 4<>/dev/tcp/127.0.0.1/11434 || exit 0
     printf 'GET /api/tags HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&4
-    timeout 1 cat <&4 | tr -d '\r\n' | sed -n 's/.*"models"[^[]*\[[^]]*"name" *: *"\([^"]*\)".*/\1/p; t
-      s/.*"models".*/(none)/p'
+    timeout 1 cat <&4 | tr -d '\r\n' | awk '/"models"/ {
+      if (match($0, /"name" *: *"[^"]*"/)) { split(substr($0, RSTART, RLENGTH), part, "\""); print part[4] } else print "(none)" }'
   ) 2>/dev/null || true
 }
 

@@ -48,10 +48,10 @@ struct KeyReader {
     case 0x06: .right
     case 0x08, 0x7F: .backspace
     case 0x09: .tab
-    case 0x0A: .newline
     case 0x0B: .killToEnd
     case 0x0C: .redraw
-    case 0x0D: .enter
+    // What is typed before the terminal is in raw mode comes with a line feed for Enter.
+    case 0x0A, 0x0D: .enter
     case 0x0E: .down
     case 0x10: .up
     case 0x15: .killToStart

@@ -63,7 +63,7 @@ enum Line: Equatable {
       /load /unload NAME                           /stats             what the kernel counts
       /thread [T]        another conversation with the same personas; without T the main one
       /help /quit        Ctrl-D, and Ctrl-C twice, quit too
-    Alt-Enter or Ctrl-J makes a new line, Up and Down go through what you wrote, Tab completes names.
+    Alt-Enter makes a new line, Up and Down go through what you wrote, Tab completes names.
     """
 }
 

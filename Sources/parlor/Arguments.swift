@@ -1,0 +1,75 @@
+import Glibc
+
+/// The command line, taken apart: options may stand anywhere, `--` ends them.
+struct Arguments: Equatable {
+  /// Empty for the conversation.
+  var command: String?
+  var operands: [String] = []
+  private var flags: Set<String> = []
+  private var values: [String: String] = [:]
+
+  func has(_ flag: String) -> Bool { flags.contains(flag) }
+  func value(_ option: String) -> String? { values[option] }
+
+  /// - Parameters:
+  ///   - words: without the program's name.
+  ///   - commands: what may stand as the first word, and the options that each one takes.
+  /// - Throws: `.usage`, with a sentence that says what to write instead.
+  init(_ words: [String], commands: [Command]) throws(Trouble) {
+    var rest = words[...]
+    var spec = Command.conversation
+    while let word = rest.popFirst() {
+      if word == "--" {
+        operands += rest
+        break
+      }
+      guard word.hasPrefix("-"), word != "-" else {
+        if command == nil, operands.isEmpty, let found = commands.first(where: { $0.name == word }) {
+          command = word
+          spec = found
+        } else if command == nil {
+          throw Trouble(.usage, "there is no command \(word): see `parlor --help`")
+        } else {
+          operands.append(word)
+        }
+        continue
+      }
+      let halves = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+      let option = Command.shortOptions[halves[0]] ?? halves[0]
+      if Command.globalFlags.contains(option) || spec.flags.contains(option) {
+        if halves.count > 1 { throw Trouble(.usage, "\(option) takes no value") }
+        flags.insert(option)
+      } else if Command.globalValues.contains(option) || spec.values.contains(option) {
+        guard let value = halves.count > 1 ? halves[1] : rest.popFirst() else { throw Trouble(.usage, "\(option) needs a value") }
+        values[option] = value
+      } else {
+        throw Trouble(.usage, "\(spec.fullName) has no option \(halves[0]): see `\(spec.fullName) --help`")
+      }
+    }
+    let known = spec.operands
+    if !known.contains(operands.count), !has("--help") {
+      throw Trouble(.usage, "usage: \(spec.usage)")
+    }
+  }
+
+  /// `--deadline`, in seconds.
+  func deadline() throws(Trouble) -> Duration? {
+    guard let text = value("--deadline") else { return nil }
+    guard let seconds = Double(text), seconds > 0, seconds < 1e9 else {
+      throw Trouble(.usage, "--deadline \(text): a number of seconds is wanted, such as 30 or 0.5")
+    }
+    return .milliseconds(Int((seconds * 1000).rounded(.up)))
+  }
+
+  /// `--socket`, else `$BAT_SOCKET`, else where the kernel listens when nothing is said.
+  var socketPath: String {
+    if let path = value("--socket") ?? Terminal.environment("BAT_SOCKET") { return path }
+    if let folder = Terminal.environment("XDG_RUNTIME_DIR") { return folder + "/bat/kernel.sock" }
+    return "/tmp/bat-\(getuid())/kernel.sock"
+  }
+
+  func connect() throws(Trouble) -> KernelConnection {
+    Signals.catching([SIGINT])
+    return try KernelConnection(path: socketPath, name: value("--name"))
+  }
+}

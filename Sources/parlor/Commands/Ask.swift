@@ -1,0 +1,71 @@
+extension Command {
+  static let ask = Command(
+    name: "ask", usage: "parlor ask [-p NAME] [--json] [--no-stream] [--deadline SECONDS] [--thread T] [-|TEXT…]",
+    summary: "ask one question; the answer is all that stands on standard output",
+    help: """
+      Asks a persona, prints its answer and ends. The question is TEXT…, or standard input when it is `-` or nothing.
+      On a terminal the answer appears as it is made; into a pipe or a file it goes whole, once.
+
+        -p, --persona NAME   whom to ask; else BRICK, else the first persona. Upper and lower case do not matter
+        --json               print the reply's payload as one line of JSON
+        --no-stream          wait for the whole answer on a terminal, too
+        --deadline SECONDS   give up after so long (exit status 5)
+        --thread T           which of your conversations with it this belongs to; else its main one
+        --                   what follows is TEXT, even if it begins with a dash
+      """,
+    flags: ["--json", "--no-stream"], values: ["--persona", "--deadline", "--thread"], operands: 0...Int.max,
+    run: { arguments throws(Trouble) in
+      let deadline = try arguments.deadline()
+      let connection = try arguments.connect()
+      let question = try question(arguments.operands)
+      guard let target = arguments.value("--persona") ?? Names.usual(among: connection.personas) else {
+        throw Trouble(.noPersona, "no persona is loaded: name one in personas.toml, or see `parlor load --help`")
+      }
+      let persona = Names.resolve(target, among: connection.personas)
+      let json = arguments.has("--json")
+      let onTerminal = Terminal.has(Output.answer.descriptor)
+      let stream = onTerminal && !json && !arguments.has("--no-stream")
+      let request = Request.conversation(
+        with: persona, question, thread: arguments.value("--thread"), stream: stream, deadline: deadline)
+      var printer = AnswerPrinter(safely: onTerminal)
+      do throws(Trouble) {
+        let payload = try connection.ask(request) { text throws(Trouble) in try Output.answer.write(printer.delta(text)) }
+        if json {
+          try Output.answer.line(payload.text)
+        } else if payload == .null {
+          try Output.answer.write(printer.closeLine())
+          try Output.diagnostics.line("parlor: \(persona) is done, and has nothing to say")
+        } else {
+          try Output.answer.write(printer.finish(AnswerPrinter.content(of: payload)))
+        }
+        return .ok
+      } catch {
+        try Output.answer.write(printer.closeLine())
+        throw Names.explain(error, personas: connection.personas)
+      }
+    })
+
+  private static func question(_ operands: [String]) throws(Trouble) -> String {
+    let text = operands.isEmpty || operands == ["-"] ? try standardInput() : operands.joined(separator: " ")
+    guard text.contains(where: { !$0.isWhitespace }) else { throw Trouble(.usage, "there is no question: see `parlor ask --help`") }
+    return text
+  }
+
+  /// All of standard input, without the newline at its end.
+  static func standardInput() throws(Trouble) -> String {
+    if Terminal.has(0) { try Output.diagnostics.line("parlor: reading the question from the terminal; Ctrl-D ends it") }
+    var bytes: [UInt8] = []
+    while true {
+      let ready = waitForInput([0, Signals.descriptor])
+      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      guard ready.contains(0) else { continue }
+      let piece: [UInt8]?
+      do { piece = try readSome(0) } catch { throw Trouble(.failed, "cannot read standard input: \(error)") }
+      guard let piece else { continue }
+      if piece.isEmpty { break }
+      bytes += piece
+    }
+    if bytes.last == 0x0A { bytes.removeLast() }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}

@@ -1,0 +1,101 @@
+extension Command {
+  static let personas = Command(
+    name: "personas", usage: "parlor personas [--json]", summary: "list the personas and their generations",
+    help: "Lists the personas: name, state, generation, kept generations, messages received and failed, summary.",
+    flags: ["--json"],
+    run: { arguments throws(Trouble) in
+      let list = try arguments.connect().ask(Request(method: "personas.list"))
+      if arguments.has("--json") {
+        try Output.answer.line(list.text)
+      } else {
+        try Output.answer.write(PersonaTable.text(list["personas"]?.array ?? [], style: Style(for: .answer)))
+      }
+      return .ok
+    })
+
+  static let reload = Command(
+    name: "reload", usage: "parlor reload NAME…|--all [--force] [--json]",
+    summary: "replace the code of personas; nobody is disconnected",
+    help: """
+      Opens the library of each persona anew and switches to it between two messages. A library that cannot be
+      used is refused with the reason, and the running generation goes on (exit status 1).
+
+        --all     every persona
+        --force   also when the file has not changed
+        --json    print the receipts as one line of JSON
+      """,
+    flags: ["--all", "--force", "--json"], operands: 0...Int.max,
+    run: { arguments throws(Trouble) in
+      guard arguments.has("--all") == arguments.operands.isEmpty else {
+        throw Trouble(.usage, "name the personas to reload, or say --all: see `parlor reload --help`")
+      }
+      let connection = try arguments.connect()
+      var names = arguments.operands.map { Names.resolve($0, among: connection.personas) }
+      if arguments.has("--all") {
+        let list = try connection.ask(Request(method: "personas.list"))
+        names = (list["personas"]?.array ?? []).filter { $0["state"]?.string != "unloaded" }.compactMap { $0["name"]?.string }
+      }
+      var payload: [String: JSON] = ["names": .array(names.map(JSON.string))]
+      if arguments.has("--force") { payload["force"] = true }
+      return try change(Request(method: "personas.reload", payload: .object(payload)), over: connection, json: arguments.has("--json"))
+    })
+
+  static let load = changing(
+    "load", summary: "load a persona that is not running",
+    help: "Loads the persona NAME of personas.toml, or the library of that name in the plugin folder.")
+  static let unload = changing(
+    "unload", summary: "end a persona; the kernel keeps its conversations and state",
+    help: "Ends the persona NAME when it has done what it was asked. Its histories and values stay for a later load.")
+  static let rollback = changing(
+    "rollback", summary: "go back to a persona's generation before this one",
+    help: "Switches the persona NAME back to the generation before, which is still in memory.")
+
+  private static func changing(_ verb: String, summary: String, help: String) -> Command {
+    Command(
+      name: verb, usage: "parlor \(verb) NAME [--json]", summary: summary, help: help, flags: ["--json"], operands: 1...1,
+      run: { arguments throws(Trouble) in
+        let connection = try arguments.connect()
+        let name = Names.resolve(arguments.operands[0], among: connection.personas)
+        let request = Request(method: "personas.\(verb)", payload: ["name": .string(name)])
+        return try change(request, over: connection, json: arguments.has("--json"))
+      })
+  }
+
+  /// Asks for a change, and prints its receipts: done ones on standard output, refused ones on standard error.
+  private static func change(_ request: Request, over connection: KernelConnection, json: Bool) throws(Trouble) -> ExitCode {
+    let reply: JSON
+    do { reply = try connection.ask(request) } catch { throw Names.explain(error, personas: connection.personas) }
+    let receipts = (reply["receipts"]?.array ?? [reply]).map(Receipt.init)
+    if json { try Output.answer.line(reply.text) }
+    for receipt in receipts where receipt.refused || !json {
+      if receipt.refused {
+        try Output.diagnostics.line("parlor: " + receipt.sentence)
+      } else {
+        try Output.answer.line(receipt.sentence)
+      }
+    }
+    return receipts.contains(where: \.refused) ? .failed : .ok
+  }
+}
+
+/// Personas in rows.
+enum PersonaTable {
+  static func text(_ personas: [JSON], style: Style) -> String {
+    if personas.isEmpty { return "no personas\n" }
+    let head = ["NAME", "STATE", "GEN", "KEPT", "RECEIVED", "FAILED", "SUMMARY"]
+    let rows = personas.map { persona in
+      ["name", "state", "generation", "kept", "received", "failed", "summary"].map { (persona[$0] ?? .null).plain.oneLine(200) }
+    }
+    let widths = head.indices.map { column in ([head] + rows).map { $0[column].cells }.max() ?? 0 }
+    func line(_ cells: [String]) -> String {
+      let padded = zip(cells, widths).map { $0.padded($1) }.joined(separator: "  ")
+      return String(padded.reversed().drop { $0 == " " }.reversed())
+    }
+    var text = style.dim(line(head)) + "\n"
+    for (row, persona) in zip(rows, personas) {
+      text += line(row) + "\n"
+      if let reason = persona["reason"]?.string { text += style.bad("  \(reason.oneLine(400))") + "\n" }
+    }
+    return text
+  }
+}

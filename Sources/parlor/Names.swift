@@ -1,0 +1,20 @@
+/// Finding the persona that somebody means.
+enum Names {
+  /// The name as the kernel writes it: an exact match, else one that differs in case only, else as it was typed.
+  static func resolve(_ typed: String, among personas: [String]) -> String {
+    if personas.contains(typed) { return typed }
+    return personas.first { $0.lowercased() == typed.lowercased() } ?? typed
+  }
+
+  /// Whom to talk to when nobody is named: BRICK if there, else the first.
+  static func usual(among personas: [String]) -> String? {
+    personas.contains("BRICK") ? "BRICK" : personas.first
+  }
+
+  /// A trouble that also says who is there, if it is about somebody who is not.
+  static func explain(_ trouble: Trouble, personas: [String]) -> Trouble {
+    guard trouble.exit == .noPersona else { return trouble }
+    let here = personas.isEmpty ? "no persona is loaded" : "here are: " + personas.joined(separator: ", ")
+    return Trouble(.noPersona, "\(trouble.message); \(here)")
+  }
+}

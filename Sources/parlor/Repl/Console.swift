@@ -1,0 +1,195 @@
+import Glibc
+
+/// Where the conversation takes place: takes what is typed, and prints without harming it.
+///
+/// On a terminal it edits the line itself; elsewhere lines are lines, and only answers go to standard output.
+final class Console {
+  enum Event: Equatable {
+    case line(String)
+    /// Ctrl-C where there is nothing to delete.
+    case interrupt
+    /// Ctrl-D, or the end of the input.
+    case end
+  }
+
+  let isInteractive: Bool
+  let style: Style
+  var editor = LineEditor()
+  private var keys = KeyReader()
+  private var lines = LineReader()
+  private var inputEnded = false
+  private var raw: RawMode?
+  /// What stands before the line; `nil` while no line is wanted.
+  private var prompt: String?
+  /// Whether prompt and line are on the screen now.
+  private var isDrawn = false
+  /// A dim line that says what we wait for.
+  private var status: String?
+
+  init() throws(Trouble) {
+    isInteractive = Terminal.has(0) && Terminal.has(1) && !Terminal.isDumb
+    style = Style(for: isInteractive ? .answer : .diagnostics)
+    if isInteractive { try enterRawMode() }
+  }
+
+  private func enterRawMode() throws(Trouble) {
+    raw = try RawMode(0)
+    // From now on pasted text comes between marks, so that its newlines do not send it in pieces.
+    try Output.answer.write("\u{1B}[?2004h")
+  }
+
+  private func leaveRawMode() throws(Trouble) {
+    guard raw != nil else { return }
+    raw = nil
+    try Output.answer.write("\u{1B}[?2004l")
+  }
+
+  /// Gives the terminal back.
+  func close() throws(Trouble) {
+    try hidePrompt()
+    try leaveRawMode()
+  }
+
+  // MARK: What is typed
+
+  /// Whether standard input should be read now. Lines that are not typed wait for the answer before them.
+  var wantsInput: Bool { !inputEnded && (isInteractive || prompt != nil) }
+
+  /// Takes the bytes that wait on standard input.
+  func read() throws(Trouble) {
+    do {
+      guard let bytes = try readSome(0) else { return }
+      if bytes.isEmpty { inputEnded = true }
+      if isInteractive { keys.append(bytes) } else { lines.append(bytes) }
+    } catch {
+      // A terminal whose window was closed answers EIO: that is its end.
+      inputEnded = true
+    }
+  }
+
+  func nextEvent() throws(Trouble) -> Event? {
+    if isInteractive {
+      if inputEnded { return .end }
+      guard prompt != nil else { return keys.takeInterrupt() ? .interrupt : nil }
+      return try nextEdit()
+    }
+    guard prompt != nil else { return nil }
+    guard let line = lines.next() ?? (inputEnded ? lines.rest() : nil) else { return inputEnded ? .end : nil }
+    prompt = nil
+    return .line(String(decoding: line, as: UTF8.self))
+  }
+
+  private func nextEdit() throws(Trouble) -> Event? {
+    var edited = false
+    while let key = keys.next() {
+      let before = editor
+      switch editor.apply(key) {
+      case .edited: edited = true
+      case .submit(let line):
+        // Drawn once more as it was sent, the cursor behind it: it stays on the screen.
+        let after = editor
+        editor = before
+        _ = editor.apply(.end)
+        try redraw()
+        editor = after
+        isDrawn = false
+        prompt = nil
+        try Output.answer.write("\n")
+        return .line(line)
+      case .interrupt: return .interrupt
+      case .endOfInput: return .end
+      case .suspend: try suspend()
+      case .redraw:
+        try Output.answer.write("\u{1B}[H\u{1B}[2J")
+        isDrawn = false
+        edited = true
+      }
+    }
+    if edited { try redraw() }
+    return nil
+  }
+
+  /// Ctrl-Z: stops us, and whoever started us for the terminal, until the shell goes on with us.
+  private func suspend() throws(Trouble) {
+    try erase()
+    try leaveRawMode()
+    kill(0, SIGTSTP)
+    try enterRawMode()
+    try redraw()
+  }
+
+  // MARK: What is printed
+
+  /// Asks for a line.
+  func showPrompt(_ text: String) throws(Trouble) {
+    prompt = text
+    try redraw()
+  }
+
+  func hidePrompt() throws(Trouble) {
+    try erase()
+    prompt = nil
+  }
+
+  /// A piece of an answer, on standard output.
+  func write(_ text: String) throws(Trouble) {
+    try erase()
+    try Output.answer.write(text)
+  }
+
+  /// A line about something else than the answer; it stands above the line that is being written.
+  func note(_ text: String) throws(Trouble) {
+    guard isInteractive else { return try Output.diagnostics.line("parlor: \(text)") }
+    let kept = status
+    try erase()
+    try Output.answer.line(text)
+    if let kept { try wait(for: kept) }
+    try redraw()
+  }
+
+  /// Says what we wait for, until something is printed.
+  func wait(for what: String) throws(Trouble) {
+    guard isInteractive else { return }
+    try erase()
+    status = what
+    try Output.answer.write(style.dim(what.oneLine(Terminal.size(1).columns - 1)))
+  }
+
+  /// The window has another size.
+  func resized() throws(Trouble) { try redraw() }
+
+  private func redraw() throws(Trouble) {
+    guard isInteractive, let prompt else { return }
+    var text = erasing
+    let view = view
+    var rows = view.rows
+    if rows[0].hasPrefix(prompt) { rows[0] = style.name(prompt) + rows[0].dropFirst(prompt.count) }
+    text += rows.joined(separator: "\n")
+    let up = rows.count - 1 - view.cursorRow
+    if up > 0 { text += "\u{1B}[\(up)A" }
+    text += "\r"
+    if view.cursorColumn > 0 { text += "\u{1B}[\(view.cursorColumn)C" }
+    drawnRow = view.cursorRow
+    isDrawn = true
+    try Output.answer.write(text)
+  }
+
+  /// In which row of what is drawn the cursor stands.
+  private var drawnRow = 0
+
+  private func erase() throws(Trouble) {
+    guard isDrawn || status != nil else { return }
+    try Output.answer.write(erasing)
+    isDrawn = false
+    status = nil
+  }
+
+  private var erasing: String {
+    if isDrawn { return (drawnRow > 0 ? "\u{1B}[\(drawnRow)A" : "") + "\r\u{1B}[J" }
+    return status != nil ? "\r\u{1B}[K" : ""
+  }
+
+  private var view: EditorView {
+    EditorView(prompt: prompt ?? "", text: editor.text, cursor: editor.cursor, size: Terminal.size(1))
+  }
+}

@@ -1,0 +1,77 @@
+/// What a line of the conversation means.
+enum Line: Equatable {
+  case nothing
+  /// `nil`: to whom we talk already.
+  case say(to: String?, String)
+  case turn(to: String)
+  case personas, who, stats, help, quit
+  case reload([String], force: Bool)
+  case load(String), unload(String), rollback(String)
+  /// `nil`: the main one.
+  case thread(String?)
+  /// It cannot be done as it is written; the text says what to write.
+  case wrong(String)
+
+  init(_ line: String) {
+    let text = line.trimmed
+    if text.isEmpty {
+      self = .nothing
+    } else if text.hasPrefix("//") {
+      self = .say(to: nil, String(text.dropFirst()))
+    } else if text.hasPrefix("/") {
+      self = Self.command(text.split(whereSeparator: \.isWhitespace).map(String.init))
+    } else if text.hasPrefix("@") {
+      let name = text.dropFirst().prefix { !$0.isWhitespace }
+      let rest = String(text.dropFirst(name.count + 1)).trimmed
+      if name.isEmpty {
+        self = .wrong("write @NAME and what you want to say, as in: @ROBIN hello")
+      } else {
+        self = rest.isEmpty ? .turn(to: String(name)) : .say(to: String(name), rest)
+      }
+    } else {
+      self = .say(to: nil, text)
+    }
+  }
+
+  private static func command(_ words: [String]) -> Line {
+    let operands = Array(words.dropFirst())
+    switch (words[0], operands.count) {
+    case ("/personas", 0): return .personas
+    case ("/who", 0): return .who
+    case ("/stats", 0): return .stats
+    case ("/help", _), ("/?", _): return .help
+    case ("/quit", _), ("/exit", _): return .quit
+    case ("/load", 1): return .load(operands[0])
+    case ("/unload", 1): return .unload(operands[0])
+    case ("/rollback", 1): return .rollback(operands[0])
+    case ("/load", _), ("/unload", _), ("/rollback", _): return .wrong("write \(words[0]) NAME; /personas says who is there")
+    case ("/thread", 0): return .thread(nil)
+    case ("/thread", 1): return .thread(operands[0])
+    case ("/reload", 1...): return .reload(operands.filter { $0 != "--force" }, force: operands.contains("--force"))
+    case ("/reload", _): return .reload([], force: false)
+    default: return .wrong("there is no \(words[0]) of that form: /help says what there is; //text says a text that begins with a slash")
+    }
+  }
+
+  static let commands = ["/personas", "/who", "/stats", "/help", "/quit", "/load", "/unload", "/rollback", "/reload", "/thread"]
+
+  static let helpText = """
+    Write, and Enter sends it to the persona that the prompt names. Ctrl-C stops an answer.
+      @NAME text         to another persona, which the prompt then names; @NAME alone only turns to it
+      /personas          who is there              /who               who you are, and where
+      /reload [NAME…]    new code, old talk        /rollback NAME     the code before
+      /load /unload NAME                           /stats             what the kernel counts
+      /thread [T]        another conversation with the same personas; without T the main one
+      /help /quit        Ctrl-D, and Ctrl-C twice, quit too
+    Alt-Enter makes a new line, Up and Down go through what you wrote, Tab completes names.
+    """
+}
+
+extension String {
+  /// Without white space at both ends.
+  var trimmed: String {
+    let head = drop(while: \.isWhitespace)
+    guard let last = head.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+    return String(head[...last])
+  }
+}

@@ -1,0 +1,243 @@
+import Foundation
+import Testing
+
+@testable import parlor
+
+@Suite("parlor's conversation") struct ParlorConversationTests {
+  /// Runs a conversation on a terminal, on a thread of its own; the prompt has come when the body begins.
+  private func onTerminal(_ kernel: ScriptedKernel, _ body: @escaping @Sendable (ParlorChild) throws -> Void) async throws {
+    try await onThread {
+      let child = try ParlorChild([], kernel: kernel.path, onTerminal: true)
+      try child.expect("BRICK> ")
+      try body(child)
+    }
+  }
+
+  @Sendable private static func echo(_ gram: JSON, _ client: ScriptedKernel.Client) {
+    guard gram["target"] != "KERNEL" else { return client.reply(to: gram, [:]) }
+    let heard = gram["payload"]?["content"]?.string ?? ""
+    client.delta(to: gram, "heard ")
+    client.reply(to: gram, ["content": .string("heard \(heard)")])
+  }
+
+  @Test("what is typed and corrected on the line is what is sent, and the answer stands below it")
+  func editing() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      // "wörld" with "hello " put before it, one letter too many deleted, and a wide character taken back whole.
+      child.type("wöörld\u{1B}[D\u{1B}[D\u{1B}[D\u{7F}\u{01}hello \u{05}漢\u{7F}!\r")
+      try child.expect("heard hello wörld!")
+      try child.expect("BRICK> ")
+      #expect(child.screen.suffix(3) == ["BRICK> hello wörld!", "heard hello wörld!", "BRICK> "])
+    }
+    #expect(try kernel.received { $0["target"] == "BRICK" }["payload"] == ["content": "hello wörld!"])
+  }
+
+  @Test("@NAME speaks to another persona and stays with it")
+  func turning() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      child.type("@rob\t one\r")
+      try child.expect("heard one")
+      try child.expect("ROBIN> ")
+      child.type("two\r")
+      try child.expect("heard two")
+      #expect(kernel.received.map { $0["target"] } == ["ROBIN", "ROBIN"])
+      #expect(kernel.received.map { $0["method"] } == ["talk", "talk"])
+    }
+  }
+
+  @Test("a receipt appears above the line that is being written, and the line stays")
+  func receiptAtThePrompt() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      child.type("half a lin")
+      try child.expect("half a lin")
+      kernel.everyClient { $0.receipt(["persona": "ROBIN", "outcome": "reloaded", "from": 3, "to": 4, "pause_us": 310]) }
+      try child.expectScreen("receipt above the line") {
+        $0.suffix(2) == ["ROBIN reloaded: generation 3 → 4, 0.3 ms pause", "BRICK> half a lin"]
+      }
+      child.type("e\r")
+      try child.expect("heard half a line")
+    }
+  }
+
+  @Test("a receipt during an answer waits for the end of its line")
+  func receiptDuringAnAnswer() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      client.delta(to: gram, "first ")
+      client.receipt(["persona": "ROBIN", "outcome": "unloaded", "from": 1])
+      client.delta(to: gram, "line\nsecond")
+      client.reply(to: gram, ["content": "first line\nsecond line"])
+    }
+    try await onTerminal(kernel) { child in
+      child.type("x\r")
+      try child.expectScreen("answer with the receipt between its lines") {
+        $0.suffix(4) == ["first line", "ROBIN unloaded: generation 1 is retired", "second line", "BRICK> "]
+      }
+    }
+  }
+
+  @Test("Ctrl-C stops an answer in the kernel, and what still comes of it is not shown")
+  func stopping() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      switch gram["method"] {
+      case "cancel":
+        let id: JSON = ["target": "BRICK", "id": gram["payload"]!["id"]!]
+        client.delta(to: id, "too late")
+        client.fail(id, "cancelled")
+      default:
+        gram["payload"]?["content"] == "again" ? Self.echo(gram, client) : client.delta(to: gram, "begun")
+      }
+    }
+    try await onTerminal(kernel) { child in
+      child.type("x\r")
+      try child.expect("begun")
+      child.type("typed ahead\u{03}")
+      try child.expect("(stopped)")
+      try child.expect("BRICK> ")
+      child.type("again\r")
+      try child.expect("heard again")
+      #expect(!child.text.contains("too late"))
+      #expect(!child.text.contains("typed ahead"))
+    }
+    let question = try kernel.received { $0["target"] == "BRICK" }
+    #expect(try kernel.received { $0["method"] == "cancel" }["payload"] == ["id": question["id"]!])
+  }
+
+  @Test("what is typed during an answer is there when the prompt is")
+  func typeAhead() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      if gram["payload"]?["content"] == "wait" { client.delta(to: gram, "begun") } else { Self.echo(gram, client) }
+    }
+    try await onTerminal(kernel) { child in
+      child.type("wait\r")
+      try child.expect("begun")
+      child.type("next\rlast")
+      let question = try kernel.received { $0["target"] == "BRICK" }
+      kernel.everyClient { $0.reply(to: question, ["content": "begun"]) }
+      try child.expect("heard next")
+      try child.expectScreen("line that was begun") { $0.last == "BRICK> last" }
+    }
+  }
+
+  @Test("a paste of several lines is sent once, when Enter says so")
+  func paste() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      child.type("\u{1B}[200~one\rtwo\r\nthree\r\u{1B}[201~")
+      try child.expectScreen("paste in rows") { $0.suffix(4) == ["BRICK> one", "  two", "  three", "  "] }
+      #expect(kernel.received.isEmpty)
+      child.type("\r")
+      try child.expect("heard")
+    }
+    #expect(kernel.received.count == 1)
+    #expect(kernel.received.first?["payload"] == ["content": "one\ntwo\nthree"])
+  }
+
+  @Test(
+    "Ctrl-D ends with 0, Ctrl-C twice with 130; the terminal is as it was",
+    arguments: [("\u{04}", 0), ("\u{03}\u{03}", 130)] as [(String, Int32)])
+  func quitting(keys: String, status: Int32) async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      var mode = termios()
+      #expect(tcgetattr(child.terminal, &mode) == 0)
+      #expect(mode.c_lflag & tcflag_t(ICANON) == 0)
+      // Kept open, so that the terminal can still be asked when parlor has gone.
+      child.type(keys)
+      try child.expect("\u{1B}[?2004l")
+      #expect(tcgetattr(child.terminal, &mode) == 0)
+      #expect(mode.c_lflag & tcflag_t(ICANON | ECHO | ISIG) == tcflag_t(ICANON | ECHO | ISIG))
+      #expect(try child.wait() == status)
+    }
+  }
+
+  @Test("when the kernel goes, the question comes back to the line, and Enter asks the kernel that came back")
+  func kernelGoes() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      if client.isFirst { client.hangUp() } else { Self.echo(gram, client) }
+    }
+    try await onTerminal(kernel) { child in
+      child.type("do not lose me\r")
+      try child.expect("is gone")
+      try child.expect("was not answered")
+      try child.expect("connected again: kernel 9.9")
+      try child.expectScreen("question on the line") { $0.last == "BRICK> do not lose me" }
+      child.type("\r")
+      try child.expect("heard do not lose me")
+    }
+  }
+
+  @Test("without a terminal each line is a question, answers alone go to standard output, and the last one decides the status")
+  func lines() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      if gram["target"] == "NOB" { client.fail(gram, "unknown_target", "nobody is called NOB") } else { Self.echo(gram, client) }
+    }
+    try await onThread {
+      let child = try ParlorChild([], kernel: kernel.path)
+      child.type("one\n\n@robin two\n@NOB three")
+      child.endInput()
+      #expect(try child.wait() == 4)
+      #expect(child.text == "heard one\nheard two\n")
+      #expect(child.errorText.contains("nobody is called NOB"))
+    }
+  }
+
+  @Test("without a terminal a question that the kernel's end cut off is asked again, once")
+  func linesAgain() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      if client.isFirst || gram["payload"]?["content"] == "deadly" { client.hangUp() } else { Self.echo(gram, client) }
+    }
+    try await onThread {
+      let child = try ParlorChild([], kernel: kernel.path)
+      child.type("one\ntwo\ndeadly\nfour\n")
+      child.endInput()
+      #expect(try child.wait() == 3)
+      #expect(child.text == "heard one\nheard two\n")
+      #expect(child.errorText.contains("asking again"))
+      #expect(child.errorText.contains("twice over this question: deadly"))
+    }
+  }
+
+  @Test("somebody who asks the person at the terminal is told that nothing answers there")
+  func asked() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      kernel.everyClient {
+        $0.send(["source": "OBSERVER", "target": "guest-1", "method": "talk", "id": "q1", "payload": ["content": "hey\u{07}"]])
+      }
+      try child.expect("hey␇")
+      let answer = try kernel.received { $0["method"] == "error" }
+      #expect(answer["re"] == "q1")
+      #expect(answer["target"] == "OBSERVER")
+    }
+  }
+
+  @Test("/reload tells each receipt once, though it comes as a reply and as a receipt")
+  func reload() async throws {
+    let receipt: JSON = ["persona": "BRICK", "outcome": "reloaded", "from": 1, "to": 2]
+    let kernel = try ScriptedKernel { gram, client in
+      client.receipt(receipt)
+      client.reply(to: gram, ["receipts": [receipt]])
+    }
+    try await onTerminal(kernel) { child in
+      child.type("/reload\r")
+      try child.expect("BRICK reloaded: generation 1 → 2")
+      child.type("/quit\r")
+      #expect(try child.wait() == 0)
+      #expect(child.text.components(separatedBy: "reloaded").count == 2)
+    }
+  }
+
+  @Test("NO_COLOR and a dumb terminal get no colours", arguments: [["NO_COLOR": "1"], ["TERM": "dumb"]])
+  func colours(environment: [String: String]) async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onThread {
+      let child = try ParlorChild([], kernel: kernel.path, onTerminal: true, environment: environment)
+      child.type("/foo\rx\r")
+      try child.expect("heard x")
+      #expect(child.text.firstMatch(of: /\u{1B}\[[0-9;]*m/) == nil)
+    }
+  }
+}

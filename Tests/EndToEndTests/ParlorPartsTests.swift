@@ -1,0 +1,150 @@
+import Testing
+
+@testable import parlor
+
+@Suite("parlor's parts") struct ParlorPartsTests {
+  private func edit(_ keys: [Key]) -> LineEditor {
+    var editor = LineEditor()
+    for key in keys { _ = editor.apply(key) }
+    return editor
+  }
+
+  @Test("keys cut anywhere are the same keys")
+  func keysCutAnywhere() {
+    let bytes = Array("aé漢👩‍💻\u{1B}[D\u{1B}[1;5C\u{1B}OH\u{1B}[3~\u{1B}[200~p\rq\u{1B}[201~\r".utf8)
+    func keys(_ pieces: [ArraySlice<UInt8>]) -> [Key] {
+      var reader = KeyReader()
+      var keys: [Key] = []
+      for piece in pieces {
+        reader.append(piece)
+        while let key = reader.next() {
+          if case .text(let new) = key, case .text(let old)? = keys.last {
+            keys[keys.count - 1] = .text(old + new)
+          } else {
+            keys.append(key)
+          }
+        }
+      }
+      return keys
+    }
+    let whole: [Key] = [.text("aé漢👩‍💻"), .left, .wordRight, .home, .delete, .paste("p\rq"), .enter]
+    #expect(keys([bytes[...]]) == whole)
+    for cut in bytes.indices { #expect(keys([bytes[..<cut], bytes[cut...]]) == whole, "cut at \(cut)") }
+    #expect(keys(bytes.indices.map { bytes[$0...$0] }) == whole)
+  }
+
+  @Test("lines cut anywhere are the same lines")
+  func linesCutAnywhere() {
+    let bytes = Array("one\n\ntwo\nrest".utf8)
+    for cut in bytes.indices {
+      var reader = LineReader()
+      var lines: [String] = []
+      for piece in [bytes[..<cut], bytes[cut...]] {
+        reader.append(piece)
+        while let line = reader.next() { lines.append(String(decoding: line, as: UTF8.self)) }
+      }
+      #expect(lines == ["one", "", "two"])
+      #expect(reader.rest().map { String(decoding: $0, as: UTF8.self) } == "rest")
+      #expect(reader.rest() == nil)
+    }
+  }
+
+  @Test("the editor moves and deletes by characters and words, and brings deleted lines back")
+  func editing() {
+    #expect(String(edit([.text("one two"), .killWord]).text) == "one ")
+    #expect(String(edit([.text("one two"), .home, .killToEnd]).text) == "")
+    #expect(String(edit([.text("one two"), .wordLeft, .killToStart]).text) == "two")
+    #expect(String(edit([.text("abc"), .left, .left, .delete]).text) == "ac")
+    #expect(String(edit([.text("abc"), .home, .backspace, .left, .endOfInput]).text) == "bc")
+    #expect(String(edit([.text("e"), .text("\u{301}"), .backspace]).text) == "")
+    #expect(String(edit([.text("draft"), .interrupt, .up]).text) == "draft")
+    #expect(String(edit([.text("1"), .enter, .text("2"), .enter, .text("new"), .up, .up, .up, .down, .down]).text) == "new")
+    #expect(edit([.paste("a\tb\u{1B}[31m\u{07}\rc")]).text == Array("a b[31m\nc"))
+  }
+
+  @Test("Tab completes as far as it is certain")
+  func completing() {
+    var editor = LineEditor()
+    editor.completions = ["@BRICK", "@BABS", "/reload", "/rollback"]
+    for key in [Key.text("@b"), .tab] { _ = editor.apply(key) }
+    #expect(String(editor.text) == "@b")
+    for key in [Key.text("a"), .tab, .text("/re"), .tab] { _ = editor.apply(key) }
+    #expect(String(editor.text) == "@BABS /reload ")
+  }
+
+  @Test("a line wraps where the window ends, wide characters do not straddle it, and the cursor follows")
+  func layout() {
+    func view(_ text: String, _ cursor: Int, rows: Int = 10) -> EditorView {
+      EditorView(prompt: "> ", text: Array(text), cursor: cursor, size: (columns: 7, rows: rows))
+    }
+    #expect(view("abcdef", 6).rows == ["> abcd", "ef"])
+    #expect(view("abcdef", 6).cursorColumn == 2)
+    #expect(view("abcdef", 4).cursorRow == 1)
+    #expect(view("abc漢", 3).rows == ["> abc", "漢"])
+    #expect(view("a\nb", 2).rows == ["> a", "  b"])
+    #expect(view("a\nb", 2).cursorColumn == 2)
+    #expect(view("a\nb", 1).cursorColumn == 3)
+    let long = view("a\nb\nc\nd\ne", 9, rows: 4)
+    #expect(long.rows == ["  c", "  d", "  e"])
+    #expect(long.cursorRow == 2)
+  }
+
+  @Test("what was streamed is not printed again; an answer that is another one is printed whole")
+  func answers() {
+    func print(_ deltas: [String], _ final: String) -> String {
+      var printer = AnswerPrinter(safely: false)
+      return deltas.map { printer.delta($0) }.joined() + printer.finish(final)
+    }
+    #expect(print([], "all") == "all\n")
+    #expect(print(["a", "b"], "ab") == "ab\n")
+    #expect(print(["a"], "abc\n") == "abc\n")
+    #expect(print([" a \n"], "a") == " a \n")
+    #expect(print(["a"], "b") == "a\n[the answer in its final form:]\nb\n")
+    #expect(print(["a"], "") == "a\n[the answer in its final form:]\n")
+  }
+
+  @Test("nothing that steers a terminal is left, and the text is")
+  func harmless() {
+    #expect("a\u{1B}]0;x\u{07}b\r\n\tc\u{9B}31m\u{202E}é漢\u{7F}".harmless == "a␛]0;x␇b\n\tc\u{FFFD}31m\u{FFFD}é漢␡")
+  }
+
+  @Test("characters take as many cells as terminals give them")
+  func cells() {
+    #expect("aé".cells == 2)
+    #expect("漢字".cells == 4)
+    #expect("👩‍💻".cells == 2)
+    #expect("e\u{301}".cells == 1)
+  }
+
+  @Test(
+    "a line means what it says",
+    arguments: [
+      ("  hi there ", .say(to: nil, "hi there")), ("@robin  hi @babs", .say(to: "robin", "hi @babs")), ("@robin", .turn(to: "robin")),
+      ("", .nothing), ("//etc", .say(to: nil, "/etc")), ("/reload A B --force", .reload(["A", "B"], force: true)),
+      ("/thread", .thread(nil)), ("/quit", .quit),
+    ] as [(String, Line)])
+  func lines(text: String, line: Line) { #expect(Line(text) == line) }
+
+  @Test("options may stand anywhere, and -- ends them")
+  func arguments() throws {
+    let arguments = try Arguments(["--socket=/s", "ask", "a", "-p", "X", "b", "--", "--json"], commands: Command.all)
+    #expect(arguments.command == "ask")
+    #expect(arguments.operands == ["a", "b", "--json"])
+    #expect(arguments.value("--persona") == "X")
+    #expect(arguments.socketPath == "/s")
+    #expect(!arguments.has("--json"))
+  }
+
+  @Test("JSON is read and written as it was", arguments: [#"{"a":[1,-2.5,"\u0000é",true,null],"b":{}}"#, "9007199254740993", #""x""#])
+  func json(text: String) throws { #expect(try JSON(parsing: text.utf8).text == text) }
+
+  @Test("numbers are written with the digits that are asked for")
+  func digits() {
+    #expect(fixed(0.31, 1) == "0.3")
+    #expect(fixed(12.996, 2) == "13.00")
+    #expect(fixed(-0.01, 1) == "0.0")
+    #expect(fixed(7, 0) == "7")
+    #expect(Receipt.milliseconds(42) == "0.04")
+    #expect(Receipt.milliseconds(12_300) == "12")
+  }
+}

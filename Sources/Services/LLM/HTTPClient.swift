@@ -34,7 +34,7 @@ final class HTTPClient {
     let easy: UnsafeMutableRawPointer
     var headers: UnsafeMutablePointer<curl_slist>?
     let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
-    let silence: Int
+    var silence: Int
     var lastByte: Milliseconds
     let receive: (_ status: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool
     let end: (HTTPEnd) -> Void
@@ -86,6 +86,8 @@ final class HTTPClient {
     if let path = request.socketPath { set(easy, CURLOPT_UNIX_SOCKET_PATH, path) }
     if request.socketPath != nil || Self.isLoopback(request.url) { set(easy, CURLOPT_PROXY, "") }
     set(easy, CURLOPT_NOSIGNAL, 1)
+    // Cancelling does not wait for a name server.
+    set(easy, CURLOPT_QUICK_EXIT, 1)
     // HTTP/1.1: one connection is one answer, so closing it tells the server that nobody wants it.
     set(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, request.connectMilliseconds)
@@ -121,6 +123,12 @@ final class HTTPClient {
   func cancel(_ id: ID) {
     guard let transfer = transfers.removeValue(forKey: id) else { return }
     curl_multi_remove_handle(multi, transfer.easy)
+  }
+
+  /// From now on a shorter silence ends it. An unknown transfer is no error.
+  func limitSilence(of id: ID, to milliseconds: Int) {
+    guard let transfer = transfers[id] else { return }
+    transfer.silence = min(transfer.silence, milliseconds)
   }
 
   func cancelAll() { for id in Array(transfers.keys) { cancel(id) } }

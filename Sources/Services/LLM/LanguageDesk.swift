@@ -47,6 +47,8 @@ final class LanguageDesk {
   /// The longest answer, in bytes: the default limit of a frame.
   private static let answerLimit = 16 << 20
   private static let errorBodyLimit = 64 << 10
+  /// How long a body may go on after the answer's last word, in milliseconds.
+  private static let lingering = 1000
 
   let http: HTTPClient
   private let runtimeFolder: String
@@ -209,6 +211,8 @@ final class LanguageDesk {
       return true
     }
     tell(exchange, exchange.decoder.receive(bytes))
+    // The last word has come; the body's own end is only wanted to keep the connection.
+    if exchange.decoder.answer.isComplete, let transfer = exchange.transfer { http.limitSilence(of: transfer, to: Self.lingering) }
     return exchange.fault == nil && exchange.text.utf8.count <= Self.answerLimit
   }
 
@@ -256,9 +260,14 @@ final class LanguageDesk {
     }
   }
 
-  /// Two setbacks are no end: our own child had just gone (nothing was sent), and a history that the server finds too long.
+  /// Two setbacks are no end: our own child has gone before its first word, and a history that the server finds too long.
   private func sendAgain(_ exchange: Exchange, _ setback: Setback) -> Bool {
-    if case .unreachable = setback, let local, exchange.server.provider == .local, !exchange.hasReconnected {
+    let isBeforeFirstWord =
+      switch setback {
+      case .unreachable, .cutOff(_, textBytes: 0): true
+      default: false
+      }
+    if isBeforeFirstWord, let local, exchange.server.provider == .local, !exchange.hasReconnected {
       exchange.hasReconnected = true
       schedule.remove(exchange.id)
       schedule.add(exchange.id, persona: exchange.question.persona, thread: exchange.question.thread, first: true)

@@ -60,6 +60,7 @@ final class LocalModel {
   var isReady: Bool { supervision.isReady(at: now()) }
 
   func handle(_ event: Supervision.Event) {
+    if event == .needed, supervision.phase == .stopped, let obstacle = obstacle() { return onGiveUp(obstacle) }
     for action in supervision.handle(event, at: now()) {
       switch action {
       case .start: start()
@@ -82,7 +83,7 @@ final class LocalModel {
   }
 
   /// Why it cannot be started at all, before anything is tried.
-  func obstacle() -> Failure? {
+  private func obstacle() -> Failure? {
     // sun_path takes 107 bytes, and servers write names of their own beside it.
     guard socketPath.utf8.count < 100 else {
       return Failure(
@@ -111,7 +112,6 @@ final class LocalModel {
   }
 
   private func start() {
-    if let obstacle = obstacle() { return onGiveUp(obstacle) }
     unlink(socketPath)
     log.begin()
     starts += 1

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct ChatQuestionTests {
   func read(
-    _ body: String, prompt: String = "You are BRICK", overrides: LanguageOverrides = .init(), _ change: (inout LanguageConfiguration) -> Void = { _ in }
+    _ body: String, prompt: String = "You are BRICK", overrides: LanguageOverrides = .init(),
+    _ change: (inout LanguageConfiguration) -> Void = { _ in }
   ) throws(Failure) -> ChatQuestion {
     var configuration = LanguageConfiguration()
     change(&configuration)
@@ -38,7 +39,8 @@ import Testing
   @Test("given messages take the history's place, and their system message the prompt's")
   func messages() throws {
     let question = try read(
-      #"{"messages":[{"role":"system","content":"S"},{"role":"user","content":"1"},{"role":"assistant","content":"2"},{"role":"user","content":"3"}],"text":"4"}"#)
+      #"{"messages":[{"role":"system","content":"S"},{"role":"user","content":"1"},{"role":"assistant","content":"2"},{"role":"user","content":"3"}],"text":"4"}"#
+    )
     #expect(question.thread == nil)
     #expect(question.system == "S")
     #expect(question.earlier.map { $0.map(\.content) } == [["1", "2"], ["3"]])
@@ -66,7 +68,8 @@ import Testing
     "a wrong question is refused, and the message names the key",
     arguments: [
       (#"{"text":3}"#, "\"text\" is not a string"), (#"{"text":"Hi","temperature":"hot"}"#, "\"temperature\""),
-      (#"{"txt":"Hi"}"#, "no key \"txt\""), (#"{}"#, "neither \"text\" nor a message"), (#"[1]"#, "no JSON object"), ("nonsense", "no JSON object"),
+      (#"{"txt":"Hi"}"#, "no key \"txt\""), (#"{}"#, "neither \"text\" nor a message"), (#"[1]"#, "no JSON object"),
+      ("nonsense", "no JSON object"),
       (#"{"text":"Hi","format":"yaml"}"#, "\"format\""), (#"{"text":"Hi","max_tokens":0}"#, "\"max_tokens\" is 0"),
       (#"{"messages":[{"role":"robot","content":"x"}]}"#, "messages.[0].role"), (#"{"messages":[]}"#, "neither"),
     ])

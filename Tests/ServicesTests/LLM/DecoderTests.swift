@@ -22,18 +22,25 @@ import Testing
     return outcome
   }
 
-  static let crlf = Recording.openAI.replacing("\n", with: "\r\n")
-  static let cr = Recording.openAI.replacing("\n", with: "\r")
+  struct Recorded: Sendable, CustomTestStringConvertible {
+    var testDescription: String
+    var body: String
+    var decoder: any AnswerDecoder & Sendable
+  }
 
-  @Test(
-    "an answer cut anywhere is the same answer",
-    arguments: [
-      (Recording.ollama, true), (Recording.ollama.replacing("\n", with: "\r\n"), true), (Recording.openAI, false), (crlf, false), (cr, false),
-      ("\u{FEFF}" + Recording.openAI, false),
-    ])
-  func anyCut(_ body: String, _ isOllama: Bool) {
-    let bytes = Array(body.utf8)
-    let decoder: any AnswerDecoder = isOllama ? OllamaAnswer() : OpenAIAnswer()
+  static let recorded = [
+    Recorded(testDescription: "Ollama", body: Recording.ollama, decoder: OllamaAnswer()),
+    Recorded(testDescription: "Ollama, CR LF", body: Recording.ollama.replacing("\n", with: "\r\n"), decoder: OllamaAnswer()),
+    Recorded(testDescription: "OpenAI", body: Recording.openAI, decoder: OpenAIAnswer()),
+    Recorded(testDescription: "OpenAI, CR LF", body: Recording.openAI.replacing("\n", with: "\r\n"), decoder: OpenAIAnswer()),
+    Recorded(testDescription: "OpenAI, CR", body: Recording.openAI.replacing("\n", with: "\r"), decoder: OpenAIAnswer()),
+    Recorded(testDescription: "OpenAI, with a byte order mark", body: "\u{FEFF}" + Recording.openAI, decoder: OpenAIAnswer()),
+  ]
+
+  @Test("an answer cut anywhere is the same answer", arguments: recorded)
+  func anyCut(_ recorded: Recorded) {
+    let bytes = Array(recorded.body.utf8)
+    let decoder: any AnswerDecoder = recorded.decoder
     let expected = Outcome(text: Recording.text, answer: Recording.answer)
     #expect(Self.decode(decoder, [bytes[...]]) == expected)
     #expect(Self.decode(decoder, bytes.map { [$0][...] }) == expected)
@@ -85,7 +92,7 @@ import Testing
 
   @Test(
     "what is not the protocol is garbled, and its first bytes are shown",
-    arguments: ["<html>\n<body>It works!</body>", "<html>", "hello\n\nworld\n", "{\"weather\":\"fine\"}\n"])
+    arguments: ["<html> <body>It works!</body>", "<html>\n\n", "hello", #"{"weather":"fine"}"# + "\n"])
   func garbled(_ body: String) {
     for decoder in [OllamaAnswer(), OpenAIAnswer()] as [any AnswerDecoder] {
       let outcome = Self.decode(decoder, [Array(body.utf8)])
@@ -123,9 +130,11 @@ import Testing
   @Test("an error's shape does not matter")
   func errorShapes() {
     #expect(ServerError(body: Array(#"{"error":"model 'x' not found"}"#.utf8))?.saysNoModel == true)
-    let openAI = #"{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#
+    let openAI =
+      #"{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#
     #expect(ServerError(body: Array(openAI.utf8))?.saysNoModel == true)
-    let long = #"{"error":{"code":400,"message":"request (6031 tokens) exceeds","type":"exceed_context_size_error","n_prompt_tokens":6031,"n_ctx":4096}}"#
+    let long =
+      #"{"error":{"code":400,"message":"request (6031 tokens) exceeds","type":"exceed_context_size_error","n_prompt_tokens":6031,"n_ctx":4096}}"#
     let error = ServerError(body: Array(long.utf8))
     #expect(error?.saysTooLong == true && error?.promptTokens == 6031 && error?.windowTokens == 4096)
     #expect(ServerError(body: Array(#"{"detail":"Not Found"}"#.utf8)) == ServerError(message: "Not Found"))

@@ -38,36 +38,53 @@ import Testing
     Fault(
       testDescription: "500 with a text", script: [.answer(500, #"{"error":"CUDA out of memory"}"#)], code: .llmRefused,
       says: ["500", "CUDA out of memory", "log"]),
-    Fault(testDescription: "502 in HTML", script: [.answer(502, "<h1>Bad gateway</h1>", type: "text/html")], code: .llmRefused, says: ["502", "<h1>Bad gateway"]),
-    Fault(testDescription: "a wrong path", script: [.answer(404, "404 page not found", type: "text/plain")], code: .llmRefused, says: ["404", "/api/chat", "url"]),
-    Fault(testDescription: "moved", script: [.answer(301, "", headers: "Location: http://elsewhere\r\n")], code: .llmRefused, says: ["301", "moved"]),
+    Fault(
+      testDescription: "502 in HTML", script: [.answer(502, "<h1>Bad gateway</h1>", type: "text/html")], code: .llmRefused,
+      says: ["502", "<h1>Bad gateway"]),
+    Fault(
+      testDescription: "a wrong path", script: [.answer(404, "404 page not found", type: "text/plain")], code: .llmRefused,
+      says: ["404", "/api/chat", "url"]),
+    Fault(
+      testDescription: "moved", script: [.answer(301, "", headers: "Location: http://elsewhere\r\n")], code: .llmRefused,
+      says: ["301", "moved"]),
     Fault(
       testDescription: "the question alone is too long", provider: .openai,
-      script: [.answer(400, #"{"error":{"message":"request exceeds","type":"exceed_context_size_error","n_prompt_tokens":6031,"n_ctx":4096}}"#)],
+      script: [
+        .answer(400, #"{"error":{"message":"request exceeds","type":"exceed_context_size_error","n_prompt_tokens":6031,"n_ctx":4096}}"#)
+      ],
       code: .llmTooLong, says: ["6031", "4096", "context_tokens"]),
     Fault(
-      testDescription: "closed in mid-stream", script: [.head(), .chunk(Recording.ollamaPiece("Half")), .close], code: .llmCutOff, says: ["4 bytes"],
+      testDescription: "closed in mid-stream", script: [.head(), .chunk(Recording.ollamaPiece("Half")), .close], code: .llmCutOff,
+      says: ["4 bytes"],
       pieces: ["Half"]),
     Fault(
-      testDescription: "reset in mid-stream", provider: .openai, script: [openAIHead, openAIPiece, .reset], code: .llmCutOff, says: ["4 bytes"],
+      testDescription: "reset in mid-stream", provider: .openai, script: [openAIHead, openAIPiece, .reset], code: .llmCutOff,
+      says: ["4 bytes"],
       pieces: ["Half"]),
     Fault(
       testDescription: "a proper end of the body without the protocol's last word",
       script: [.head(), .chunk(Recording.ollamaPiece("Half")), .lastChunk], code: .llmCutOff, says: ["last word"], pieces: ["Half"]),
     Fault(
       testDescription: "a body that is cut inside a line", provider: .openai,
-      script: [openAIHead, openAIPiece, .chunk("data: {\"choices\":[{\"del"), .lastChunk], code: .llmCutOff, says: ["4 bytes"], pieces: ["Half"]),
+      script: [openAIHead, openAIPiece, .chunk("data: {\"choices\":[{\"del"), .lastChunk], code: .llmCutOff, says: ["4 bytes"],
+      pieces: ["Half"]),
     Fault(testDescription: "closed before a byte", script: [.close], code: .llmCutOff, says: ["before its first word"]),
     Fault(
       testDescription: "an error line in mid-stream",
-      script: [.head(), .chunk(Recording.ollamaPiece("Half")), .chunk(#"{"error":"the runner has died"}"# + "\n"), .lastChunk], code: .llmRefused,
+      script: [.head(), .chunk(Recording.ollamaPiece("Half")), .chunk(#"{"error":"the runner has died"}"# + "\n"), .lastChunk],
+      code: .llmRefused,
       says: ["the runner has died", "4 bytes"], pieces: ["Half"]),
-    Fault(testDescription: "200 that is HTML", script: [.answer(200, "<html>It works!</html>", type: "text/html")], code: .llmGarbled, says: ["<html>It works!", "provider"]),
     Fault(
-      testDescription: "200 that is HTML to an OpenAI question", provider: .openai, script: [.answer(200, "<html>It works!</html>", type: "text/html")],
+      testDescription: "200 that is HTML", script: [.answer(200, "<html>It works!</html>", type: "text/html")], code: .llmGarbled,
+      says: ["<html>It works!", "provider"]),
+    Fault(
+      testDescription: "200 that is HTML to an OpenAI question", provider: .openai,
+      script: [.answer(200, "<html>It works!</html>", type: "text/html")],
       code: .llmGarbled, says: ["<html>It works!", "provider"]),
     Fault(testDescription: "no HTTP at all", script: [.text("220 mail.example ESMTP\r\n"), .close], code: .llmGarbled, says: ["HTTP"]),
-    Fault(testDescription: "an answer without a word", script: [.head(), .chunk(Recording.ollamaEnd()), .lastChunk], code: .llmGarbled, says: ["without a word", "stop"]),
+    Fault(
+      testDescription: "an answer without a word", script: [.head(), .chunk(Recording.ollamaEnd()), .lastChunk], code: .llmGarbled,
+      says: ["without a word", "stop"]),
     Fault(
       testDescription: "max_tokens used up for thinking",
       script: [
@@ -123,7 +140,9 @@ import Testing
     let models = makeModels(.openai, url: server.url)
     for _ in 1...3 {
       let conclusion = try await Reply(models, #"{"text":"Hi","remember":false}"#).conclusion()
-      #expect(conclusion == Conclusion(text: Recording.text, model: "m", finish: "stop", prompt_tokens: 26, completion_tokens: 5, forgotten_turns: 0))
+      #expect(
+        conclusion
+          == Conclusion(text: Recording.text, model: "m", finish: "stop", prompt_tokens: 26, completion_tokens: 5, forgotten_turns: 0))
     }
     #expect(Set(server.requests.map(\.connection)).count == 1)
     #expect(server.requests[0].line == "POST /v1/chat/completions HTTP/1.1")

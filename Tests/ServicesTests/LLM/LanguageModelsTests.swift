@@ -14,7 +14,8 @@ import Testing
     let (pieces, result) = await Reply(models, #"{"text":"Hi"}"#, prompt: "You are BRICK").whole()
     #expect(pieces == ["Grüße, ", "Master “Bruce” 🦇"])
     #expect(
-      try result.get() == Conclusion(text: Recording.text, model: "m", finish: "stop", prompt_tokens: 26, completion_tokens: 5, forgotten_turns: 0))
+      try result.get()
+        == Conclusion(text: Recording.text, model: "m", finish: "stop", prompt_tokens: 26, completion_tokens: 5, forgotten_turns: 0))
     #expect(server.requests[0].contents == ["You are BRICK", "Hi"])
     models.stop()
     server.stop()
@@ -33,7 +34,8 @@ import Testing
     #expect(try await ask(#"{"text":"x","thread":"other"}"#) == ["x"])
     #expect(try await ask(#"{"text":"y"}"#, "ROBIN") == ["y"])
     #expect(try await ask(#"{"text":"z","remember":false}"#) == ["z"])
-    #expect(try await ask(#"{"messages":[{"role":"user","content":"p"},{"role":"assistant","content":"q"}],"text":"r"}"#) == ["p", "q", "r"])
+    #expect(
+      try await ask(#"{"messages":[{"role":"user","content":"p"},{"role":"assistant","content":"q"}],"text":"r"}"#) == ["p", "q", "r"])
     #expect(try await ask(#"{"text":"3","system":"S"}"#) == ["S", "1", "A", "2", "A", "3"])
     models.forget(persona: "BRICK", thread: "main")
     models.forget(persona: "NOBODY", thread: "main")

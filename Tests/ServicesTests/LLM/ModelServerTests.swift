@@ -5,7 +5,9 @@ import Testing
 @testable import Services
 
 @Suite struct ModelServerTests {
-  func server(_ provider: LanguageConfiguration.Provider, _ url: String? = nil, model: String? = "m", keyVariable: String? = nil, key: String? = nil)
+  func server(
+    _ provider: LanguageConfiguration.Provider, _ url: String? = nil, model: String? = "m", keyVariable: String? = nil, key: String? = nil
+  )
     -> ModelServer
   {
     var configuration = LanguageConfiguration()
@@ -48,7 +50,9 @@ import Testing
     #expect(request.socketPath == socket)
   }
 
-  @Test("an address that is none is said to be none, with the forms that are", arguments: ["localhost:11434", "ftp://x", "unix:relative", "http://", "http://a b"])
+  @Test(
+    "an address that is none is said to be none, with the forms that are",
+    arguments: ["localhost:11434", "ftp://x", "unix:relative", "http://", "http://a b"])
   func noAddress(_ url: String) {
     let failure = #expect(throws: Failure.self) { _ = try request(server(.ollama, url)) }
     #expect(failure?.code == .llmUnreachable)

@@ -29,7 +29,8 @@ import Testing
     let prompt = Prompt(system: "Be brief", earlier: turns, question: question, estimate: estimate, window: 2000, reserve: 500)
     // 2000 - 500 - 9 - 106 leaves 1385 tokens, of which 1038 are filled: 4 turns.
     #expect(prompt.kept == 4 && prompt.forgotten == 6)
-    #expect(prompt.messages.map(\.role) == [.system] + [.user, .assistant, .user, .assistant, .user, .assistant, .user, .assistant] + [.user])
+    #expect(
+      prompt.messages.map(\.role) == [.system] + [.user, .assistant, .user, .assistant, .user, .assistant, .user, .assistant] + [.user])
     #expect(prompt.messages[1].content.hasPrefix("7u"))
     #expect(prompt.estimated + 500 <= 2000)
   }

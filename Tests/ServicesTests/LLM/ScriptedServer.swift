@@ -103,6 +103,8 @@ final class ScriptedServer: Sendable {
 
   private func serve(_ descriptor: Int32, _ connection: Int) {
     defer { Glibc.close(descriptor) }
+    var one: Int32 = 1
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
     while let request = read(from: descriptor, connection) {
       let number = served.withLock { requests in
         requests.append(request)
@@ -136,7 +138,8 @@ final class ScriptedServer: Sendable {
       let text = String(decoding: bytes, as: UTF8.self)
       if let end = text.range(of: "\r\n\r\n") {
         let head = String(text[..<end.lowerBound])
-        let length = head.components(separatedBy: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
+        let length =
+          head.components(separatedBy: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
           .flatMap { Int($0.dropFirst("content-length:".count).trimmingCharacters(in: .whitespaces)) } ?? 0
         let body = text[end.upperBound...]
         if body.utf8.count >= length { return Request(connection: connection, head: head, body: String(body)) }

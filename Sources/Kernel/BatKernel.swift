@@ -138,9 +138,10 @@ public final class BatKernel {
     let new = try readConfiguration()
     logger.configure(new.log)
     bus.limits = new.limits
-    if new.language != configuration.language || new.socketPath != configuration.socketPath || new.pluginFolders != configuration.pluginFolders {
-      log.warning("[llm] and [kernel] have changed in personas.toml; that takes effect when the kernel is started again")
+    if new.socketPath != configuration.socketPath || new.pluginFolders != configuration.pluginFolders {
+      log.warning("[kernel] has changed in personas.toml; that takes effect when the kernel is started again")
     }
+    language?.configure(new.language)
     return supervisor.apply(new.personas, new.reload)
   }
 

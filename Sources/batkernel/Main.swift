@@ -35,7 +35,7 @@ import Services
     do throws(ConfigurationError) { configuration = try read() } catch { fail("\(error)", 1) }
     let logger = Logger(configuration.log)
     let llm = logger.part("llm")
-    let language = LanguageModels(configuration.language, runtimeFolder: configuration.runtimeFolder, environment: environment) { llm.write($0, $1) }
+    let language = LanguageModels(configuration.language, runtimeFolder: configuration.runtimeFolder) { llm.write($0, $1) }
     let rehearsal = Rehearsal(
       command: ["/proc/self/exe", "--rehearse"], limitMilliseconds: configuration.reload.callMilliseconds)
     do throws(Failure) {

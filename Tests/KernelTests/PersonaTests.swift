@@ -130,6 +130,7 @@ final class ScriptedModel: LanguageService {
     }
   }
   func forget(persona: String, thread: String) {}
+  func configure(_ configuration: LanguageConfiguration) {}
   func statistics() -> [UInt8] { Array("{}".utf8) }
   func stop() {}
 }

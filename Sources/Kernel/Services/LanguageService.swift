@@ -10,6 +10,10 @@ public protocol LanguageService: AnyObject, Sendable {
   /// Forgets one conversation of a persona. An unknown one is no error.
   func forget(persona: String, thread: String)
 
+  /// Takes a changed `[llm]`; conversations stay. Questions that are with a model are not disturbed, unless
+  /// it is a child of the kernel that goes away.
+  func configure(_ configuration: LanguageConfiguration)
+
   /// Counters for `parlor stats`, one JSON object: see Services/LLM/LanguageStatistics.
   func statistics() -> [UInt8]
 

@@ -1,211 +1,209 @@
 import CCurl
 import Glibc
-import Synchronization
 
-/// HTTP with streamed answers, over TCP, TLS or a Unix socket: libcurl's multi interface on one thread.
+/// One request over HTTP/1.1. Times in milliseconds.
+struct HTTPRequest {
+  var url: String
+  /// The Unix socket to connect to instead of the URL's host.
+  var socketPath: String?
+  var headers: [String] = []
+  /// Nil: GET. Else POST.
+  var body: [UInt8]?
+  var connectMilliseconds = 10_000
+  /// No byte for so long ends it.
+  var silenceMilliseconds: Int
+}
+
+enum HTTPEnd: Equatable {
+  case complete(status: Int, retryAfter: Int?)
+  /// There was no connection; why.
+  case unreachable(String)
+  /// There was one, and it broke; why.
+  case broken(String)
+  case notHTTP(String)
+  case silent
+  /// The receiver wanted no more.
+  case refused
+}
+
+/// HTTP over libcurl's multi interface, for one thread, which calls everything here and is called back by it.
 ///
-/// The thread is started with the first request. Events of one request come in order, on that thread.
-final class HTTPClient: Sendable {
-  struct Request: Sendable {
-    var url: String
-    /// Connect here instead of to the URL's host.
-    var socketPath: String?
-    var headers: [String] = []
-    /// Nil: GET.
-    var body: [UInt8]?
-    /// No byte for so long ends it.
-    var silenceMilliseconds: Int
-  }
-  enum Event: Sendable {
-    /// Part of the answer's body, with the answer's HTTP status.
-    case body([UInt8], status: Int)
-    /// The end, once. The status is 0 if no answer came.
-    case finished(status: Int, Problem?)
-  }
-  enum Problem: Sendable, Equatable {
-    case unreachable(String)
-    case cutOff(String)
-    case silence
-    case cancelled
-    case other(String)
-  }
-
-  private enum Command: Sendable {
-    case start(UInt64, Request, @Sendable (Event) -> Void)
-    case cancel(UInt64)
-    case stop
-  }
-  private struct Shared: @unchecked Sendable {
-    var commands: [Command] = []
-    var multi: UnsafeMutableRawPointer?
-    var last: UInt64 = 0
-    var stopped = false
-  }
-  private let shared = Mutex(Shared())
-
-  /// Any thread. The number names it in `cancel`.
-  func start(_ request: Request, onEvent: @escaping @Sendable (Event) -> Void) -> UInt64 {
-    let (number, begin, refused) = shared.withLock { shared -> (UInt64, Bool, Bool) in
-      if shared.stopped { return (0, false, true) }
-      shared.last += 1
-      shared.commands.append(.start(shared.last, request, onEvent))
-      let begin = shared.multi == nil
-      if begin {
-        curl_global_init(Int(CURL_GLOBAL_DEFAULT))
-        shared.multi = curl_multi_init()
-      }
-      curl_multi_wakeup(shared.multi)
-      return (shared.last, begin, false)
-    }
-    if refused { onEvent(.finished(status: 0, .cancelled)) }
-    if begin {
-      var handle = pthread_t()
-      let result = pthread_create(
-        &handle, nil,
-        { raw in
-          Unmanaged<HTTPClient>.fromOpaque(raw!).takeRetainedValue().serve()
-          return nil
-        }, Unmanaged.passRetained(self).toOpaque())
-      precondition(result == 0, "pthread_create: \(String(cString: strerror(result)))")
-      pthread_detach(handle)
-    }
-    return number
-  }
-
-  /// Closes its connection; it ends with `.cancelled`. Ended ones are no error. Any thread.
-  func cancel(_ number: UInt64) { command(.cancel(number)) }
-
-  /// Cancels everything; the thread ends.
-  func stop() { command(.stop) }
-
-  private func command(_ command: Command) {
-    shared.withLock { shared in
-      if case .stop = command { shared.stopped = true }
-      shared.commands.append(command)
-      if let multi = shared.multi { curl_multi_wakeup(multi) }
-    }
-  }
-
-  /// One request on the wire. Lives on the client's thread.
+/// Keeps connections for the next request. Cancelling closes the connection at once.
+final class HTTPClient {
   private final class Transfer {
-    let number: UInt64
     let easy: UnsafeMutableRawPointer
-    let silence: Int
-    let onEvent: @Sendable (Event) -> Void
-    let headers: UnsafeMutablePointer<curl_slist>?
-    let body: [UInt8]
-    var lastByte = Transfer.now()
-    var received = 0
+    var headers: UnsafeMutablePointer<curl_slist>?
+    let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+    var silence: Int
+    var lastByte: Milliseconds
+    let receive: (_ status: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool
+    let end: (HTTPEnd) -> Void
 
-    init?(_ number: UInt64, _ request: Request, _ onEvent: @escaping @Sendable (Event) -> Void) {
-      guard let easy = curl_easy_init() else { return nil }
-      self.number = number
+    init(
+      easy: UnsafeMutableRawPointer, silence: Int, receive: @escaping (Int, UnsafeBufferPointer<UInt8>) -> Bool,
+      end: @escaping (HTTPEnd) -> Void
+    ) {
       self.easy = easy
-      self.onEvent = onEvent
-      silence = request.silenceMilliseconds
-      body = request.body ?? []
-      // Without "Expect", curl would wait a second for servers that do not know it.
-      var list = curl_slist_append(nil, "Expect:")
-      for header in request.headers { list = curl_slist_append(list, header) }
-      headers = list
-      request.url.withCString { _ = bat_curl_set_pointer(easy, CURLOPT_URL, $0) }
-      if let path = request.socketPath { path.withCString { _ = bat_curl_set_pointer(easy, CURLOPT_UNIX_SOCKET_PATH, $0) } }
-      _ = bat_curl_set_pointer(easy, CURLOPT_HTTPHEADER, list)
-      _ = bat_curl_set_long(easy, CURLOPT_NOSIGNAL, 1)
-      _ = bat_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, 10_000)
-      _ = bat_curl_set_long(easy, CURLOPT_TCP_NODELAY, 1)
-      if request.body != nil {
-        _ = bat_curl_set_long(easy, CURLOPT_POSTFIELDSIZE, body.count)
-        body.withUnsafeBytes { _ = bat_curl_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress) }
-      }
-      _ = bat_curl_set_write(
-        easy,
-        { bytes, size, count, context in
-          let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
-          transfer.lastByte = Transfer.now()
-          transfer.received += size * count
-          transfer.onEvent(.body(Array(UnsafeRawBufferPointer(start: bytes, count: size * count)), status: transfer.status))
-          return size * count
-        }, Unmanaged.passUnretained(self).toOpaque())
+      self.silence = silence
+      self.receive = receive
+      self.end = end
+      lastByte = now()
+      errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    }
+
+    var status: Int {
+      var status = 0
+      bat_curl_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
+      return status
     }
 
     deinit {
       curl_easy_cleanup(easy)
       curl_slist_free_all(headers)
-    }
-
-    var status: Int {
-      var value = 0
-      _ = bat_curl_get_long(easy, CURLINFO_RESPONSE_CODE, &value)
-      return value
-    }
-
-    static func now() -> UInt64 {
-      var t = timespec()
-      clock_gettime(CLOCK_MONOTONIC, &t)
-      return UInt64(t.tv_sec) * 1000 + UInt64(t.tv_nsec) / 1_000_000
-    }
-
-    func problem(_ code: CURLcode) -> Problem? {
-      if code == CURLE_OK { return nil }
-      let text = String(cString: curl_easy_strerror(code))
-      switch code {
-      case CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: return .unreachable(text)
-      case CURLE_OPERATION_TIMEDOUT where status == 0: return .unreachable(text)
-      case CURLE_RECV_ERROR, CURLE_PARTIAL_FILE, CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_HTTP2_STREAM: return .cutOff(text)
-      default: return .other(text)
-      }
+      errorText.deallocate()
     }
   }
 
-  private func serve() {
-    let multi = shared.withLock { LoopHandle($0.multi) }.value
-    var transfers: [UInt64: Transfer] = [:]
-    func end(_ transfer: Transfer, _ problem: Problem?) {
-      let status = transfer.status
-      curl_multi_remove_handle(multi, transfer.easy)
-      transfers[transfer.number] = nil
-      transfer.onEvent(.finished(status: status, problem))
+  typealias ID = UInt64
+
+  let multi: UnsafeMutableRawPointer
+  private var transfers: [ID: Transfer] = [:]
+  private var nextID: ID = 1
+
+  /// `multi` comes from curl_multi_init and is freed by the caller, after `cancelAll`.
+  init(multi: UnsafeMutableRawPointer) { self.multi = multi }
+
+  /// Starts a request. `receive` gets the body in pieces, and says false when it wants no more; then, unless it
+  /// was cancelled, `end` is called once. Both are called by `perform`, never inside this call.
+  func start(
+    _ request: HTTPRequest, receive: @escaping (_ status: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool,
+    end: @escaping (HTTPEnd) -> Void
+  ) -> ID {
+    guard let easy = curl_easy_init() else { preconditionFailure("libcurl has no memory for a handle") }
+    let transfer = Transfer(easy: easy, silence: request.silenceMilliseconds, receive: receive, end: end)
+    set(easy, CURLOPT_URL, request.url)
+    set(easy, CURLOPT_PROTOCOLS_STR, "http,https")
+    if let path = request.socketPath { set(easy, CURLOPT_UNIX_SOCKET_PATH, path) }
+    if request.socketPath != nil || Self.isLoopback(request.url) { set(easy, CURLOPT_PROXY, "") }
+    set(easy, CURLOPT_NOSIGNAL, 1)
+    // Cancelling does not wait for a name server.
+    set(easy, CURLOPT_QUICK_EXIT, 1)
+    // HTTP/1.1: one connection is one answer, so closing it tells the server that nobody wants it.
+    set(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+    set(easy, CURLOPT_CONNECTTIMEOUT_MS, request.connectMilliseconds)
+    set(easy, CURLOPT_TCP_KEEPALIVE, 1)
+    bat_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, transfer.errorText)
+    for header in request.headers + ["Expect:"] { transfer.headers = curl_slist_append(transfer.headers, header) }
+    bat_curl_set_pointer(easy, CURLOPT_HTTPHEADER, transfer.headers)
+    if let body = request.body {
+      set(easy, CURLOPT_POSTFIELDSIZE_LARGE, body.count)
+      body.withUnsafeBytes {
+        _ = bat_curl_set_pointer(easy, CURLOPT_COPYPOSTFIELDS, $0.baseAddress ?? UnsafeRawPointer(transfer.errorText))
+      }
     }
-    while true {
-      let commands = shared.withLock { shared in
-        let commands = shared.commands
-        shared.commands = []
-        return commands
-      }
-      for command in commands {
-        switch command {
-        case .start(let number, let request, let onEvent):
-          guard let transfer = Transfer(number, request, onEvent) else {
-            onEvent(.finished(status: 0, .other("libcurl gives no handle")))
-            continue
-          }
-          transfers[number] = transfer
-          curl_multi_add_handle(multi, transfer.easy)
-        case .cancel(let number): if let transfer = transfers[number] { end(transfer, .cancelled) }
-        case .stop:
-          for transfer in Array(transfers.values) { end(transfer, .cancelled) }
-          shared.withLock { $0.multi = nil }
-          curl_multi_cleanup(multi)
-          return
-        }
-      }
-      var running: Int32 = 0
-      curl_multi_perform(multi, &running)
-      var left: Int32 = 0
-      while let message = curl_multi_info_read(multi, &left) {
-        guard message.pointee.msg == CURLMSG_DONE, let transfer = transfers.values.first(where: { $0.easy == message.pointee.easy_handle }) else { continue }
-        end(transfer, transfer.problem(message.pointee.data.result))
-      }
-      let now = Transfer.now()
-      for transfer in Array(transfers.values) where now - transfer.lastByte > UInt64(transfer.silence) { end(transfer, .silence) }
-      curl_multi_poll(multi, nil, 0, transfers.isEmpty ? 60_000 : 200, nil)
+    let context = Unmanaged.passUnretained(transfer).toOpaque()
+    bat_curl_set_pointer(easy, CURLOPT_PRIVATE, context)
+    bat_curl_set_write(
+      easy,
+      { bytes, _, count, context in
+        let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
+        transfer.lastByte = now()
+        let body = UnsafeRawBufferPointer(start: bytes, count: count).bindMemory(to: UInt8.self)
+        return transfer.receive(transfer.status, body) ? count : Int(CURL_WRITEFUNC_ERROR)
+      }, context)
+    let id = nextID
+    nextID += 1
+    transfers[id] = transfer
+    let code = curl_multi_add_handle(multi, easy)
+    precondition(code == CURLM_OK, "curl_multi_add_handle: \(String(cString: curl_multi_strerror(code)))")
+    return id
+  }
+
+  /// Closes the connection; neither closure is called any more. An unknown transfer is no error.
+  func cancel(_ id: ID) {
+    guard let transfer = transfers.removeValue(forKey: id) else { return }
+    curl_multi_remove_handle(multi, transfer.easy)
+  }
+
+  /// From now on a shorter silence ends it. An unknown transfer is no error.
+  func limitSilence(of id: ID, to milliseconds: Int) {
+    guard let transfer = transfers[id] else { return }
+    transfer.silence = min(transfer.silence, milliseconds)
+  }
+
+  func cancelAll() { for id in Array(transfers.keys) { cancel(id) } }
+
+  /// Does what can be done without waiting.
+  func perform() {
+    var running: Int32 = 0
+    let code = curl_multi_perform(multi, &running)
+    precondition(code == CURLM_OK, "curl_multi_perform: \(String(cString: curl_multi_strerror(code)))")
+    var left: Int32 = 0
+    while let message = curl_multi_info_read(multi, &left) {
+      guard message.pointee.msg == CURLMSG_DONE, let easy = message.pointee.easy_handle else { continue }
+      let result = message.pointee.data.result
+      guard let (id, transfer) = transfers.first(where: { $0.value.easy == easy }) else { continue }
+      let end = Self.end(of: transfer, result)
+      cancel(id)
+      transfer.end(end)
     }
+    let time = now()
+    for (id, transfer) in transfers where time - transfer.lastByte >= transfer.silence {
+      cancel(id)
+      transfer.end(.silent)
+    }
+  }
+
+  /// When the next transfer will have been silent for too long.
+  var nextTimer: Milliseconds? { transfers.values.map { $0.lastByte + Milliseconds($0.silence) }.min() }
+
+  /// Waits until there is something to perform, `descriptor` can be read, curl_multi_wakeup is called, or the time is over.
+  /// - Returns: whether the descriptor can be read.
+  func wait(milliseconds: Int32, descriptor: Int32?) -> Bool {
+    var extra = curl_waitfd(fd: descriptor ?? -1, events: Int16(CURL_WAIT_POLLIN), revents: 0)
+    let code = curl_multi_poll(multi, &extra, descriptor == nil ? 0 : 1, milliseconds, nil)
+    precondition(code == CURLM_OK, "curl_multi_poll: \(String(cString: curl_multi_strerror(code)))")
+    return extra.revents != 0
+  }
+
+  private static func end(of transfer: Transfer, _ code: CURLcode) -> HTTPEnd {
+    let detail = String(cString: transfer.errorText)
+    let why = detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail
+    switch code {
+    case CURLE_OK:
+      var seconds: curl_off_t = 0
+      bat_curl_get_offset(transfer.easy, CURLINFO_RETRY_AFTER, &seconds)
+      return .complete(status: transfer.status, retryAfter: seconds > 0 ? Int(seconds) : nil)
+    case CURLE_WRITE_ERROR: return .refused
+    case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY: return .notHTTP(why)
+    case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT, CURLE_OPERATION_TIMEDOUT,
+      CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CACERT_BADFILE, CURLE_URL_MALFORMAT:
+      return .unreachable(why)
+    default: return .broken(why)
+    }
+  }
+
+  private static func isLoopback(_ url: String) -> Bool {
+    ["://127.", "://localhost", "://[::1]"].contains { url.contains($0) }
+  }
+
+  private func set(_ easy: UnsafeMutableRawPointer, _ option: CURLoption, _ value: Int) {
+    let code = bat_curl_set_long(easy, option, value)
+    precondition(code == CURLE_OK, "curl_easy_setopt \(option.rawValue): \(String(cString: curl_easy_strerror(code)))")
+  }
+
+  /// curl copies the text.
+  private func set(_ easy: UnsafeMutableRawPointer, _ option: CURLoption, _ value: String) {
+    let code = value.withCString { bat_curl_set_pointer(easy, option, $0) }
+    precondition(code == CURLE_OK, "curl_easy_setopt \(option.rawValue): \(String(cString: curl_easy_strerror(code)))")
   }
 }
 
-/// Carries a C handle out of a lock to the one thread that uses it.
-private struct LoopHandle: @unchecked Sendable {
-  let value: UnsafeMutableRawPointer?
-  init(_ value: UnsafeMutableRawPointer?) { self.value = value }
+/// Of the monotonic clock.
+typealias Milliseconds = Int64
+
+func now() -> Milliseconds {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Milliseconds(time.tv_sec) * 1000 + Milliseconds(time.tv_nsec) / 1_000_000
 }

@@ -1,0 +1,30 @@
+/// How many tokens a text has, as far as one can tell without the model's vocabulary.
+///
+/// It begins with 3.5 bytes a token (English prose has about 4.2, Chinese 2 to 3) and learns from the count
+/// that the server reports for each prompt.
+struct TokenEstimate: Equatable, Sendable {
+  /// Between 1 and 8.
+  private(set) var bytesPerToken = 3.5
+  /// What the chat template adds to each message.
+  static let perMessage = 6
+
+  func tokens(bytes: Int, messages: Int) -> Int {
+    Int((Double(bytes) / bytesPerToken).rounded(.up)) + messages * Self.perMessage
+  }
+
+  func tokens(_ messages: some Collection<ChatMessage>) -> Int {
+    tokens(bytes: messages.reduce(0) { $0 + $1.content.utf8.count }, messages: messages.count)
+  }
+
+  /// The server has counted `tokens` for a prompt of so many bytes. Short prompts teach nothing: the template outweighs them.
+  mutating func learn(bytes: Int, messages: Int, tokens: Int) {
+    let text = tokens - messages * Self.perMessage
+    guard bytes >= 400, text > 0 else { return }
+    let seen = min(max(Double(bytes) / Double(text), 1), 8)
+    // Half of the way at a time; but at once where we had promised more room than there is.
+    bytesPerToken = seen < bytesPerToken ? seen : (bytesPerToken + seen) / 2
+  }
+
+  /// The server says that it was too long, and not by how much.
+  mutating func shrink() { bytesPerToken = max(1, bytesPerToken * 0.75) }
+}

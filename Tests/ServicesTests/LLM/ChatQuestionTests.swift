@@ -1,0 +1,82 @@
+import Kernel
+import Testing
+
+@testable import Services
+
+@Suite struct ChatQuestionTests {
+  func read(
+    _ body: String, prompt: String = "You are BRICK", overrides: LanguageOverrides = .init(),
+    _ change: (inout LanguageConfiguration) -> Void = { _ in }
+  ) throws(Failure) -> ChatQuestion {
+    var configuration = LanguageConfiguration()
+    change(&configuration)
+    return try ChatQuestion(.init(persona: "BRICK", prompt: prompt, overrides: overrides, body: Array(body.utf8)), defaults: configuration)
+  }
+
+  @Test("a text alone is the next question of the conversation \"main\"")
+  func text() throws {
+    let question = try read(#"{"text":"Hi"}"#)
+    #expect(question.thread == ThreadKey(persona: "BRICK", thread: "main"))
+    #expect(question.system == "You are BRICK")
+    #expect(question.messages == [ChatMessage(role: .user, content: "Hi")])
+  }
+
+  @Test("the question stands above the persona's part of personas.toml, and that above [llm]")
+  func precedence() throws {
+    let overrides = LanguageOverrides(model: "persona", temperature: 0.5, maxTokens: 20)
+    func change(_ configuration: inout LanguageConfiguration) {
+      configuration.temperature = 0.1
+      configuration.maxTokens = 10
+    }
+    let asked = try read(#"{"text":"Hi","model":"own","temperature":1,"max_tokens":30,"system":""}"#, overrides: overrides, change)
+    #expect(asked.model == "own" && asked.temperature == 1 && asked.maxTokens == 30 && asked.system == "")
+    let persona = try read(#"{"text":"Hi"}"#, overrides: overrides, change)
+    #expect(persona.model == "persona" && persona.temperature == 0.5 && persona.maxTokens == 20)
+    let defaults = try read(#"{"text":"Hi"}"#, change)
+    #expect(defaults.model == nil && defaults.temperature == 0.1 && defaults.maxTokens == 10)
+  }
+
+  @Test("given messages take the history's place, and their system message the prompt's")
+  func messages() throws {
+    let question = try read(
+      #"{"messages":[{"role":"system","content":"S"},{"role":"user","content":"1"},{"role":"assistant","content":"2"},{"role":"user","content":"3"}],"text":"4"}"#
+    )
+    #expect(question.thread == nil)
+    #expect(question.system == "S")
+    #expect(question.earlier.map { $0.map(\.content) } == [["1", "2"], ["3"]])
+    #expect(question.messages.map(\.content) == ["4"])
+  }
+
+  @Test("remember false belongs to no conversation")
+  func remember() throws { #expect(try read(#"{"text":"Hi","remember":false}"#).thread == nil) }
+
+  @Test("a schema stays byte for byte, its keys in the author's order")
+  func schema() throws {
+    let schema = #"{"type":"object","properties":{"z":{"type":"string"},"a":{"enum":["}\"{",1.50]}}}"#
+    #expect(try read(#"{"text":"a \" , \\", "format" : \#(schema) , "stop":["x"]}"#).format == .schema(Array(schema.utf8)))
+    #expect(try read(#"{"format":"json","text":"Hi"}"#).format == .json)
+    #expect(try read(#"{"format":null,"text":"Hi"}"#).format == nil)
+  }
+
+  @Test("stop may be one string or several")
+  func stop() throws {
+    #expect(try read(#"{"text":"Hi","stop":"a"}"#).stop == ["a"])
+    #expect(try read(#"{"text":"Hi","stop":["a","b"]}"#).stop == ["a", "b"])
+  }
+
+  @Test(
+    "a wrong question is refused, and the message names the key",
+    arguments: [
+      (#"{"text":3}"#, "\"text\" is not a string"), (#"{"text":"Hi","temperature":"hot"}"#, "\"temperature\""),
+      (#"{"txt":"Hi"}"#, "no key \"txt\""), (#"{}"#, "neither \"text\" nor a message"), (#"[1]"#, "no JSON object"),
+      ("nonsense", "no JSON object"),
+      (#"{"text":"Hi","format":"yaml"}"#, "\"format\""), (#"{"text":"Hi","max_tokens":0}"#, "\"max_tokens\" is 0"),
+      (#"{"messages":[{"role":"robot","content":"x"}]}"#, "messages.[0].role"), (#"{"messages":[]}"#, "neither"),
+    ])
+  func refused(_ body: String, _ part: String) {
+    let failure = #expect(throws: Failure.self) { _ = try read(body) }
+    #expect(failure?.code == .invalid)
+    #expect(failure?.message.contains(part) == true, "\(failure?.message ?? "")")
+    #expect(failure?.message.contains("BRICK") == true)
+  }
+}

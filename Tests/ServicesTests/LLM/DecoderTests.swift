@@ -1,0 +1,144 @@
+import Testing
+
+@testable import Services
+
+@Suite struct DecoderTests {
+  struct Outcome: Equatable {
+    var text = ""
+    var faults: [AnswerFault] = []
+    var answer = Answer()
+  }
+
+  static func decode(_ decoder: some AnswerDecoder, _ parts: [some Collection<UInt8>]) -> Outcome {
+    var decoder = decoder
+    var outcome = Outcome()
+    for event in parts.flatMap({ decoder.receive($0) }) + decoder.end() {
+      switch event {
+      case .piece(let text): outcome.text += text
+      case .fault(let fault): outcome.faults.append(fault)
+      }
+    }
+    outcome.answer = decoder.answer
+    return outcome
+  }
+
+  struct Recorded: Sendable, CustomTestStringConvertible {
+    var testDescription: String
+    var body: String
+    var decoder: any AnswerDecoder & Sendable
+  }
+
+  static let recorded = [
+    Recorded(testDescription: "Ollama", body: Recording.ollama, decoder: OllamaAnswer()),
+    Recorded(testDescription: "Ollama, CR LF", body: Recording.ollama.replacing("\n", with: "\r\n"), decoder: OllamaAnswer()),
+    Recorded(testDescription: "OpenAI", body: Recording.openAI, decoder: OpenAIAnswer()),
+    Recorded(testDescription: "OpenAI, CR LF", body: Recording.openAI.replacing("\n", with: "\r\n"), decoder: OpenAIAnswer()),
+    Recorded(testDescription: "OpenAI, CR", body: Recording.openAI.replacing("\n", with: "\r"), decoder: OpenAIAnswer()),
+    Recorded(testDescription: "OpenAI, with a byte order mark", body: "\u{FEFF}" + Recording.openAI, decoder: OpenAIAnswer()),
+  ]
+
+  @Test("an answer cut anywhere is the same answer", arguments: recorded)
+  func anyCut(_ recorded: Recorded) {
+    let bytes = Array(recorded.body.utf8)
+    let decoder: any AnswerDecoder = recorded.decoder
+    let expected = Outcome(text: Recording.text, answer: Recording.answer)
+    #expect(Self.decode(decoder, [bytes[...]]) == expected)
+    #expect(Self.decode(decoder, bytes.map { [$0][...] }) == expected)
+    for cut in bytes.indices { #expect(Self.decode(decoder, [bytes[..<cut], bytes[cut...]]) == expected) }
+  }
+
+  @Test("an answer that ends early is cut off and never garbled", arguments: [true, false])
+  func everyPrefix(_ isOllama: Bool) {
+    let bytes = Array((isOllama ? Recording.ollama : Recording.openAI).utf8)
+    let decoder: any AnswerDecoder = isOllama ? OllamaAnswer() : OpenAIAnswer()
+    var complete = 0
+    for cut in bytes.indices {
+      let outcome = Self.decode(decoder, [bytes[..<cut]])
+      #expect(outcome.faults == [])
+      #expect(Recording.text.hasPrefix(outcome.text))
+      if outcome.answer.isComplete {
+        complete += 1
+        #expect(outcome.text == Recording.text)
+      }
+    }
+    #expect(complete > 0 && complete < bytes.count / 2)
+  }
+
+  @Test("an error in mid-stream comes after the pieces before it, and ends the answer")
+  func midStreamError() {
+    let ollama = Recording.ollamaPiece("Half") + #"{"error":"llama runner has terminated"}"# + "\n" + Recording.ollamaPiece("never")
+    let openAI = """
+      data: {"choices":[{"delta":{"content":"Half"}}]}
+
+      data: {"error":{"code":500,"message":"llama runner has terminated","type":"server_error"}}
+
+      data: {"choices":[{"delta":{"content":"never"}}]}
+
+
+      """
+    for cut in 0...ollama.utf8.count {
+      let bytes = Array(ollama.utf8)
+      let outcome = Self.decode(OllamaAnswer(), [bytes[..<cut], bytes[cut...]])
+      #expect(outcome.text == "Half")
+      #expect(outcome.faults == [.server(ServerError(message: "llama runner has terminated"))])
+    }
+    for cut in 0...openAI.utf8.count {
+      let bytes = Array(openAI.utf8)
+      let outcome = Self.decode(OpenAIAnswer(), [bytes[..<cut], bytes[cut...]])
+      #expect(outcome.text == "Half")
+      #expect(outcome.faults == [.server(ServerError(message: "llama runner has terminated", kinds: ["server_error"]))])
+    }
+  }
+
+  @Test(
+    "what is not the protocol is garbled, and its first bytes are shown",
+    arguments: ["<html> <body>It works!</body>", "<html>\n\n", "hello", #"{"weather":"fine"}"# + "\n"])
+  func garbled(_ body: String) {
+    for decoder in [OllamaAnswer(), OpenAIAnswer()] as [any AnswerDecoder] {
+      let outcome = Self.decode(decoder, [Array(body.utf8)])
+      guard case .garbled(let start)? = outcome.faults.first else {
+        Issue.record("\(decoder) takes \(body)")
+        continue
+      }
+      #expect(outcome.faults.count == 1)
+      #expect(body.replacing("\n", with: " ").hasPrefix(start))
+    }
+  }
+
+  @Test("an event that is no JSON is garbled, after what came before it")
+  func garbledEvent() {
+    let outcome = Self.decode(OpenAIAnswer(), [Array("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: nonsense\n\n".utf8)])
+    #expect(outcome == Outcome(text: "a", faults: [.garbled("nonsense")]))
+  }
+
+  @Test("an OpenAI answer without [DONE] is whole when a finish_reason has come")
+  func noDone() {
+    let outcome = Self.decode(
+      OpenAIAnswer(), [Array("data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"length\"}]}\n\n".utf8)])
+    #expect(outcome == Outcome(text: "a", answer: Answer(finish: "length", isComplete: true)))
+  }
+
+  @Test("thoughts are no text", arguments: [true, false])
+  func thoughts(_ isOllama: Bool) {
+    let ollama = #"{"message":{"role":"assistant","content":"","thinking":"hm"},"done":false}"# + "\n"
+    let openAI = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
+    let outcome =
+      isOllama ? Self.decode(OllamaAnswer(), [Array(ollama.utf8)]) : Self.decode(OpenAIAnswer(), [Array(openAI.utf8)])
+    #expect(outcome == Outcome(answer: Answer(hasThought: true)))
+  }
+
+  @Test("an error's shape does not matter")
+  func errorShapes() {
+    #expect(ServerError(body: Array(#"{"error":"model 'x' not found"}"#.utf8))?.saysNoModel == true)
+    let openAI =
+      #"{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#
+    #expect(ServerError(body: Array(openAI.utf8))?.saysNoModel == true)
+    let long =
+      #"{"error":{"code":400,"message":"request (6031 tokens) exceeds","type":"exceed_context_size_error","n_prompt_tokens":6031,"n_ctx":4096}}"#
+    let error = ServerError(body: Array(long.utf8))
+    #expect(error?.saysTooLong == true && error?.promptTokens == 6031 && error?.windowTokens == 4096)
+    #expect(ServerError(body: Array(#"{"detail":"Not Found"}"#.utf8)) == ServerError(message: "Not Found"))
+    #expect(ServerError(body: Array(Recording.ollamaPiece("a").utf8)) == nil)
+    #expect(ServerError(body: Array("nginx".utf8)) == nil)
+  }
+}

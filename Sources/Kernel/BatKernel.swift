@@ -76,7 +76,12 @@ public final class BatKernel {
         case SIGHUP:
           do throws(Failure) {
             let changes = try reloadConfiguration()
-            log.info("personas.toml read again", ["added": changes.added.joined(separator: " "), "removed": changes.removed.joined(separator: " "), "changed": changes.changed.joined(separator: " ")])
+            log.info(
+              "personas.toml read again",
+              [
+                "added": changes.added.joined(separator: " "), "removed": changes.removed.joined(separator: " "),
+                "changed": changes.changed.joined(separator: " "),
+              ])
           } catch {
             log.error("personas.toml is not taken over, everything stays as it was", ["error": error.message])
           }

@@ -53,7 +53,8 @@ final class HostReference: @unchecked Sendable {
   }
 
   private static func absent(_ service: String) -> KernelError {
-    KernelError(Int32(PERSONA_E_NOT_FOUND), "this kernel has no service \(service); name it under needs in the about text to be told at load time")
+    KernelError(
+      Int32(PERSONA_E_NOT_FOUND), "this kernel has no service \(service); name it under needs in the about text to be told at load time")
   }
 
   private static func check(_ status: persona_status, _ what: String) throws(KernelError) {
@@ -123,7 +124,8 @@ final class HostReference: @unchecked Sendable {
     return try await request("chat", onPiece: onPiece) { done, context, request in
       let part: persona_part? =
         onPiece == nil
-        ? nil : { context, _, piece in Unmanaged<Completion>.fromOpaque(context!).takeUnretainedValue().onPiece?(HostReference.string(piece)) }
+        ? nil
+        : { context, _, piece in Unmanaged<Completion>.fromOpaque(context!).takeUnretainedValue().onPiece?(HostReference.string(piece)) }
       return Self.lend(text) { llm.pointee.chat(self.host, cause, $0, streamTo, part, done, context, &request) }
     }
   }
@@ -146,7 +148,8 @@ final class HostReference: @unchecked Sendable {
   func setState(_ key: String, _ value: String?) throws(KernelError) {
     guard let state else { throw Self.absent("state/1") }
     try Self.check(
-      Self.lend(key) { key in value.map { Self.lend($0) { state.pointee.put(host, key, $0) } } ?? state.pointee.remove(host, key) }, "put \(key)")
+      Self.lend(key) { key in value.map { Self.lend($0) { state.pointee.put(host, key, $0) } } ?? state.pointee.remove(host, key) },
+      "put \(key)")
   }
 
   func stateKeys(_ prefix: String) throws(KernelError) -> String {
@@ -177,7 +180,10 @@ final class HostReference: @unchecked Sendable {
     final class Bytes { var all: [UInt8] = [] }
     let bytes = Bytes()
     var sink = persona_sink(context: Unmanaged.passUnretained(bytes).toOpaque()) { context, source, count in
-      if count > 0 { Unmanaged<Bytes>.fromOpaque(context!).takeUnretainedValue().all.append(contentsOf: UnsafeRawBufferPointer(start: source, count: count)) }
+      if count > 0 {
+        Unmanaged<Bytes>.fromOpaque(context!).takeUnretainedValue().all.append(
+          contentsOf: UnsafeRawBufferPointer(start: source, count: count))
+      }
       return 0
     }
     let status = withExtendedLifetime(bytes) { call(&sink) }

@@ -109,7 +109,9 @@ public struct State: Sendable {
   }
   public func remove(_ key: String) throws { try host.setState(key, nil) }
   /// The keys that begin so, sorted.
-  public func keys(prefix: String = "") throws -> [String] { try JSONDecoder().decode([String].self, from: Data(host.stateKeys(prefix).utf8)) }
+  public func keys(prefix: String = "") throws -> [String] {
+    try JSONDecoder().decode([String].self, from: Data(host.stateKeys(prefix).utf8))
+  }
 }
 
 /// Lines in the kernel's log, under the persona's name.

@@ -52,7 +52,8 @@ public enum EnvelopeError: Error, Sendable, Equatable {
   /// For people; ends in what to do.
   public var message: String {
     switch self {
-    case .syntax(let offset): "not a JSON object on one line: byte \(offset) does not fit; send one object per line, without line breaks in it"
+    case .syntax(let offset):
+      "not a JSON object on one line: byte \(offset) does not fit; send one object per line, without line breaks in it"
     case .key(let key): "\"\(key)\" has a value of the wrong kind or stands there twice; see docs/WIRE.md"
     case .encoding: "a string is not UTF-8; encode the line in UTF-8"
     }

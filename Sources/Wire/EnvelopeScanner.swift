@@ -93,10 +93,15 @@ struct EnvelopeScanner {
           let sd = Self.stops(d)
           seen |= a | b | c | d
           if sa | sb | sc | sd != 0 {
-            if sa != 0 { p += sa.trailingZeroBitCount >> 3 }
-            else if sb != 0 { p += 8 + sb.trailingZeroBitCount >> 3 }
-            else if sc != 0 { p += 16 + sc.trailingZeroBitCount >> 3 }
-            else { p += 24 + sd.trailingZeroBitCount >> 3 }
+            if sa != 0 {
+              p += sa.trailingZeroBitCount >> 3
+            } else if sb != 0 {
+              p += 8 + sb.trailingZeroBitCount >> 3
+            } else if sc != 0 {
+              p += 16 + sc.trailingZeroBitCount >> 3
+            } else {
+              p += 24 + sd.trailingZeroBitCount >> 3
+            }
             break scan
           }
           p += 32
@@ -179,7 +184,9 @@ struct EnvelopeScanner {
       case 0x6572_7473: return tail == 0x6d61 ? 7 : 0
       default: return 0
       }
-    case 7: return raw.loadUnaligned(as: UInt32.self) == 0x6c79_6170 && raw.loadUnaligned(fromByteOffset: 3, as: UInt32.self) == 0x6461_6f6c ? 4 : 0
+    case 7:
+      return raw.loadUnaligned(as: UInt32.self) == 0x6c79_6170 && raw.loadUnaligned(fromByteOffset: 3, as: UInt32.self) == 0x6461_6f6c
+        ? 4 : 0
     case 11: return raw.loadUnaligned(as: UInt64.self) == 0x656e_696c_6461_6564 && k[8] == 0x5f && k[9] == 0x6d && k[10] == 0x73 ? 8 : 0
     default: return 0
     }

@@ -79,5 +79,7 @@ extension [UInt8] {
   public mutating func appendJSON(_ text: String) { appendJSON(text.utf8) }
 
   /// Appends bytes as they are.
-  public mutating func append(_ text: StaticString) { append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)) }
+  public mutating func append(_ text: StaticString) {
+    append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
 }

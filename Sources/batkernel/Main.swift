@@ -16,7 +16,9 @@ import Services
     case .version: print("batkernel \(BatKernel.version)")
     case .check:
       exit(
-        CheckCommand.run(configurationPath: arguments.configurationPath, services: HostTables.services, environment: environment) { print($0) })
+        CheckCommand.run(configurationPath: arguments.configurationPath, services: HostTables.services, environment: environment) {
+          print($0)
+        })
     case .rehearse(let words):
       guard let library = words.last else { fail("batkernel: --rehearse needs a library", 2) }
       exit(Rehearsal.perform(library: library))

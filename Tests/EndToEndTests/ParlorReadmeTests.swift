@@ -2,7 +2,8 @@ import Foundation
 import Testing
 
 @Suite("README.md") struct ParlorReadmeTests {
-  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
 
   @Test("the persona in C compiles without a warning, with the command that stands below it, and exports the entry")
   func personaInC() async throws {

@@ -22,7 +22,9 @@ private enum AnyJSON: Decodable {
       init?(stringValue: String) { self.stringValue = stringValue }
       init?(intValue: Int) { nil }
     }
-    if let object = try? decoder.container(keyedBy: Key.self) { for key in object.allKeys { _ = try object.decode(AnyJSON.self, forKey: key) } }
+    if let object = try? decoder.container(keyedBy: Key.self) {
+      for key in object.allKeys { _ = try object.decode(AnyJSON.self, forKey: key) }
+    }
   }
 }
 
@@ -33,7 +35,9 @@ private enum AnyJSON: Decodable {
   line.copyMemory(from: UnsafeRawBufferPointer(start: bytes, count: count))
   var envelope = Envelope()
   guard Envelope.scan(UnsafeRawBufferPointer(line), into: &envelope) == 0 else { return 0 }
-  for field in [envelope.target, envelope.source, envelope.method, envelope.trace, envelope.id, envelope.re, envelope.payload, envelope.object]
+  for field in [
+    envelope.target, envelope.source, envelope.method, envelope.trace, envelope.id, envelope.re, envelope.payload, envelope.object,
+  ]
   where field.isPresent {
     precondition(field.range.upperBound <= count, "a field lies within the line")
     if field.escaped { _ = unescaped(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(line)[field.range])) }

@@ -13,7 +13,8 @@ final class House: @unchecked Sendable {
 
   /// Personas are C fixtures: name, file in Tests/Fixtures, defines.
   init(
-    _ personas: [(name: String, fixture: String, defines: [String: String])] = [], rehearse: Bool = false, language: (any LanguageService)? = nil,
+    _ personas: [(name: String, fixture: String, defines: [String: String])] = [], rehearse: Bool = false,
+    language: (any LanguageService)? = nil,
     configure: (inout Configuration) -> Void = { _ in }
   ) throws {
     let folder = temporary.path

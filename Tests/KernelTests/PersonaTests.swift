@@ -172,7 +172,8 @@ final class ScriptedModel: LanguageService {
     let model = ScriptedModel { _, tell in tell(.piece("…")) }
     let house = try House([("ECHO", "echo", [:])], language: model)
     var client: Client? = try house.attached("GUI")
-    try client?.line(#"{"target":"ECHO","method":"think","payload":"hi","id":1,"stream":true\#(how == "deadline" ? #","deadline_ms":300"# : "")}"#)
+    try client?.line(
+      #"{"target":"ECHO","method":"think","payload":"hi","id":1,"stream":true\#(how == "deadline" ? #","deadline_ms":300"# : "")}"#)
     _ = try client?.gram { $0.method == "delta" }
     switch how {
     case "cancel":

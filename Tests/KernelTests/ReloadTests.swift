@@ -77,7 +77,9 @@ import TestSupport
 
   @Test("a library that changes on disk is reloaded by itself, once, when it has come to rest")
   func watched() throws {
-    let house = try House([("ECHO", "echo", ["VERSION": "1"])]) { $0.reload.watch = true; $0.reload.settleMilliseconds = 40 }
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])]) {
+      $0.reload.watch = true; $0.reload.settleMilliseconds = 40
+    }
     let client = try house.attached("GUI")
     try house.settle("ECHO", as: client)
     try house.build("ECHO", defines: ["VERSION": "2"])

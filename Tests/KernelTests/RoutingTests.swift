@@ -172,7 +172,9 @@ import TestSupport
     #expect(try slow.gram().method == "last")
   }
 
-  @Test("a name that is not free or no name is refused, and the connection is closed", arguments: ["KERNEL", "*", "#x", "", "a\u{1}b", #"{"hello":2}"#, #"{"x":1}"#, #"{"#])
+  @Test(
+    "a name that is not free or no name is refused, and the connection is closed",
+    arguments: ["KERNEL", "*", "#x", "", "a\u{1}b", #"{"hello":2}"#, #"{"x":1}"#, #"{"#])
   func names(name: String) throws {
     let house = try House()
     let client = try house.client()

@@ -26,7 +26,9 @@ import Wire
 
 @Suite("Mailbox") struct MailboxTests {
   private func mail(_ sender: UInt64, _ bytes: Int, _ token: UInt64 = 1) -> Mail {
-    Mail(token: token, sender: sender, line: Array(repeating: 0, count: bytes), envelope: Envelope(), source: [], trace: [], hops: 0, deadline: 0, wantsReply: true, wantsStream: false)
+    Mail(
+      token: token, sender: sender, line: Array(repeating: 0, count: bytes), envelope: Envelope(), source: [], trace: [], hops: 0,
+      deadline: 0, wantsReply: true, wantsStream: false)
   }
 
   @Test("mail comes out in the order that it went in")
@@ -109,9 +111,16 @@ import Wire
   func failures() {
     #expect(run(hasOld: true, [.failed(broken)]).last == [.finish(.refused, broken)])
     #expect(run(hasOld: true, [.prepared, .failed(broken)]).last == [.disarm, .discard(stuck: false), .finish(.refused, broken)])
-    #expect(run(hasOld: true, [.prepared, .created, .failed(broken)]).last == [.disarm, .discard(stuck: false), .resume, .finish(.refused, broken)])
-    #expect(run(hasOld: true, [.prepared, .created, .saved, .failed(broken)]).last == [.disarm, .discard(stuck: false), .resume, .finish(.refused, broken)])
-    #expect(run(hasOld: false, [.prepared, .created, .failed(broken)]).last == [.disarm, .discard(stuck: false), .finish(.refused, broken)])
+    #expect(
+      run(hasOld: true, [.prepared, .created, .failed(broken)]).last == [
+        .disarm, .discard(stuck: false), .resume, .finish(.refused, broken),
+      ])
+    #expect(
+      run(hasOld: true, [.prepared, .created, .saved, .failed(broken)]).last == [
+        .disarm, .discard(stuck: false), .resume, .finish(.refused, broken),
+      ])
+    #expect(
+      run(hasOld: false, [.prepared, .created, .failed(broken)]).last == [.disarm, .discard(stuck: false), .finish(.refused, broken)])
   }
 
   @Test("a candidate that does not come back is given up with its thread")
@@ -141,6 +150,8 @@ import Wire
     #expect(Failure.Code(status: -99) == .failed)
   }
 
-  @Test("the edit distance counts changes, additions, omissions and swaps", arguments: [("BRICK", "BRIK", 1), ("frame_byts", "frame_bytes", 1), ("ab", "ba", 1), ("", "abc", 3), ("same", "same", 0)])
+  @Test(
+    "the edit distance counts changes, additions, omissions and swaps",
+    arguments: [("BRICK", "BRIK", 1), ("frame_byts", "frame_bytes", 1), ("ab", "ba", 1), ("", "abc", 3), ("same", "same", 0)])
   func distance(a: String, b: String, n: Int) { #expect(Suggestion.distance(a, b) == n) }
 }

@@ -51,7 +51,9 @@ public final class Client: @unchecked Sendable {
   public func next(seconds: Double = 20) throws -> String {
     let deadline = Date().addingTimeInterval(seconds)
     while true {
-      let end = buffer.withUnsafeBytes { raw in memchr(raw.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, 10, raw.count).map { UnsafeRawPointer($0) - raw.baseAddress! } }
+      let end = buffer.withUnsafeBytes { raw in
+        memchr(raw.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!, 10, raw.count).map { UnsafeRawPointer($0) - raw.baseAddress! }
+      }
       if let end {
         let line = String(decoding: buffer[..<end], as: UTF8.self)
         buffer.removeFirst(end + 1)

@@ -3,7 +3,8 @@ import Foundation
 /// What this build has made, for tests that run the real thing.
 public enum Products {
   /// The repository.
-  public static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+  public static let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path
 
   /// Where SwiftPM puts executables and libraries: beside the test bundle.
   public static let folder: String = {

@@ -23,7 +23,8 @@ final class Control {
       Payload.Welcome(
         version: version, name: participant.text, seq: bus.counters.messages,
         limits: .init(
-          frame_bytes: bus.limits.frameBytes, queue_bytes: bus.limits.queueBytes, hops: bus.limits.hops, deadline_ms: bus.limits.deadlineMilliseconds),
+          frame_bytes: bus.limits.frameBytes, queue_bytes: bus.limits.queueBytes, hops: bus.limits.hops,
+          deadline_ms: bus.limits.deadlineMilliseconds),
         personas: supervisor.slots.map {
           let status = $0.status
           return .init(name: status.name, summary: status.summary, generation: status.generation)
@@ -113,7 +114,9 @@ final class Control {
     for slot in slots {
       slot.load(.file, force: order.force ?? false, outcome: slot.current == nil ? .loaded : .reloaded) { receipt in
         receipts[slot.name] = receipt
-        if receipts.count == Set(names).count { answer(.success(Payload.encode(Payload.Receipts(receipts: names.compactMap { receipts[$0] })))) }
+        if receipts.count == Set(names).count {
+          answer(.success(Payload.encode(Payload.Receipts(receipts: names.compactMap { receipts[$0] }))))
+        }
       }
     }
   }

@@ -37,7 +37,9 @@ struct NameTable {
   func find(_ bytes: UnsafePointer<UInt8>, _ n: Int) -> Participant? {
     var candidate = buckets[bucket(bytes, n)]
     while let participant = candidate {
-      if participant.name.count == n, participant.name.withUnsafeBufferPointer({ memcmp($0.baseAddress!, bytes, n) == 0 }) { return participant }
+      if participant.name.count == n, participant.name.withUnsafeBufferPointer({ memcmp($0.baseAddress!, bytes, n) == 0 }) {
+        return participant
+      }
       candidate = participant.next
     }
     return nil

@@ -37,13 +37,16 @@ final class Listener: EventSource {
 
   private static func lock(_ path: String, socket: String) throws(Failure) -> Int32 {
     let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    if lock < 0 { throw Failure(.failed, "cannot open \(path): \(String(cString: strerror(errno))); check the folder, or give another --socket") }
+    if lock < 0 {
+      throw Failure(.failed, "cannot open \(path): \(String(cString: strerror(errno))); check the folder, or give another --socket")
+    }
     if flock(lock, LOCK_EX | LOCK_NB) != 0 {
       var text = [UInt8](repeating: 0, count: 16)
       let n = max(0, read(lock, &text, 16))
       Glibc.close(lock)
       let pid = String(decoding: text[..<n].prefix { $0 >= 48 && $0 <= 57 }, as: UTF8.self)
-      throw Failure(.failed, "another kernel (pid \(pid)) listens on \(socket): stop it first (kill \(pid)), or give this one another --socket")
+      throw Failure(
+        .failed, "another kernel (pid \(pid)) listens on \(socket): stop it first (kill \(pid)), or give this one another --socket")
     }
     ftruncate(lock, 0)
     let pid = Array("\(getpid())\n".utf8)

@@ -48,7 +48,10 @@ final class Generation: @unchecked Sendable {
 
   private static let lastRequest = Atomic<UInt64>(0)
 
-  init(persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox, payloadLimit: Int = .max, log: Log) {
+  init(
+    persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox,
+    payloadLimit: Int = .max, log: Log
+  ) {
     self.persona = persona
     self.number = number
     self.library = library
@@ -168,7 +171,8 @@ final class Generation: @unchecked Sendable {
 
   private func failure(_ status: persona_status, _ step: String) -> Failure {
     defer { explanation = "" }
-    return Failure(.init(status: status), explanation.isEmpty ? "\(persona) returned status \(status) from \(step) and did not explain it" : explanation)
+    return Failure(
+      .init(status: status), explanation.isEmpty ? "\(persona) returned status \(status) from \(step) and did not explain it" : explanation)
   }
 
   // MARK: What the persona calls, and what answers it. Any thread unless it says so.

@@ -61,7 +61,9 @@ public enum HostTables {
     return UnsafePointer(pointer)
   }
 
-  static func bytes(_ text: persona_text) -> [UInt8] { Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : text.count)) }
+  static func bytes(_ text: persona_text) -> [UInt8] {
+    Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : text.count))
+  }
   static func string(_ text: persona_text) -> String { String(decoding: bytes(text), as: UTF8.self) }
 
   /// A payload's bytes, or nil if they are not JSON. Empty stays empty.

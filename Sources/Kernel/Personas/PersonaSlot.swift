@@ -96,7 +96,9 @@ final class PersonaSlot {
       return nil
     }
     return Failure(
-      .queueFull, "\(name) is not keeping up: your share of its mailbox (\(quota) bytes for all) is full, and this gram was left out; send it again later")
+      .queueFull,
+      "\(name) is not keeping up: your share of its mailbox (\(quota) bytes for all) is full, and this gram was left out; send it again later"
+    )
   }
 
   /// Mail waits here because a switch is under way, or because there is no generation yet.
@@ -296,8 +298,10 @@ final class PersonaSlot {
     }
     let receipt = Receipt(
       persona: name, outcome: outcome, from: attempt.from, to: outcome == .refused ? nil : current?.generation.number,
-      version: attempt.library?.image.about.version ?? current?.generation.library.image.about.version, hash: attempt.library?.image.hash ?? current?.generation.library.image.hash,
-      state_bytes: outcome == .unchanged ? nil : attempt.stateBytes, pause_us: attempt.pause, held: attempt.heldCount, rehearsal_ms: attempt.rehearsal,
+      version: attempt.library?.image.about.version ?? current?.generation.library.image.about.version,
+      hash: attempt.library?.image.hash ?? current?.generation.library.image.hash,
+      state_bytes: outcome == .unchanged ? nil : attempt.stateBytes, pause_us: attempt.pause, held: attempt.heldCount,
+      rehearsal_ms: attempt.rehearsal,
       total_ms: Int((EventLoop.now() - attempt.began) / 1_000_000), reason: failure?.message ?? attempt.reason,
       warnings: attempt.library.flatMap { $0.image.warnings.isEmpty ? nil : $0.image.warnings })
     tell(receipt, attempt.done)
@@ -391,7 +395,8 @@ final class PersonaSlot {
     tell(
       Receipt(
         persona: name, outcome: .unloaded, from: old.generation.number, version: about.version, state_bytes: saved?.count,
-        total_ms: Int((EventLoop.now() - departure.began) / 1_000_000), reason: problem.map { "its state could not be saved: \($0.message)" }),
+        total_ms: Int((EventLoop.now() - departure.began) / 1_000_000),
+        reason: problem.map { "its state could not be saved: \($0.message)" }),
       departure.done)
     next()
   }
@@ -438,7 +443,8 @@ final class PersonaSlot {
     if let healthTimer { loop.cancel(timer: healthTimer) }
     guard let tenure = current else { return }
     let onTrial = EventLoop.now() < trialEnd
-    healthTimer = loop.after(milliseconds: onTrial ? min(100, supervisor.settings.trialMilliseconds / 4) : 10_000) { [weak self, weak tenure] in
+    healthTimer = loop.after(milliseconds: onTrial ? min(100, supervisor.settings.trialMilliseconds / 4) : 10_000) {
+      [weak self, weak tenure] in
       guard let self, let tenure, current === tenure else { return }
       if attempt != nil { return askHealth() }
       let now = EventLoop.now()
@@ -513,7 +519,8 @@ final class PersonaSlot {
       reason = why
     }
     return Payload.PersonaStatus(
-      name: name, summary: configuration.summary ?? current?.generation.library.image.about.summary, version: current?.generation.library.image.about.version,
+      name: name, summary: configuration.summary ?? current?.generation.library.image.about.summary,
+      version: current?.generation.library.image.about.version,
       library: configuration.library, generation: current?.generation.number, state: word, reason: reason, draining: draining.count,
       kept: generations.count, generations: generations.suffix(20), received: received, failed: failed,
       queued: held.count + (load?.waiting ?? 0), busy_ms: Int((load?.busy ?? 0) / 1_000_000))

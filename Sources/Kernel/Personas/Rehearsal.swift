@@ -34,7 +34,9 @@ public struct Rehearsal: Sendable {
     if let signal = output.signal {
       throw Failure(.failed, "crashed in rehearsal, in \(step): \(String(cString: strsignal(signal))) (signal \(signal))")
     }
-    if lines.last != "ok" || output.status != 0 { throw Failure(.failed, "ended itself in rehearsal, in \(step), with exit status \(output.status)") }
+    if lines.last != "ok" || output.status != 0 {
+      throw Failure(.failed, "ended itself in rehearsal, in \(step), with exit status \(output.status)")
+    }
   }
 
   /// The child's side: returns the exit status.
@@ -71,7 +73,8 @@ public struct Rehearsal: Sendable {
         throw Failure(error)
       }
       let generation = Generation(
-        persona: library.image.about.name, number: 0, library: library, configuration: configuration, state: StateStore(), inbox: LoopInbox(),
+        persona: library.image.about.name, number: 0, library: library, configuration: configuration, state: StateStore(),
+        inbox: LoopInbox(),
         log: Logger(LogConfiguration()).part("rehearsal"))
       generation.lane.lane.run {
         do throws(Failure) {

@@ -91,7 +91,9 @@ struct ReloadMachine: Equatable {
     case (.saving, .failed(let failure)): return refuse(failure, stuck: false)
     case (.saving, .timeout):
       return refuse(
-        Failure(.deadline, "the running generation does not come back from a call, so its state cannot be saved; reload with force to replace it without"),
+        Failure(
+          .deadline,
+          "the running generation does not come back from a call, so its state cannot be saved; reload with force to replace it without"),
         stuck: false)
     case (.starting, .failed(let failure)): return refuse(failure, stuck: false)
     case (.starting, .timeout): return refuse(Failure(.deadline, "load and start did not return in time"), stuck: true)

@@ -100,13 +100,15 @@ final class Supervisor {
       log.info(
         receipt.outcome.rawValue,
         [
-          "persona": receipt.persona, "from": receipt.from ?? 0, "to": receipt.to ?? 0, "version": receipt.version ?? "", "pause_us": receipt.pause_us ?? 0,
+          "persona": receipt.persona, "from": receipt.from ?? 0, "to": receipt.to ?? 0, "version": receipt.version ?? "",
+          "pause_us": receipt.pause_us ?? 0,
           "held": receipt.held ?? 0, "total_ms": receipt.total_ms,
         ])
     }
     for warning in receipt.warnings ?? [] { log.warning(warning, ["persona": receipt.persona]) }
     if let kept = receipt.to, kept % 500 == 0 {
-      log.warning("many generations are kept in memory; restart the kernel when it suits you", ["persona": receipt.persona, "generations": kept])
+      log.warning(
+        "many generations are kept in memory; restart the kernel when it suits you", ["persona": receipt.persona, "generations": kept])
     }
     bus.announce("receipt", Payload.encode(receipt))
   }

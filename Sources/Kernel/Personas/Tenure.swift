@@ -80,7 +80,8 @@ final class Tenure {
 
   func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
     bus.ask(
-      from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds, stream: stream)
+      from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
+      stream: stream)
     slot.settled(self)
   }
 

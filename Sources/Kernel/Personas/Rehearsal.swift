@@ -72,29 +72,48 @@ public struct Rehearsal: Sendable {
       } catch {
         throw Failure(error)
       }
-      let generation = Generation(
-        persona: library.image.about.name, number: 0, library: library, configuration: configuration, state: StateStore(),
-        inbox: LoopInbox(),
-        log: Logger(LogConfiguration()).part("rehearsal"))
-      generation.lane.lane.run {
-        do throws(Failure) {
-          say("create")
-          try generation.create()
-          if numbers[2] >= 0 {
-            say("load")
-            try generation.load(schema: UInt32(numbers[1]), state: state)
+      let inbox = LoopInbox()
+      let log = Logger(LogConfiguration()).part("rehearsal")
+      @Sendable func instance() -> Generation {
+        Generation(
+          persona: library.image.about.name, number: 0, library: library, configuration: configuration, state: StateStore(), inbox: inbox,
+          log: log)
+      }
+      let generation = instance()
+      // A second one reads what the first has saved: a state that only its writer understands would be lost at the next reload.
+      let successor = instance()
+      @Sendable func play(_ generation: Generation, _ steps: @escaping @Sendable () throws(Failure) -> Void) {
+        generation.lane.lane.run {
+          do throws(Failure) { try steps() } catch {
+            say("error \(error.code.status) \(error.message)")
+            answer.give(1)
           }
-          say("start")
-          try generation.start()
-          say("save")
-          _ = try generation.save()
-          say("stop")
-          generation.end()
+        }
+      }
+      play(generation) { () throws(Failure) in
+        say("create")
+        try generation.create()
+        if numbers[2] >= 0 {
+          say("load")
+          try generation.load(schema: UInt32(numbers[1]), state: state)
+        }
+        say("start")
+        try generation.start()
+        say("save")
+        let saved = try generation.save()
+        say("stop")
+        generation.end()
+        play(successor) { () throws(Failure) in
+          if let saved, let schema = library.image.about.state?.writes {
+            say("create")
+            try successor.create()
+            say("load (of what it has saved itself)")
+            try successor.load(schema: schema, state: saved)
+            say("destroy")
+            successor.end()
+          }
           say("ok")
           answer.give(0)
-        } catch {
-          say("error \(error.code.status) \(error.message)")
-          answer.give(1)
         }
       }
     } catch {

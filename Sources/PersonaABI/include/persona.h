@@ -46,7 +46,8 @@
  *   grams, may finish the ones it has, and then its timers and subscriptions are taken away, stop
  *   and destroy are called, and it is retired. Its code stays mapped for ever.
  *   Before all this the kernel rehearses create, load, start, save, stop and destroy in a child
- *   process, where no request ever ends. A crash or a hang there costs nothing.
+ *   process, where no request ever ends, and lets a second instance load what the first has saved. A
+ *   crash or a hang there costs nothing.
  *
  * Compatibility. The major version changes when an old persona could not run any more; the kernel
  *   then refuses it and names both numbers. The minor version changes when functions are appended

@@ -204,7 +204,7 @@ advise() {
   ollama="$(ollama_model)"
   if [[ -n $ollama ]]; then
     [[ $ollama == "(none)" ]] && say "an Ollama runs here, but it has no model yet: ollama pull llama3.2" && ollama=llama3.2
-    say "an Ollama runs here. To use it, write in personas.toml, and then run kill -HUP $(kernel_pid):"
+    say "an Ollama runs here. To use it, write in personas.toml, and then run ./bat down and ./bat up:"
     printf '      [llm]\n      provider = "ollama"\n      model = "%s"\n' "$ollama" >&2
   fi
   [[ -f $data/model/.told || ! -f $data/model/venv/.bat-ready ]] && return 0

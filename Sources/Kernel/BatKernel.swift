@@ -138,7 +138,10 @@ public final class BatKernel {
     let new = try readConfiguration()
     logger.configure(new.log)
     bus.limits = new.limits
-    return supervisor.apply(new.personas)
+    if new.language != configuration.language || new.socketPath != configuration.socketPath || new.pluginFolders != configuration.pluginFolders {
+      log.warning("[llm] and [kernel] have changed in personas.toml; that takes effect when the kernel is started again")
+    }
+    return supervisor.apply(new.personas, new.reload)
   }
 
   private func open(_ descriptor: Int32, _ ready: @escaping () -> Void) {

@@ -364,6 +364,11 @@ final class Bus {
         delivered = spread(target, from: tenure.slot.participant, sender: tenure.slot.senderID, raw, envelope, trace: origin?.trace ?? []) {
           $0.send(line, .message)
         }
+      } else if target == Self.kernelName {
+        delivered = 1
+        control.handle(String(decoding: method, as: UTF8.self), payload, from: nil) { [log] result in
+          if case .failure(let failure) = result { log.warning("KERNEL refused", ["from": tenure.slot.name, "error": failure.message]) }
+        }
       } else if let participant = names.find(target) {
         if let slot = participant.slot {
           let token = open(
@@ -472,18 +477,11 @@ final class Bus {
     lastToken += 1
     let token = lastToken
     let allowed = milliseconds > 0 ? milliseconds : limits.deadlineMilliseconds
-    var waits = true
-    switch asker {
-    case .connection(let connection, let id): connection.requests[id] = token
-    case .persona: break
-    case .name, .nobody: waits = false
-    }
-    let deadline = waits || milliseconds > 0 ? EventLoop.now() + UInt64(allowed) * 1_000_000 : 0
+    if case .connection(let connection, let id) = asker { connection.requests[id] = token }
+    let deadline = EventLoop.now() + UInt64(allowed) * 1_000_000
     let request = Request(token: token, asker: asker, target: target, trace: trace, hops: hops, deadline: deadline, wantsStream: stream)
-    if deadline > 0 {
-      request.timer = loop.after(milliseconds: allowed) { [unowned self] in
-        cancel(token, Failure(.deadline, "no answer\(target.map { " from \($0.text)" } ?? "") within \(allowed) ms"))
-      }
+    request.timer = loop.after(milliseconds: allowed) { [unowned self] in
+      cancel(token, Failure(.deadline, "no answer\(target.map { " from \($0.text)" } ?? "") within \(allowed) ms"))
     }
     requests[token] = request
     return token
@@ -535,6 +533,7 @@ final class Bus {
     if case .connection(let connection, let id) = request.asker { sendHeld(request, connection, id, final: true) }
     close(token)
     counters.errors &+= 1
+    request.target?.slot?.countFailure()
     switch request.asker {
     case .connection(let connection, let id):
       refuse(connection, re: id, failure, target: request.target?.name ?? [], source: request.target?.name ?? Self.kernelName, trace: request.trace)

@@ -19,7 +19,7 @@ final class Request {
   let target: Participant?
   let trace: [UInt8]
   let hops: Int
-  /// Nanoseconds of the monotonic clock.
+  /// Nanoseconds of the monotonic clock. Every request has one.
   let deadline: UInt64
   let wantsStream: Bool
   var timer: UInt64?

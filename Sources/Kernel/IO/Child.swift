@@ -48,9 +48,17 @@ struct Child {
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
     arguments.append(nil)
-    defer { for argument in arguments { free(argument) } }
+    // A crash is told by its signal; a backtrace would only take its time.
+    var environment: [UnsafeMutablePointer<CChar>?] = [strdup("SWIFT_BACKTRACE=enable=no")]
+    var at = bat_environment()
+    while let entry = at?.pointee {
+      if strncmp(entry, "SWIFT_BACKTRACE=", 16) != 0 { environment.append(strdup(entry)) }
+      at = at?.advanced(by: 1)
+    }
+    environment.append(nil)
+    defer { for text in arguments + environment { free(text) } }
     var child: pid_t = 0
-    let result = posix_spawn(&child, command[0], &actions, &attributes, arguments, bat_environment())
+    let result = posix_spawn(&child, command[0], &actions, &attributes, arguments, environment)
     if result != 0 {
       close(ends[0])
       throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(result)))")

@@ -18,6 +18,8 @@ final class Generation: @unchecked Sendable {
   let state: StateStore
   let inbox: LoopInbox
   let log: Log
+  /// The longest payload that still makes a frame, in bytes.
+  let payloadLimit: Int
 
   /// The steps go in one direction only; written by the event loop.
   private let phaseValue = Atomic<Int>(Phase.candidate.rawValue)
@@ -46,13 +48,14 @@ final class Generation: @unchecked Sendable {
 
   private static let lastRequest = Atomic<UInt64>(0)
 
-  init(persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox, log: Log) {
+  init(persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox, payloadLimit: Int = .max, log: Log) {
     self.persona = persona
     self.number = number
     self.library = library
     self.configuration = Mutex(configuration)
     self.state = state
     self.inbox = inbox
+    self.payloadLimit = payloadLimit
     self.log = log
     host = HostTables.host()
     lane = LaneBox()
@@ -134,7 +137,8 @@ final class Generation: @unchecked Sendable {
   }
 
   private func receive(_ mail: Mail) {
-    guard let instance, let receive = library.vtable.receive else { return }
+    // One whose asker has gone while it waited is not begun.
+    guard let instance, let receive = library.vtable.receive, isOpen(token: mail.token) else { return }
     explanation = ""
     let status = mail.withGram { gram in
       withUnsafePointer(to: gram) { receive(instance, $0) }

@@ -98,6 +98,7 @@ public enum HostTables {
       reply: { host, token, payload in
         let generation = Generation.of(host)
         if generation.phase == .retired { return RETIRED }
+        if payload.count > generation.payloadLimit { return TOO_LONG }
         guard let payload = json(payload) else { return INVALID }
         guard generation.close(token: token) else { return NOT_FOUND }
         generation.inbox.post { $0.bus.finish(token, payload: payload) }
@@ -122,6 +123,7 @@ public enum HostTables {
       send: { host, cause, target, method, payload in
         let generation = Generation.of(host)
         if generation.phase == .retired { return RETIRED }
+        if payload.count > generation.payloadLimit { return TOO_LONG }
         guard let payload = json(payload), target.count > 0 else { return INVALID }
         let (target, method) = (bytes(target), bytes(method))
         perform(generation) { $0.send(cause: cause, target: target, method: method, payload: payload) }
@@ -130,6 +132,7 @@ public enum HostTables {
       ask: { host, cause, target, method, payload, deadline, part, done, context, request in
         let generation = Generation.of(host)
         if generation.phase == .retired { return RETIRED }
+        if payload.count > generation.payloadLimit { return TOO_LONG }
         guard let payload = json(payload), target.count > 0 else { return INVALID }
         let (target, method) = (bytes(target), bytes(method))
         let id = generation.begin(.init(part: part, done: done, context: context))

@@ -195,6 +195,7 @@ final class PersonaSlot {
     lastNumber += 1
     let generation = Generation(
       persona: name, number: lastNumber, library: library, configuration: configuration.json, state: store, inbox: supervisor.inbox,
+      payloadLimit: supervisor.bus.limits.frameBytes - 4096,
       log: supervisor.logger.part(name))
     let tenure = Tenure(generation, slot: self)
     supervisor.add(tenure)
@@ -252,11 +253,11 @@ final class PersonaSlot {
     current = candidate
     state = .running
     sick = false
+    healthAsked = 0
     generations.append(candidate.generation.number)
     if attempt.machine.success == .rolledBack { lineage.removeLast() } else { lineage.append(library) }
-    let waiting = held.takeAll()
+    let waiting = held.takeAll().filter(candidate.begin)
     attempt.heldCount = waiting.count
-    for item in waiting { candidate.begin(item) }
     candidate.goLive()
     supervisor.bus.setTopics(of: self, candidate.topics)
     candidate.generation.lane.lane.resume(with: waiting)
@@ -279,9 +280,8 @@ final class PersonaSlot {
 
   private func resume(_ attempt: Attempt) {
     guard let current else { return }
-    let waiting = held.takeAll()
+    let waiting = held.takeAll().filter(current.begin)
     attempt.heldCount = waiting.count
-    for item in waiting { current.begin(item) }
     current.generation.lane.lane.resume(with: waiting)
     attempt.pause = Int((EventLoop.now() - attempt.pausedAt) / 1000)
     attempt.pausedAt = 0

@@ -65,7 +65,8 @@ final class Supervisor {
   }
 
   /// personas.toml was read again: who is new comes, who is gone goes, who is changed is told.
-  func apply(_ personas: [PersonaConfiguration]) -> Payload.Changes {
+  func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration) -> Payload.Changes {
+    self.settings = settings
     var changes = Payload.Changes(added: [], removed: [], changed: [])
     for slot in slots where !personas.contains(where: { $0.name == slot.name }) {
       changes.removed.append(slot.name)

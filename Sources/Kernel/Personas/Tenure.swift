@@ -44,16 +44,19 @@ final class Tenure {
 
   /// Puts mail on the lane; false if the sender's share of the mailbox is full.
   func take(_ mail: Mail, quota: Int) -> Bool {
-    begin(mail)
+    guard begin(mail) else { return true }
     if generation.lane.lane.offer(mail, quota: quota) { return true }
     giveBack([mail])
     return false
   }
 
-  func begin(_ mail: Mail) {
+  /// From now on the gram is this generation's to answer. False: its request has ended meanwhile, and nobody wants it any more.
+  func begin(_ mail: Mail) -> Bool {
+    guard bus.request(mail.token) != nil else { return false }
     generation.open(token: mail.token)
     grams.insert(mail.token)
     bus.handed(mail.token, to: self)
+    return true
   }
 
   /// Mail that this generation has not begun is somebody else's now.

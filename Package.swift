@@ -33,6 +33,8 @@ let package = Package(
       name: "batkernel", dependencies: ["Kernel", "Services", "Wire", "CTOML"], swiftSettings: strict),
     .executableTarget(name: "parlor", dependencies: ["Wire"], swiftSettings: strict),
 
+    // Drives the release binaries by their socket, so it depends on none of the targets above.
+    .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),

@@ -1,8 +1,9 @@
 // One pass over a line: is it exactly one JSON object (RFC 8259), and where are the envelope's keys?
 //
-// Strings take nearly all of the bytes, so they are skipped 32 bytes at a time: a word with a quote,
-// a backslash or a control character in it has a high bit set in `stops`. The state machine around it
-// is the usual one; containers deeper than 64 are refused, so that the stack is one integer.
+// Strings take nearly all of the bytes, so they are skipped 16 bytes at a time: where a vector has a
+// quote, a backslash or a control character, `stops` has 0xff. The state machine around it is the usual
+// one; containers deeper than 64 are refused, so that the stack is one integer. The cursor is a local
+// variable of `run`, handed down `inout`: in the structure it would be read and written for every byte.
 
 typealias Bytes = UnsafePointer<UInt8>
 
@@ -48,8 +49,6 @@ struct EnvelopeScanner {
   private let start: Bytes
   private let end: Bytes
   private var p: Bytes
-  /// All string bytes or-ed together: the high bit tells that UTF-8 must be checked.
-  private var seen: UInt64 = 0
 
   @inline(__always)
   init(_ bytes: Bytes, _ count: Int) {
@@ -61,63 +60,74 @@ struct EnvelopeScanner {
   private enum State { case value, key, afterValue }
 
   @inline(__always)
-  private mutating func skipSpace() {
+  private static func skipSpace(_ p: inout Bytes, _ end: Bytes) {
     while p < end, p.pointee <= 0x20, p.pointee == 0x20 || p.pointee == 0x09 || p.pointee == 0x0d || p.pointee == 0x0a { p += 1 }
   }
 
   @inline(__always)
   private static func isHex(_ c: UInt8) -> Bool { (c >= 48 && c <= 57) || ((c | 32) >= 97 && (c | 32) <= 102) }
 
+  private typealias Vector = SIMD16<UInt8>
+
+  /// 0xff where a string ends, is escaped, or must not go on: the first and the second eight bytes.
   @inline(__always)
-  private static func stops(_ w: UInt64) -> UInt64 {
-    let low: UInt64 = 0x0101_0101_0101_0101
-    let quote = w ^ (low &* 0x22)
-    let slash = w ^ (low &* 0x5c)
-    return (((quote &- low) & ~quote) | ((slash &- low) & ~slash) | ((w &- (low &* 0x20)) & ~w)) & (low &* 0x80)
+  private static func stops(_ v: Vector) -> SIMD2<UInt64> {
+    let found = (v .== Vector(repeating: 0x22)) .| (v .== Vector(repeating: 0x5c)) .| (v .< Vector(repeating: 0x20))
+    return unsafeBitCast(found, to: SIMD2<UInt64>.self)
   }
 
-  /// From behind the opening quote to the closing quote; false at a syntax error.
-  @inline(__always)
-  private mutating func skipString(_ escaped: inout Bool) -> Bool {
+  /// From behind the opening quote to the closing quote; false at a syntax error. `seen` is all string
+  /// bytes or-ed together: its high bits tell that UTF-8 must be checked.
+  private static func skipString(_ cursor: inout Bytes, _ start: Bytes, _ end: Bytes, _ seen: inout Vector, _ escaped: inout Bool) -> Bool {
+    var p = cursor
+    var all = seen
+    defer {
+      cursor = p
+      seen = all
+    }
     while true {
       scan: do {
-        while end - p >= 32 {
-          let raw = UnsafeRawPointer(p)
-          let a = raw.loadUnaligned(as: UInt64.self)
-          let b = raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-          let c = raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
-          let d = raw.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
-          let sa = Self.stops(a)
-          let sb = Self.stops(b)
-          let sc = Self.stops(c)
-          let sd = Self.stops(d)
-          seen |= a | b | c | d
-          if sa | sb | sc | sd != 0 {
-            if sa != 0 {
-              p += sa.trailingZeroBitCount >> 3
-            } else if sb != 0 {
-              p += 8 + sb.trailingZeroBitCount >> 3
-            } else if sc != 0 {
-              p += 16 + sc.trailingZeroBitCount >> 3
-            } else {
-              p += 24 + sd.trailingZeroBitCount >> 3
-            }
+        while end - p >= 16 {
+          let v = UnsafeRawPointer(p).loadUnaligned(as: Vector.self)
+          all |= v
+          let found = stops(v)
+          if found[0] != 0 {
+            p += found[0].trailingZeroBitCount >> 3
             break scan
           }
-          p += 32
+          if found[1] != 0 {
+            p += 8 + found[1].trailingZeroBitCount >> 3
+            break scan
+          }
+          p += 16
+          while end - p >= 32 {
+            // In a long string: nothing to stop at, most likely, so both halves are asked at once.
+            let v = UnsafeRawPointer(p).loadUnaligned(as: Vector.self)
+            let w = UnsafeRawPointer(p).loadUnaligned(fromByteOffset: 16, as: Vector.self)
+            let found = stops(v) | stops(w)
+            if found[0] | found[1] != 0 { break }
+            all |= v | w
+            p += 32
+          }
         }
-        while end - p >= 8 {
-          let w = UnsafeRawPointer(p).loadUnaligned(as: UInt64.self)
-          let s = Self.stops(w)
-          seen |= w
-          if s != 0 {
-            p += s.trailingZeroBitCount >> 3
+        if p - start >= 16, p < end {
+          // The rest is shorter than a vector: the line's last 16 bytes, without those before the cursor.
+          let v = UnsafeRawPointer(end - 16).loadUnaligned(as: Vector.self)
+          all |= v
+          let found = stops(v)
+          let before = UInt64(truncatingIfNeeded: 16 &- (end - p)) &* 8  // in bits, 8 to 120
+          let first = before < 64 ? found[0] & (.max &<< before) : 0
+          if first != 0 {
+            p = end - 16 + first.trailingZeroBitCount >> 3
             break scan
           }
-          p += 8
+          let second = before < 64 ? found[1] : found[1] & (.max &<< (before &- 64))
+          if second == 0 { return false }
+          p = end - 8 + second.trailingZeroBitCount >> 3
+          break scan
         }
         while p < end, p.pointee != 0x22, p.pointee != 0x5c, p.pointee >= 0x20 {
-          seen |= UInt64(p.pointee)
+          all[0] |= p.pointee
           p += 1
         }
         if p >= end { return false }
@@ -127,7 +137,7 @@ struct EnvelopeScanner {
       escaped = true
       switch p[1] {
       case 0x75:
-        if end - p < 6 || !Self.isHex(p[2]) || !Self.isHex(p[3]) || !Self.isHex(p[4]) || !Self.isHex(p[5]) { return false }
+        if end - p < 6 || !isHex(p[2]) || !isHex(p[3]) || !isHex(p[4]) || !isHex(p[5]) { return false }
         p += 6
       case 0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74: p += 2
       default: return false
@@ -136,7 +146,7 @@ struct EnvelopeScanner {
   }
 
   @inline(__always)
-  private mutating func literal(_ word: StaticString) -> Bool {
+  private static func literal(_ p: inout Bytes, _ end: Bytes, _ word: StaticString) -> Bool {
     let n = word.utf8CodeUnitCount
     if end - p < n { return false }
     for i in 0..<n where p[i] != word.utf8Start[i] { return false }
@@ -144,23 +154,23 @@ struct EnvelopeScanner {
     return true
   }
 
-  private mutating func digits() -> Bool {
+  private static func digits(_ p: inout Bytes, _ end: Bytes) -> Bool {
     if p >= end || p.pointee < 48 || p.pointee > 57 { return false }
     while p < end, p.pointee >= 48, p.pointee <= 57 { p += 1 }
     return true
   }
 
-  private mutating func number() -> Bool {
+  private static func number(_ p: inout Bytes, _ end: Bytes) -> Bool {
     if p < end, p.pointee == 45 { p += 1 }
-    if p < end, p.pointee == 48 { p += 1 } else if !digits() { return false }
+    if p < end, p.pointee == 48 { p += 1 } else if !digits(&p, end) { return false }
     if p < end, p.pointee == 46 {
       p += 1
-      if !digits() { return false }
+      if !digits(&p, end) { return false }
     }
     if p < end, p.pointee | 32 == 101 {
       p += 1
       if p < end, p.pointee == 43 || p.pointee == 45 { p += 1 }
-      if !digits() { return false }
+      if !digits(&p, end) { return false }
     }
     return true
   }
@@ -197,7 +207,7 @@ struct EnvelopeScanner {
     return name.withUnsafeBufferPointer { $0.baseAddress.map { key($0, name.count) } ?? 0 }
   }
 
-  @inline(__always) private var syntax: Int { -1 - (p - start) }
+  @inline(__always) private func syntax(_ p: Bytes) -> Int { -1 - (p - start) }
 
   mutating func anyValue() -> Bool {
     var nothing = Envelope()
@@ -205,8 +215,8 @@ struct EnvelopeScanner {
   }
 
   mutating func object(_ out: inout Envelope) -> Int {
-    skipSpace()
-    if p >= end || p.pointee != 0x7b { return syntax }
+    Self.skipSpace(&p, end)
+    if p >= end || p.pointee != 0x7b { return syntax(p) }
     let from = p - start
     let code = run(&out, top: true)
     if code == 0 { out.object = .init(start: from, count: last - from) }
@@ -217,6 +227,10 @@ struct EnvelopeScanner {
   private var last = 0
 
   private mutating func run(_ out: inout Envelope, top: Bool) -> Int {
+    let start = start
+    let end = end
+    var p = p
+    var seen = Vector(repeating: 0)
     var containers: UInt64 = 0  // one bit a level: 1 object, 0 array
     var depth = 0
     var wanted = 0  // the envelope key whose value is being read, at depth 1
@@ -226,16 +240,16 @@ struct EnvelopeScanner {
     while true {
       switch state {
       case .value:
-        skipSpace()
-        if p >= end { return syntax }
+        Self.skipSpace(&p, end)
+        if p >= end { return syntax(p) }
         if depth == 1 { valueStart = p }
         switch p.pointee {
         case 0x7b:
-          if depth == 64 { return syntax }
+          if depth == 64 { return syntax(p) }
           containers = containers << 1 | 1
           depth &+= 1
           p += 1
-          skipSpace()
+          Self.skipSpace(&p, end)
           if p < end, p.pointee == 0x7d {
             p += 1
             depth &-= 1
@@ -245,11 +259,11 @@ struct EnvelopeScanner {
             state = .key
           }
         case 0x5b:
-          if depth == 64 { return syntax }
+          if depth == 64 { return syntax(p) }
           containers <<= 1
           depth &+= 1
           p += 1
-          skipSpace()
+          Self.skipSpace(&p, end)
           if p < end, p.pointee == 0x5d {
             p += 1
             depth &-= 1
@@ -259,7 +273,7 @@ struct EnvelopeScanner {
         case 0x22:
           p += 1
           var escaped = false
-          if !skipString(&escaped) { return syntax }
+          if !Self.skipString(&p, start, end, &seen, &escaped) { return syntax(p) }
           p += 1
           if wanted != 0, depth == 1 {
             let text = Envelope.Field(start: valueStart + 1 - start, count: p - valueStart - 2, escaped: escaped)
@@ -277,22 +291,22 @@ struct EnvelopeScanner {
           }
           state = .afterValue
         case 0x74:
-          if !literal("true") { return syntax }
+          if !Self.literal(&p, end, "true") { return syntax(p) }
           if wanted == 7, depth == 1 {
             out.stream = true
             wanted = 0
           }
           state = .afterValue
         case 0x66:
-          if !literal("false") { return syntax }
+          if !Self.literal(&p, end, "false") { return syntax(p) }
           if wanted == 7, depth == 1 { wanted = 0 }
           state = .afterValue
         case 0x6e:
-          if !literal("null") { return syntax }
+          if !Self.literal(&p, end, "null") { return syntax(p) }
           if depth == 1, wanted > 4 { wanted = 0 }  // null is as good as absent
           state = .afterValue
         default:
-          if !number() { return syntax }
+          if !Self.number(&p, end) { return syntax(p) }
           if depth == 1 {
             switch wanted {
             case 5:
@@ -311,12 +325,12 @@ struct EnvelopeScanner {
           state = .afterValue
         }
       case .key:
-        skipSpace()
-        if p >= end || p.pointee != 0x22 { return syntax }
+        Self.skipSpace(&p, end)
+        if p >= end || p.pointee != 0x22 { return syntax(p) }
         p += 1
         let k = p
         var escaped = false
-        if !skipString(&escaped) { return syntax }
+        if !Self.skipString(&p, start, end, &seen, &escaped) { return syntax(p) }
         if top, depth == 1 {
           wanted = escaped ? Self.escapedKey(k, p - k) : Self.key(k, p - k)
           if wanted != 0 {
@@ -325,8 +339,8 @@ struct EnvelopeScanner {
           }
         }
         p += 1
-        skipSpace()
-        if p >= end || p.pointee != 0x3a { return syntax }
+        Self.skipSpace(&p, end)
+        if p >= end || p.pointee != 0x3a { return syntax(p) }
         p += 1
         state = .value
       case .afterValue:
@@ -338,12 +352,12 @@ struct EnvelopeScanner {
         }
         if depth == 0 {
           last = p - start
-          skipSpace()
-          if p != end { return syntax }
-          return seen & 0x8080_8080_8080_8080 == 0 || isUTF8() ? 0 : Self.encodingCode
+          Self.skipSpace(&p, end)
+          if p != end { return syntax(p) }
+          return Self.isASCII(seen) || isUTF8() ? 0 : Self.encodingCode
         }
-        skipSpace()
-        if p >= end { return syntax }
+        Self.skipSpace(&p, end)
+        if p >= end { return syntax(p) }
         let c = p.pointee
         if containers & 1 == 1 {
           if c == 0x2c {
@@ -354,7 +368,7 @@ struct EnvelopeScanner {
             depth &-= 1
             containers >>= 1
           } else {
-            return syntax
+            return syntax(p)
           }
         } else if c == 0x2c {
           p += 1
@@ -364,7 +378,7 @@ struct EnvelopeScanner {
           depth &-= 1
           containers >>= 1
         } else {
-          return syntax
+          return syntax(p)
         }
       }
     }
@@ -384,6 +398,12 @@ struct EnvelopeScanner {
       q += 1
     }
     return value
+  }
+
+  @inline(__always)
+  private static func isASCII(_ seen: Vector) -> Bool {
+    let words = unsafeBitCast(seen, to: SIMD2<UInt64>.self)
+    return (words[0] | words[1]) & 0x8080_8080_8080_8080 == 0
   }
 
   private func isUTF8() -> Bool {

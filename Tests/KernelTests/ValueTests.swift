@@ -69,7 +69,7 @@ import Wire
 @Suite("Names") struct NameTableTests {
   @Test("thousands of names are found, released and found no more")
   func table() {
-    var table = NameTable()
+    let table = NameTable()
     let all = (0..<5000).map { Array("name-\($0)".utf8) }
     let participants = all.map { table.make($0) }
     #expect(table.count == 5000)

@@ -88,6 +88,30 @@ private func part(_ text: String, _ field: Envelope.Field) -> String? {
     }
   }
 
+  @Test("a string of any length, at any place, ends at its quote; what may not stand in it is found at each byte")
+  func strings() throws {
+    for lead in 0..<20 {
+      for length in 0..<70 {
+        let head = String(repeating: " ", count: lead) + #"{"payload":""#
+        let line = head + String(repeating: "x", count: length) + #"","target":"B"}"#
+        let envelope = try scan(line)
+        #expect(envelope.payload.range == lead + 11..<lead + 13 + length && envelope.target.count == 1)
+        var bytes = Array(line.utf8)
+        for at in [0, 7, 8, 15, 16, 31, 32, 47, length - 1] where at >= 0 && at < length {
+          let place = head.utf8.count + at
+          for wrong: UInt8 in [0x1f, 0x00, 0x5c, 0xff] {
+            bytes[place] = wrong
+            #expect(
+              bytes.withUnsafeBytes {
+                var into = Envelope(); return Envelope.scan($0, into: &into)
+              } != 0, "\(wrong) at \(at) of \(length)")
+          }
+          bytes[place] = 0x78
+        }
+      }
+    }
+  }
+
   @Test("any cut of a gram is refused, and random flips never trap")
   func cutsAndFlips() {
     let text = Array(

@@ -4,7 +4,8 @@ import Wire
 /// Who is here, who waits for what, and where each gram goes. Event loop only.
 ///
 /// The common gram (one connection to another, its source true, no `id`) takes the short way in
-/// `line(from:)`: scanned once, looked up once, noted for the receiver's next `sendmsg`, never copied.
+/// `line(from:)`: scanned once, looked up once, noted for the receiver's next `sendmsg`, never copied,
+/// and no reference is counted on it.
 /// Everything else takes `route`.
 final class Bus {
   static let readBufferBytes = 256 << 10
@@ -20,13 +21,14 @@ final class Bus {
   /// Connections with pieces of the read buffer to send.
   var dirty: ContiguousArray<Connection> = []
 
-  var names = NameTable()
+  let names = NameTable()
   var connections: [UInt64: Connection] = [:]
   var lastConnection: UInt64 = 0
   var requests: [UInt64: Request] = [:]
   var lastToken: UInt64 = 0
   var topics: [[UInt8]: Topic] = [:]
-  var taps: [Connection] = []
+  var taps: [Connection] = [] { didSet { isTapped = !taps.isEmpty } }
+  private var isTapped = false
 
   /// What `stats` tells.
   struct Counters {
@@ -62,6 +64,7 @@ final class Bus {
   /// A connection has gone: its requests are cancelled, its name may become free.
   func closed(_ connection: Connection) {
     connections[connection.id] = nil
+    loop.after(milliseconds: 0) { withExtendedLifetime(connection) {} }  // see Participant.only
     for topic in connection.topics { dropSubscriber(topic) { $0.connections.removeAll { $0 === connection } } }
     if connection.taps { taps.removeAll { $0 === connection } }
     for token in connection.requests.values { cancel(token, Failure(.cancelled, "the asker has gone")) }
@@ -87,19 +90,22 @@ final class Bus {
   /// One line, newline included, out of the read buffer.
   @inline(__always)
   func line(from sender: Connection, _ line: UnsafeMutablePointer<UInt8>, _ count: Int) {
-    guard let me = sender.participant else { return greet(sender, UnsafeRawBufferPointer(start: line, count: count - 1)) }
     var envelope = Envelope()
-    let code = Envelope.scan(UnsafeRawBufferPointer(start: line, count: count - 1), into: &envelope)
-    if code == 0, !envelope.id.isPresent, !envelope.re.isPresent, envelope.hops == 0, taps.isEmpty,
-      envelope.target.isPresent, !envelope.target.escaped, Int(envelope.source.count) == me.name.count,
-      me.name.withUnsafeBufferPointer({ memcmp($0.baseAddress!, line + Int(envelope.source.start), $0.count) == 0 }),
-      envelope.source.isPresent,
-      let target = names.find(line + Int(envelope.target.start), Int(envelope.target.count)), target.slot == nil
-    {
-      counters.messages &+= 1
-      for receiver in target.connections where !receiver.pass(line, count) { undeliverable(sender, target) }
-      return
+    var code = 0
+    if let name = sender.name {
+      code = Envelope.scan(UnsafeRawBufferPointer(start: line, count: count - 1), into: &envelope)
+      if code == 0, !envelope.id.isPresent, !envelope.re.isPresent, envelope.hops == 0, !isTapped, envelope.target.isPresent,
+        !envelope.target.escaped, envelope.source.isPresent, Int(envelope.source.count) == sender.nameCount,
+        memcmp(name, line + Int(envelope.source.start), sender.nameCount) == 0,
+        let target = names.find(line + Int(envelope.target.start), Int(envelope.target.count)),
+        let receiver = target._withUnsafeGuaranteedRef({ $0.only })
+      {
+        counters.messages &+= 1
+        if !receiver._withUnsafeGuaranteedRef({ $0.pass(line, count) }) { undeliverable(sender, target.takeUnretainedValue()) }
+        return
+      }
     }
+    guard let me = sender.participant else { return greet(sender, UnsafeRawBufferPointer(start: line, count: count - 1)) }
     slowLine(from: sender, me, line, count, code, envelope)
   }
 

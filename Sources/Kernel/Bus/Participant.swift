@@ -4,23 +4,47 @@ import Glibc
 final class Participant {
   let name: [UInt8]
   let text: String
-  var connections: ContiguousArray<Connection> = []
-  var slot: PersonaSlot?
-  /// The next one in the same bucket of the table.
-  fileprivate var next: Participant?
+  var connections: ContiguousArray<Connection> = [] { didSet { findOnly() } }
+  var slot: PersonaSlot? { didSet { findOnly() } }
+  /// The one connection that answers, if it is one and no persona: the common receiver, found without counting references.
+  /// A connection that closes stays alive until the event loop's turn has ended, so this is good for that long.
+  private(set) var only: Unmanaged<Connection>?
+  /// The name where it does not move.
+  let bytes: UnsafeMutablePointer<UInt8>
+  let count: Int
+  /// The next one in the same bucket of the table, which holds a reference.
+  fileprivate var next: Unmanaged<Participant>?
 
   init(_ name: [UInt8]) {
     self.name = name
     text = String(decoding: name, as: UTF8.self)
+    count = name.count
+    bytes = .allocate(capacity: max(1, name.count))
+    bytes.initialize(from: name, count: name.count)
   }
 
+  deinit { bytes.deallocate() }
+
   var isEmpty: Bool { connections.isEmpty && slot == nil }
+
+  private func findOnly() { only = slot == nil && connections.count == 1 ? Unmanaged.passUnretained(connections[0]) : nil }
 }
 
 /// Participants by name: a hash table that is asked with bytes in place, once for each message.
-struct NameTable {
-  private var buckets: [Participant?] = Array(repeating: nil, count: 64)
+final class NameTable {
+  private var buckets: UnsafeMutablePointer<Unmanaged<Participant>?>
+  private var capacity = 64
   private(set) var count = 0
+
+  init() {
+    buckets = .allocate(capacity: capacity)
+    buckets.initialize(repeating: nil, count: capacity)
+  }
+
+  deinit {
+    for participant in all { Unmanaged.passUnretained(participant).release() }
+    buckets.deallocate()
+  }
 
   @inline(__always)
   private func bucket(_ bytes: UnsafePointer<UInt8>, _ n: Int) -> Int {
@@ -30,74 +54,77 @@ struct NameTable {
       hash = (hash ^ UInt32(bytes[i])) &* 16_777_619
       i &+= 1
     }
-    return Int(hash) & (buckets.count - 1)
+    return Int(hash) & (capacity &- 1)
   }
 
+  /// Good until the event loop's turn has ended, as `Participant.only` is.
   @inline(__always)
-  func find(_ bytes: UnsafePointer<UInt8>, _ n: Int) -> Participant? {
+  func find(_ bytes: UnsafePointer<UInt8>, _ n: Int) -> Unmanaged<Participant>? {
     var candidate = buckets[bucket(bytes, n)]
     while let participant = candidate {
-      if participant.name.count == n, participant.name.withUnsafeBufferPointer({ memcmp($0.baseAddress!, bytes, n) == 0 }) {
-        return participant
-      }
-      candidate = participant.next
+      if participant._withUnsafeGuaranteedRef({ $0.count == n && memcmp($0.bytes, bytes, n) == 0 }) { return participant }
+      candidate = participant._withUnsafeGuaranteedRef { $0.next }
     }
     return nil
   }
 
-  func find(_ name: [UInt8]) -> Participant? { name.isEmpty ? nil : name.withUnsafeBufferPointer { find($0.baseAddress!, $0.count) } }
+  func find(_ name: [UInt8]) -> Participant? {
+    name.isEmpty ? nil : name.withUnsafeBufferPointer { find($0.baseAddress!, $0.count)?.takeUnretainedValue() }
+  }
 
   /// The participant of that name, made if there is none.
-  mutating func make(_ name: [UInt8]) -> Participant {
+  func make(_ name: [UInt8]) -> Participant {
     if let found = find(name) { return found }
-    if count >= buckets.count { grow() }
+    if count >= capacity { grow() }
     let participant = Participant(name)
-    insert(participant)
+    insert(Unmanaged.passRetained(participant))
     count += 1
     return participant
   }
 
   /// Takes it out if nobody answers to it any more.
-  mutating func release(_ participant: Participant) {
+  func release(_ participant: Participant) {
     guard participant.isEmpty else { return }
-    let index = participant.name.withUnsafeBufferPointer { bucket($0.baseAddress!, $0.count) }
-    if buckets[index] === participant {
+    let index = bucket(participant.bytes, participant.count)
+    if buckets[index]?.takeUnretainedValue() === participant {
       buckets[index] = participant.next
     } else {
-      var before = buckets[index]
-      while let p = before, p.next !== participant { before = p.next }
+      var before = buckets[index]?.takeUnretainedValue()
+      while let p = before, p.next?.takeUnretainedValue() !== participant { before = p.next?.takeUnretainedValue() }
       guard let before else { return }
       before.next = participant.next
     }
     participant.next = nil
     count -= 1
+    Unmanaged.passUnretained(participant).release()
   }
 
   /// In no order.
   var all: [Participant] {
     var out: [Participant] = []
-    for bucket in buckets {
-      var candidate = bucket
+    for index in 0..<capacity {
+      var candidate = buckets[index]?.takeUnretainedValue()
       while let participant = candidate {
         out.append(participant)
-        candidate = participant.next
+        candidate = participant.next?.takeUnretainedValue()
       }
     }
     return out
   }
 
-  private mutating func insert(_ participant: Participant) {
-    let index = participant.name.withUnsafeBufferPointer { bucket($0.baseAddress!, $0.count) }
-    participant.next = buckets[index]
+  private func insert(_ participant: Unmanaged<Participant>) {
+    let held = participant.takeUnretainedValue()
+    let index = bucket(held.bytes, held.count)
+    held.next = buckets[index]
     buckets[index] = participant
   }
 
-  private mutating func grow() {
+  private func grow() {
     let everybody = all
-    buckets = Array(repeating: nil, count: buckets.count * 2)
-    for participant in everybody {
-      participant.next = nil
-      insert(participant)
-    }
+    buckets.deallocate()
+    capacity *= 2
+    buckets = .allocate(capacity: capacity)
+    buckets.initialize(repeating: nil, count: capacity)
+    for participant in everybody { insert(Unmanaged.passUnretained(participant)) }
   }
 }

@@ -23,11 +23,20 @@ final class Connection: EventSource {
 
   let id: UInt64
   private let descriptor: Int32
-  private unowned let bus: Bus
+  /// BatKernel keeps it for longer than any connection is called.
+  private unowned(unsafe) let bus: Bus
   private var tag: UInt64 = 0
   var greeting = Greeting.expected
   /// Who it is, after the first line.
-  var participant: Participant?
+  var participant: Participant? {
+    didSet {
+      name = participant.map { UnsafePointer($0.bytes) }
+      nameCount = participant?.count ?? 0
+    }
+  }
+  /// The participant's name, for a look at each line.
+  private(set) var name: UnsafePointer<UInt8>?
+  private(set) var nameCount = 0
   /// The other end's process.
   let pid: Int32
 

@@ -74,8 +74,12 @@ final class HostReference: @unchecked Sendable {
 
   func reply(_ token: UInt64, _ payload: JSON?) {
     guard let bus else { return }
-    // A token that has ended meanwhile is nobody's fault: the asker has gone.
-    _ = Self.lend(payload?.text ?? "") { bus.pointee.reply(host, token, $0) }
+    let text = payload?.text ?? ""
+    let status = Self.lend(text) { bus.pointee.reply(host, token, $0) }
+    // A token that has ended meanwhile is nobody's fault: the asker has gone. One that is still open must end.
+    if status < 0, status != PERSONA_E_NOT_FOUND, status != PERSONA_E_RETIRED {
+      fail(token, KernelError(status, "the answer of \(text.utf8.count) bytes was not taken: it is too long for a frame"))
+    }
   }
 
   func fail(_ token: UInt64, _ error: KernelError) {

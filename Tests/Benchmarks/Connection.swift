@@ -21,6 +21,8 @@ final class Connection {
       close(descriptor)
       return nil
     }
+    var limit = timeval(tv_sec: 30, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
   }
 
   deinit { close(descriptor) }
@@ -46,7 +48,8 @@ final class Connection {
       let n = recv(descriptor, chunk.baseAddress!, chunk.count, wait ? 0 : Int32(MSG_DONTWAIT))
       if n == 0 { throw Broken("the kernel closed a connection") }
       if n < 0 {
-        if errno == EAGAIN || errno == EINTR { return false }
+        if errno == EINTR || errno == EAGAIN && !wait { return false }
+        if errno == EAGAIN { throw Broken("nothing came within 30 s") }
         throw Broken("the kernel closed a connection: \(reason())")
       }
       buffer.append(contentsOf: chunk[..<n])

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What connections cost that say their name and then nothing.
+/// What connections cost that said their name, have received one gram, and are silent.
 struct IdleBenchmark {
   let house: House
   init(_ house: House) { self.house = house }
@@ -28,7 +28,9 @@ struct IdleBenchmark {
       // The kernel reads in turn: when it counts them all and has answered, it has heard them all.
       while try control.ask("KERNEL", "stats")["connections"] as? Int ?? 0 < wanted + 1 { usleep(1000) }
       let seconds = Double(now() - began) / 1e9
-      for connection in [connections[0], connections[wanted - 1]] { _ = try connection.ask("KERNEL", "ping") }
+      // With its true source the line is passed on as it is, which is what a connection has its memory for.
+      try control.line(#"{"source":"CONTROL","target":"*","method":"note"}"#)
+      for connection in connections { _ = try connection.gram { $0["method"] as? String == "note" } }
       let memory = kernel.memory()
       show(
         "memory, \(wanted) connections",

@@ -73,10 +73,15 @@ final class KernelProcess {
   }
 
   /// Resident memory in KiB.
-  func memory() -> Double {
+  func memory() -> Double { status("VmRSS:") }
+
+  /// The part of it that is no page of a file, in KiB.
+  func ownMemory() -> Double { status("RssAnon:") }
+
+  private func status(_ key: String) -> Double {
     guard let text = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8) else { return .nan }
-    let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
-    return line.flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Double($0) } ?? .nan
+    let line = text.split(separator: "\n").first { $0.hasPrefix(key) }
+    return line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Double($0) } ?? .nan
   }
 
   /// CPU seconds that it has used.

@@ -11,7 +11,7 @@ import Foundation
       reload   1,000 reloads of one persona while 100 clients talk to it: nothing lost, repeated, reordered or closed
       pause    how long a lane stands still in 200 reloads of an idle kernel
       live     from the rename of a new library to the first answer of it, with the watcher, 30 rounds, C and Swift
-      idle     memory with 0, 1,000 and 5,000 connections that say nothing, and connections per second
+      idle     memory with 0, 1,000 and 5,000 silent connections, and connections per second
       start    from exec to the open socket, and to four running personas, 20 rounds
       memory   what a kept generation costs, 200 reloads, C and Swift
       routing  tables of the load generator in the folder that --bench names; without it, how to run that

@@ -13,7 +13,7 @@ struct MemoryBenchmark {
       try control.hello("CONTROL")
       _ = try control.ask(name, method)
       let empty = kernel.memory()
-      var marks: [(Int, Double)] = []
+      var marks: [(round: Int, memory: Double, own: Double)] = []
       var firstUse: [Double] = []
       for round in 1...rounds {
         try house.install(builds[round % 2], as: name, in: kernel.folder)
@@ -21,11 +21,15 @@ struct MemoryBenchmark {
         let asked = now()
         _ = try control.ask(name, method)
         firstUse.append(Double(now() - asked) / 1e6)
-        if round == min(20, rounds) || round == rounds { marks.append((round, kernel.memory())) }
+        if round == min(20, rounds) || round == rounds { marks.append((round, kernel.memory(), kernel.ownMemory())) }
       }
-      let kept = (marks[marks.count - 1].1 - marks[0].1) / Double(max(1, rounds - marks[0].0))
+      let (first, last) = (marks[0], marks[marks.count - 1])
+      let more = Double(max(1, last.round - first.round))
+      let (kept, own) = ((last.memory - first.memory) / more, (last.own - first.own) / more)
       show("\(kind), 1 generation", "\(number(empty / 1024)) MiB")
-      show("\(kind), \(rounds + 1)", "\(number(marks[marks.count - 1].1 / 1024)) MiB; \(number(kept)) KiB for each kept generation")
+      show(
+        "\(kind), \(rounds + 1)",
+        "\(number(last.memory / 1024)) MiB; for each kept one \(number(kept)) KiB, \(number(own)) without file pages")
       show("first answer of a generation", Figures(firstUse).text("ms"))
       try kernel.stop()
     }

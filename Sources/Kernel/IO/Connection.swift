@@ -84,6 +84,7 @@ final class Connection: EventSource {
   // MARK: In
 
   private func readReady() {
+    let bus = bus  // one reference for the whole batch, instead of one a line
     let shared = bus.readBuffer
     var buffer = shared
     var capacity = Bus.readBufferBytes

@@ -49,7 +49,10 @@ public final class BatKernel {
     if readConfiguration != nil {
       control.reloadConfiguration = { [unowned self] () throws(Failure) in try reloadConfiguration() }
     }
-    open(inbox.descriptor) { [unowned self] in for job in inbox.take() { job(self) } }
+    open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
+    loop.betweenEvents = { [unowned self] in
+      if inbox.hasJobs { for job in inbox.take() { job(self) } }
+    }
   }
 
   /// Listens on the configuration's socket.

@@ -76,6 +76,9 @@ final class EventLoop {
 
   func cancel(timer: UInt64) { timers.cancel(timer) }
 
+  /// Called after each event: what other threads want does not wait for the rest of a long batch.
+  var betweenEvents: () -> Void = {}
+
   /// Serves until `stop`.
   func run() {
     while !stopping {
@@ -90,6 +93,7 @@ final class EventLoop {
         let tag = bat_event_tag(events + i)
         let slot = sources[Int(tag & 0xffff_ffff)]
         if slot.serial == UInt32(tag >> 32), let source = slot.source { source.ready(events[i].events) }
+        betweenEvents()
         i += 1
       }
       while let action = timers.popDue(now: Self.now()) { action() }

@@ -11,8 +11,11 @@ public final class LoopInbox: Sendable {
     var closed = false
   }
   private let state = Mutex(State())
-  /// Readable while there are jobs; polled by the loop.
+  /// Readable when there may be jobs; polled by the loop.
   let descriptor: Int32
+  private let pending = Atomic<Bool>(false)
+  /// There may be jobs: one look, without the lock.
+  var hasJobs: Bool { pending.load(ordering: .acquiring) }
 
   init() {
     descriptor = bat_eventfd()
@@ -26,6 +29,7 @@ public final class LoopInbox: Sendable {
     let wake = state.withLock { state in
       if state.closed { return false }
       state.jobs.append(job)
+      pending.store(true, ordering: .releasing)
       return state.jobs.count == 1
     }
     if wake {
@@ -36,13 +40,18 @@ public final class LoopInbox: Sendable {
 
   /// Event loop only.
   func take() -> [Job] {
-    var count: UInt64 = 0
-    _ = read(descriptor, &count, 8)
-    return state.withLock { state in
+    state.withLock { state in
       let jobs = state.jobs
       state.jobs = []
+      pending.store(false, ordering: .releasing)
       return jobs
     }
+  }
+
+  /// Makes the descriptor quiet again. Event loop only, before `take`.
+  func acknowledge() {
+    var count: UInt64 = 0
+    _ = read(descriptor, &count, 8)
   }
 
   func close() { state.withLock { $0 = State(jobs: [], closed: true) } }

@@ -18,35 +18,35 @@ final class PersonaSlot {
   unowned let supervisor: Supervisor
   let name: String
   let participant: Participant
-  private(set) var configuration: PersonaConfiguration
+  var configuration: PersonaConfiguration
   let store = StateStore()
   /// For shares of mailboxes: personas are senders like connections.
   let senderID: UInt64
 
-  private(set) var state = State.unloaded
-  private(set) var current: Tenure?
-  private(set) var draining: [Tenure] = []
-  private var held = Mailbox()
+  var state = State.unloaded
+  var current: Tenure?
+  var draining: [Tenure] = []
+  var held = Mailbox()
   var topics: Set<[UInt8]> = []
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
-  private var lineage: [LoadedLibrary] = []
-  private var lastNumber = 0
-  private var generations: [Int] = []
+  var lineage: [LoadedLibrary] = []
+  var lastNumber = 0
+  var generations: [Int] = []
   /// The last state of each schema, for rollbacks and later loads.
-  private var states: [UInt32: [UInt8]] = [:]
-  private var lastSchema: UInt32?
-  private(set) var received: UInt64 = 0
-  private(set) var failed: UInt64 = 0
+  var states: [UInt32: [UInt8]] = [:]
+  var lastSchema: UInt32?
+  var received: UInt64 = 0
+  var failed: UInt64 = 0
 
-  private var attempt: Attempt?
-  private var queue: [(source: Source, force: Bool, outcome: Receipt.Outcome, done: (Receipt) -> Void)] = []
-  private var trialEnd: UInt64 = 0
-  private var healthTimer: UInt64?
-  private var healthAsked: UInt64 = 0
-  private var sick = false
-  private var departure: Departure?
+  var attempt: Attempt?
+  var queue: [(source: Source, force: Bool, outcome: Receipt.Outcome, done: (Receipt) -> Void)] = []
+  var trialEnd: UInt64 = 0
+  var healthTimer: UInt64?
+  var healthAsked: UInt64 = 0
+  var sick = false
+  var departure: Departure?
 
-  private final class Attempt {
+  final class Attempt {
     var machine: ReloadMachine
     let began = EventLoop.now()
     let done: (Receipt) -> Void
@@ -67,7 +67,7 @@ final class PersonaSlot {
     }
   }
 
-  private var loop: EventLoop { supervisor.bus.loop }
+  var loop: EventLoop { supervisor.bus.loop }
 
   init(_ configuration: PersonaConfiguration, supervisor: Supervisor, senderID: UInt64) throws(Failure) {
     self.configuration = configuration
@@ -102,344 +102,11 @@ final class PersonaSlot {
   }
 
   /// Mail waits here because a switch is under way, or because there is no generation yet.
-  private var isHolding: Bool { current == nil || attempt?.pausedAt ?? 0 > 0 }
-
-  // MARK: Attempts
-
-  func load(_ source: Source, force: Bool, outcome: Receipt.Outcome, done: @escaping (Receipt) -> Void) {
-    if attempt != nil || departure != nil {
-      queue.append((source, force, outcome, done))
-      return
-    }
-    if current == nil, state != .loading { state = .loading }
-    var prepared = false
-    var machine: ReloadMachine
-    let actions: [ReloadMachine.Action]
-    if case .library = source { prepared = true }
-    (machine, actions) = ReloadMachine.begin(hasOld: current != nil, prepared: prepared, force: force, success: outcome)
-    _ = machine
-    let attempt = Attempt(machine, from: current?.generation.number, done: done)
-    if case .library(let library, let reason) = source {
-      attempt.library = library
-      attempt.reason = reason
-    }
-    self.attempt = attempt
-    perform(actions)
-  }
-
-  private func on(_ event: ReloadMachine.Event, _ id: Attempt) {
-    guard let attempt, attempt === id else { return }
-    perform(attempt.machine.handle(event))
-  }
-
-  private func perform(_ actions: [ReloadMachine.Action]) {
-    guard let attempt else { return }
-    for action in actions {
-      switch action {
-      case .prepare: prepare(attempt)
-      case .create: create(attempt)
-      case .pauseAndSave: pauseAndSave(attempt)
-      case .start: start(attempt)
-      case .switchOver: switchOver(attempt)
-      case .discard(let stuck): discard(attempt, stuck: stuck)
-      case .resume: resume(attempt)
-      case .arm:
-        disarm(attempt)
-        attempt.timer = loop.after(milliseconds: supervisor.settings.callMilliseconds) { [unowned self] in on(.timeout, attempt) }
-      case .disarm: disarm(attempt)
-      case .finish(let outcome, let failure): finish(attempt, outcome, failure)
-      }
-    }
-  }
-
-  private func disarm(_ attempt: Attempt) {
-    if let timer = attempt.timer { loop.cancel(timer: timer) }
-    attempt.timer = nil
-  }
-
-  private func prepare(_ attempt: Attempt) {
-    let running = current?.generation
-    let order = Workshop.Order(
-      name: name, configuration: configuration, number: lastNumber + 1, running: running,
-      keptState: lastSchema.flatMap { schema in states[schema].map { (schema, $0) } },
-      unlessHash: attempt.machine.force ? nil : running?.library.image.hash)
-    let attemptBox = LoopOnly((self, attempt))
-    supervisor.workshop.prepare(order) { result, inbox in
-      inbox.post { _ in
-        let (slot, attempt) = attemptBox.value
-        switch result {
-        case .success(.unchanged): slot.on(.unchanged, attempt)
-        case .success(.ready(let library, let rehearsal)):
-          attempt.library = library
-          attempt.rehearsal = rehearsal
-          slot.on(.prepared, attempt)
-        case .failure(let failure): slot.on(.failed(failure), attempt)
-        }
-      }
-    }
-  }
-
-  /// Runs a step on the candidate's or the old one's lane and brings its outcome back here.
-  private func step(
-    _ generation: Generation, _ attempt: Attempt, _ body: @escaping @Sendable (Generation) throws(Failure) -> ReloadMachine.Event
-  ) {
-    let box = LoopOnly((self, attempt))
-    generation.lane.lane.run {
-      var event: ReloadMachine.Event
-      do throws(Failure) { event = try body(generation) } catch { event = .failed(error) }
-      let outcome = event
-      generation.inbox.post { _ in box.value.0.on(outcome, box.value.1) }
-    }
-  }
-
-  private func create(_ attempt: Attempt) {
-    guard let library = attempt.library else { preconditionFailure("a library is open before its instance is made") }
-    lastNumber += 1
-    let generation = Generation(
-      persona: name, number: lastNumber, library: library, configuration: configuration.json, state: store, inbox: supervisor.inbox,
-      payloadLimit: supervisor.bus.limits.frameBytes - 4096,
-      log: supervisor.logger.part(name))
-    let tenure = Tenure(generation, slot: self)
-    supervisor.add(tenure)
-    attempt.candidate = tenure
-    step(generation, attempt) { generation throws(Failure) in
-      try generation.create()
-      return .created
-    }
-  }
-
-  private func pauseAndSave(_ attempt: Attempt) {
-    guard let current else { preconditionFailure("a running generation is paused") }
-    attempt.pausedAt = EventLoop.now()
-    let back = current.generation.lane.lane.pause()
-    current.giveBack(back)
-    for item in back { held.append(item) }
-    let box = LoopOnly((self, attempt))
-    let generation = current.generation
-    generation.lane.lane.run {
-      var state: [UInt8]?
-      var problem: Failure?
-      do throws(Failure) { state = try generation.save() } catch { problem = error }
-      let (saved, failure) = (state, problem)
-      generation.inbox.post { _ in box.value.0.saved(box.value.1, saved, failure) }
-    }
-  }
-
-  private func saved(_ attempt: Attempt, _ state: [UInt8]?, _ problem: Failure?) {
-    if self.attempt === attempt, attempt.machine.stage == .saving, let current { keep(state, current.generation.library.image.about) }
-    on(problem.map { .failed($0) } ?? .saved, attempt)
-  }
-
-  private func start(_ attempt: Attempt) {
-    guard let candidate = attempt.candidate else { preconditionFailure("a candidate is started") }
-    let state = readableState(for: candidate.generation.library.image.about)
-    attempt.stateBytes = state?.1.count
-    step(candidate.generation, attempt) { generation throws(Failure) in
-      if let (schema, bytes) = state { try generation.load(schema: schema, state: bytes) }
-      try generation.start()
-      return .started
-    }
-  }
-
-  /// The newest state that this version can read.
-  private func readableState(for about: About) -> (UInt32, [UInt8])? {
-    guard let schema = about.state else { return nil }
-    let readable = schema.reads...schema.writes
-    if let lastSchema, readable.contains(lastSchema), let state = states[lastSchema] { return (lastSchema, state) }
-    return states.filter { readable.contains($0.key) }.max { $0.key < $1.key }.map { ($0.key, $0.value) }
-  }
-
-  private func switchOver(_ attempt: Attempt) {
-    guard let candidate = attempt.candidate, let library = attempt.library else { preconditionFailure("a started candidate takes over") }
-    let old = current
-    current = candidate
-    state = .running
-    sick = false
-    healthAsked = 0
-    generations.append(candidate.generation.number)
-    if attempt.machine.success == .rolledBack { lineage.removeLast() } else { lineage.append(library) }
-    let waiting = held.takeAll().filter(candidate.begin)
-    attempt.heldCount = waiting.count
-    candidate.goLive()
-    supervisor.bus.setTopics(of: self, candidate.topics)
-    candidate.generation.lane.lane.resume(with: waiting)
-    if attempt.pausedAt > 0 { attempt.pause = Int((EventLoop.now() - attempt.pausedAt) / 1000) }
-    attempt.pausedAt = 0
-    if let old { drain(old, "\(name) was replaced, and its old code did not finish this in time") }
-    trialEnd = EventLoop.now() + UInt64(supervisor.settings.trialMilliseconds) * 1_000_000
-    askHealth()
-  }
-
-  private func discard(_ attempt: Attempt, stuck: Bool) {
-    guard let candidate = attempt.candidate else { return }
-    attempt.candidate = nil
-    candidate.generation.phase = .retired
-    candidate.abandon(Failure(.retired, "the new generation was refused"))
-    supervisor.remove(candidate)
-    let generation = candidate.generation
-    if !stuck { generation.lane.lane.run { generation.end() } } else { generation.lane.lane.close() }
-  }
-
-  private func resume(_ attempt: Attempt) {
-    guard let current else { return }
-    let waiting = held.takeAll().filter(current.begin)
-    attempt.heldCount = waiting.count
-    current.generation.lane.lane.resume(with: waiting)
-    attempt.pause = Int((EventLoop.now() - attempt.pausedAt) / 1000)
-    attempt.pausedAt = 0
-  }
-
-  private func finish(_ attempt: Attempt, _ outcome: Receipt.Outcome, _ failure: Failure?) {
-    self.attempt = nil
-    if current == nil {
-      let reason = failure?.message ?? "no generation of it could be loaded"
-      state = .failed(reason)
-      supervisor.bus.bounce(held.takeAll(), Failure(.unknownTarget, "\(name) is not running: \(reason)"))
-    }
-    let receipt = Receipt(
-      persona: name, outcome: outcome, from: attempt.from, to: outcome == .refused ? nil : current?.generation.number,
-      version: attempt.library?.image.about.version ?? current?.generation.library.image.about.version,
-      hash: attempt.library?.image.hash ?? current?.generation.library.image.hash,
-      state_bytes: outcome == .unchanged ? nil : attempt.stateBytes, pause_us: attempt.pause, held: attempt.heldCount,
-      rehearsal_ms: attempt.rehearsal,
-      total_ms: Int((EventLoop.now() - attempt.began) / 1_000_000), reason: failure?.message ?? attempt.reason,
-      warnings: attempt.library.flatMap { $0.image.warnings.isEmpty ? nil : $0.image.warnings })
-    tell(receipt, attempt.done)
-    next()
-  }
-
-  private func tell(_ receipt: Receipt, _ done: (Receipt) -> Void) {
-    supervisor.announce(receipt)
-    done(receipt)
-  }
-
-  private func next() {
-    guard !queue.isEmpty else { return }
-    let request = queue.removeFirst()
-    load(request.source, force: request.force, outcome: request.outcome, done: request.done)
-  }
-
-  // MARK: Rollback, unload
-
-  /// Brings the library before the current one back, as a new generation.
-  func rollBack(reason: String?, done: @escaping (Receipt) -> Void) {
-    if attempt != nil {
-      // The attempt at hand decides what there is to go back from.
-      loop.after(milliseconds: 20) { [weak self] in self?.rollBack(reason: reason, done: done) }
-      return
-    }
-    guard lineage.count >= 2, current != nil else {
-      return tell(
-        Receipt(
-          persona: name, outcome: .refused, from: current?.generation.number, total_ms: 0,
-          reason: "there is no earlier version of \(name) to go back to"), done)
-    }
-    load(.library(lineage[lineage.count - 2], reason: reason), force: false, outcome: .rolledBack, done: done)
-  }
-
-  /// Saves, finishes what it has been given, and ends. The name stays, with what it has kept.
-  func unload(done: @escaping (Receipt) -> Void) {
-    if attempt != nil || departure != nil {
-      loop.after(milliseconds: 20) { [weak self] in self?.unload(done: done) }
-      return
-    }
-    guard let old = current else {
-      state = .unloaded
-      return tell(Receipt(persona: name, outcome: .unloaded, total_ms: 0), done)
-    }
-    state = .unloaded
-    let departure = Departure(old, done)
-    self.departure = departure
-    if old.isIdle { return saveAndDepart(departure) }
-    loop.after(milliseconds: supervisor.settings.drainMilliseconds) { [weak self] in self?.saveAndDepart(departure) }
-  }
-
-  /// What it was asked is done, or its time is over: now its state is whole.
-  private func saveAndDepart(_ departure: Departure) {
-    guard self.departure === departure, !departure.isSaving else { return }
-    departure.isSaving = true
-    let generation = departure.tenure.generation
-    let box = LoopOnly((self, departure))
-    generation.lane.lane.run {
-      var state: [UInt8]?
-      var problem: Failure?
-      do throws(Failure) { state = try generation.save() } catch { problem = error }
-      let (saved, failure) = (state, problem)
-      generation.inbox.post { _ in box.value.0.depart(box.value.1, saved, failure) }
-    }
-    loop.after(milliseconds: supervisor.settings.callMilliseconds) { [weak self] in
-      self?.depart(departure, nil, Failure(.deadline, "it does not come back from a call"))
-    }
-  }
-
-  private final class Departure {
-    let tenure: Tenure
-    let done: (Receipt) -> Void
-    let began = EventLoop.now()
-    var isSaving = false
-    init(_ tenure: Tenure, _ done: @escaping (Receipt) -> Void) {
-      self.tenure = tenure
-      self.done = done
-    }
-  }
-
-  private func depart(_ departure: Departure, _ saved: [UInt8]?, _ problem: Failure?) {
-    guard self.departure === departure else { return }
-    self.departure = nil
-    let old = departure.tenure
-    let about = old.generation.library.image.about
-    keep(saved, about)
-    current = nil
-    supervisor.bus.setTopics(of: self, [])
-    drain(old, "\(name) was unloaded before it had finished this")
-    tell(
-      Receipt(
-        persona: name, outcome: .unloaded, from: old.generation.number, version: about.version, state_bytes: saved?.count,
-        total_ms: Int((EventLoop.now() - departure.began) / 1_000_000),
-        reason: problem.map { "its state could not be saved: \($0.message)" }),
-      departure.done)
-    next()
-  }
-
-  private func keep(_ saved: [UInt8]?, _ about: About) {
-    guard let saved, let schema = about.state?.writes else { return }
-    states[schema] = saved
-    lastSchema = schema
-  }
-
-  /// No new mail comes to it; it may finish what it has, within the limit.
-  private func drain(_ old: Tenure, _ reason: String) {
-    old.generation.phase = .draining
-    draining.append(old)
-    loop.after(milliseconds: supervisor.settings.drainMilliseconds) { [weak self, weak old] in
-      guard let self, let old, draining.contains(where: { $0 === old }) else { return }
-      supervisor.log.warning(
-        "a generation did not finish in time and is ended", ["persona": name, "generation": old.generation.number, "open": old.openGrams])
-      retire(old, Failure(.retired, reason))
-    }
-    settled(old)
-  }
-
-  /// A draining generation may have nothing left to do.
-  func settled(_ tenure: Tenure) {
-    if let departure, departure.tenure === tenure, tenure.isIdle { return saveAndDepart(departure) }
-    if tenure.generation.phase == .draining, tenure.isIdle { retire(tenure, Failure(.retired, "\(name) was replaced")) }
-  }
-
-  private func retire(_ tenure: Tenure, _ failure: Failure) {
-    guard let index = draining.firstIndex(where: { $0 === tenure }) else { return }
-    draining.remove(at: index)
-    tenure.abandon(failure)
-    supervisor.remove(tenure)
-    let generation = tenure.generation
-    generation.lane.lane.run { generation.end() }
-    supervisor.log.debug("retired", ["persona": name, "generation": generation.number])
-    if draining.isEmpty { supervisor.drained() }
-  }
+  var isHolding: Bool { current == nil || attempt?.pausedAt ?? 0 > 0 }
 
   // MARK: Health
 
-  private func askHealth() {
+  func askHealth() {
     if let healthTimer { loop.cancel(timer: healthTimer) }
     guard let tenure = current else { return }
     let onTrial = EventLoop.now() < trialEnd
@@ -473,7 +140,7 @@ final class PersonaSlot {
     }
   }
 
-  private func sickness(_ tenure: Tenure, _ problem: String) {
+  func sickness(_ tenure: Tenure, _ problem: String) {
     if EventLoop.now() < trialEnd, lineage.count >= 2, attempt == nil {
       trialEnd = 0
       rollBack(reason: "generation \(tenure.generation.number) failed its trial: \(problem)") { _ in }
@@ -525,10 +192,4 @@ final class PersonaSlot {
       kept: generations.count, generations: generations.suffix(20), received: received, failed: failed,
       queued: held.count + (load?.waiting ?? 0), busy_ms: Int((load?.busy ?? 0) / 1_000_000))
   }
-}
-
-/// Carries what belongs to the event loop through another thread, untouched, and back to the loop.
-struct LoopOnly<Value>: @unchecked Sendable {
-  let value: Value
-  init(_ value: Value) { self.value = value }
 }

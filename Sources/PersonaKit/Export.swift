@@ -18,7 +18,8 @@ public func export<P: Persona>(_ type: P.Type) -> UnsafePointer<persona_entry> {
     entry.initialize(
       to: persona_entry(
         magic: UInt32(PERSONA_MAGIC), size: UInt32(MemoryLayout<persona_entry>.size), abi_major: UInt16(PERSONA_ABI_MAJOR),
-        abi_minor: UInt16(PERSONA_ABI_MINOR), reserved: 0, about: UnsafeRawPointer(P.about.text.utf8Start).assumingMemoryBound(to: CChar.self), vtable: vtable,
+        abi_minor: UInt16(PERSONA_ABI_MINOR), reserved: 0,
+        about: UnsafeRawPointer(P.about.text.utf8Start).assumingMemoryBound(to: CChar.self), vtable: vtable,
         create: { host, _, made in
           let reference = HostReference(host)
           guard let make = Registration.shared.withLock({ $0.make }) else { return Int32(PERSONA_E_FAILED) }
@@ -100,7 +101,8 @@ private final class Instance: @unchecked Sendable {
     }
     let gram = BatGram(
       source: HostReference.string(gram.source), method: HostReference.string(gram.method), payload: payload,
-      topic: HostReference.string(gram.topic), trace: HostReference.string(gram.trace), wantsReply: Int(gram.flags) & PERSONA_GRAM_WANTS_REPLY != 0,
+      topic: HostReference.string(gram.topic), trace: HostReference.string(gram.trace),
+      wantsReply: Int(gram.flags) & PERSONA_GRAM_WANTS_REPLY != 0,
       wantsStream: Int(gram.flags) & PERSONA_GRAM_WANTS_STREAM != 0, hops: Int(gram.hops),
       timeLeft: gram.deadline_ms == 0 ? nil : .milliseconds(gram.deadline_ms), token: gram.token, host: host)
     let host = host

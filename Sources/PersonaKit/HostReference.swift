@@ -53,7 +53,8 @@ final class HostReference: @unchecked Sendable {
   }
 
   private static func absent(_ service: String) -> KernelError {
-    KernelError(Int32(PERSONA_E_NOT_FOUND), "this kernel has no service \(service); name it under needs in the about text to be told at load time")
+    KernelError(
+      Int32(PERSONA_E_NOT_FOUND), "this kernel has no service \(service); name it under needs in the about text to be told at load time")
   }
 
   private static func check(_ status: persona_status, _ what: String) throws(KernelError) {
@@ -73,8 +74,11 @@ final class HostReference: @unchecked Sendable {
 
   func reply(_ token: UInt64, _ payload: JSON?) {
     guard let bus else { return }
-    // A token that has ended meanwhile is nobody's fault: the asker has gone.
-    _ = Self.lend(payload?.text ?? "") { bus.pointee.reply(host, token, $0) }
+    let status = Self.lend(payload?.text ?? "") { bus.pointee.reply(host, token, $0) }
+    // A token that has ended meanwhile is nobody's fault: the asker has gone. But what the kernel does
+    // not take (nested too deeply, too long) must not leave the asker waiting.
+    if status >= 0 || status == PERSONA_E_NOT_FOUND || status == PERSONA_E_RETIRED { return }
+    fail(token, KernelError(status, "the kernel does not take the reply (status \(status)): it is nested more than 60 deep, or too long"))
   }
 
   func fail(_ token: UInt64, _ error: KernelError) {
@@ -99,7 +103,7 @@ final class HostReference: @unchecked Sendable {
   func ask(_ target: String, _ method: String, _ payload: JSON, deadline: Duration?) async throws -> String {
     guard let bus else { throw Self.absent("bus/1") }
     let cause = BatGram.current?.token ?? 0
-    let milliseconds = deadline.map { UInt64(max(1, $0 / .milliseconds(1))) } ?? 0
+    let milliseconds = deadline.map { max(1, Self.milliseconds($0)) } ?? 0
     return try await request("ask \(target)") { done, context, request in
       Self.lend(target) { target in
         Self.lend(method) { method in
@@ -123,7 +127,8 @@ final class HostReference: @unchecked Sendable {
     return try await request("chat", onPiece: onPiece) { done, context, request in
       let part: persona_part? =
         onPiece == nil
-        ? nil : { context, _, piece in Unmanaged<Completion>.fromOpaque(context!).takeUnretainedValue().onPiece?(HostReference.string(piece)) }
+        ? nil
+        : { context, _, piece in Unmanaged<Completion>.fromOpaque(context!).takeUnretainedValue().onPiece?(HostReference.string(piece)) }
       return Self.lend(text) { llm.pointee.chat(self.host, cause, $0, streamTo, part, done, context, &request) }
     }
   }
@@ -146,7 +151,8 @@ final class HostReference: @unchecked Sendable {
   func setState(_ key: String, _ value: String?) throws(KernelError) {
     guard let state else { throw Self.absent("state/1") }
     try Self.check(
-      Self.lend(key) { key in value.map { Self.lend($0) { state.pointee.put(host, key, $0) } } ?? state.pointee.remove(host, key) }, "put \(key)")
+      Self.lend(key) { key in value.map { Self.lend($0) { state.pointee.put(host, key, $0) } } ?? state.pointee.remove(host, key) },
+      "put \(key)")
   }
 
   func stateKeys(_ prefix: String) throws(KernelError) -> String {
@@ -158,8 +164,13 @@ final class HostReference: @unchecked Sendable {
 
   func sleep(_ duration: Duration) async throws {
     guard let timer else { throw Self.absent("timer/1") }
-    let milliseconds = UInt64(max(0, (duration / .milliseconds(1)).rounded(.up)))
+    let milliseconds = Self.milliseconds(duration)
     _ = try await request("sleep") { done, context, request in timer.pointee.after(self.host, milliseconds, done, context, &request) }
+  }
+
+  /// Rounded up; at most as much as fits an Int64, at least none.
+  private static func milliseconds(_ duration: Duration) -> UInt64 {
+    UInt64(min(max(0, (duration / .milliseconds(1)).rounded(.up)), 0x1p62))
   }
 
   func log(_ level: Int32, _ line: String) {
@@ -177,7 +188,10 @@ final class HostReference: @unchecked Sendable {
     final class Bytes { var all: [UInt8] = [] }
     let bytes = Bytes()
     var sink = persona_sink(context: Unmanaged.passUnretained(bytes).toOpaque()) { context, source, count in
-      if count > 0 { Unmanaged<Bytes>.fromOpaque(context!).takeUnretainedValue().all.append(contentsOf: UnsafeRawBufferPointer(start: source, count: count)) }
+      if count > 0 {
+        Unmanaged<Bytes>.fromOpaque(context!).takeUnretainedValue().all.append(
+          contentsOf: UnsafeRawBufferPointer(start: source, count: count))
+      }
       return 0
     }
     let status = withExtendedLifetime(bytes) { call(&sink) }
@@ -214,7 +228,8 @@ final class HostReference: @unchecked Sendable {
   /// Starts a request and waits for its one completion; a cancelled task cancels it.
   private func request(_ what: String, onPiece: (@Sendable (String) -> Void)? = nil, _ start: Start) async throws -> String {
     try Task.checkCancellation()
-    let number = Atomic<UInt64>(0)
+    // Whichever of the two comes second, the start or the cancel, sees the other.
+    let cancelling = Mutex((request: UInt64(0), wanted: false))
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let completion = Unmanaged.passRetained(Completion(continuation, onPiece))
@@ -234,11 +249,17 @@ final class HostReference: @unchecked Sendable {
           }
           return
         }
-        number.store(request, ordering: .releasing)
-        if Task.isCancelled { host.pointee.cancel(host, request) }
+        let cancelled = cancelling.withLock { state in
+          state.request = request
+          return state.wanted
+        }
+        if cancelled { host.pointee.cancel(host, request) }
       }
     } onCancel: {
-      let request = number.load(ordering: .acquiring)
+      let request = cancelling.withLock { state in
+        state.wanted = true
+        return state.request
+      }
       if request != 0 { host.pointee.cancel(host, request) }
     }
   }

@@ -25,7 +25,8 @@ actor Alfred: Persona {
 
   private func review(_ gram: BatGram) async throws -> JSON? {
     guard var text = gram.text, !text.isEmpty else {
-      throw KernelError.invalid("review needs a text in its payload, as in {\"content\":\"…\"}; with {\"persona\":\"BRICK\"} it reviews that one's answer to it")
+      throw KernelError.invalid(
+        "review needs a text in its payload, as in {\"content\":\"…\"}; with {\"persona\":\"BRICK\"} it reviews that one's answer to it")
     }
     var original: JSON?
     if let other = gram.payload["persona"]?.string {

@@ -63,7 +63,9 @@ actor Brick: Persona {
     if names.isEmpty { return nil }
     let schema: JSON = [
       "type": "object", "required": ["colleague", "question"], "additionalProperties": false,
-      "properties": ["colleague": ["type": "string", "enum": .array((names + ["none"]).map { .string($0) })], "question": ["type": "string"]],
+      "properties": [
+        "colleague": ["type": "string", "enum": .array((names + ["none"]).map { .string($0) })], "question": ["type": "string"],
+      ],
     ]
     let request = """
       Colleagues: \(names.joined(separator: ", ")).
@@ -93,7 +95,8 @@ actor Brick: Persona {
       let content = answer["content"]?.string ?? answer.string ?? answer.text
       record["content"] = .string(content)
       preface = "[\(order.colleague)] \(content)\n\n[\(kernel.name)] "
-      context = "Your colleague \(order.colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
+      context =
+        "Your colleague \(order.colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
     } catch let error as KernelError where !Task.isCancelled {
       record["error"] = .string(error.message)
       preface = "[\(order.colleague) could not answer: \(error.message)]\n\n"

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 @Suite("README.md") struct ParlorReadmeTests {
-  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
 
   @Test("the persona in C compiles without a warning, with the command that stands below it, and exports the entry")
   func personaInC() async throws {
@@ -54,18 +55,20 @@ import Testing
     try #require(built.status == 0, "\(built.output)")
     try folder.write(
       "personas.toml",
-      "plugins = [\"\(folder.path)/.build/debug\"]\n[llm]\nprovider = \"ollama\"\nmodel = \"m\"\n[persona.LUCIUS]\nprompt = \"You are Lucius.\"\n")
-    let checked = try await run([Products.folder + "/batkernel", "--check", folder.path + "/personas.toml"])
+      "[kernel]\nplugins = [\"\(folder.path)/.build/debug\"]\n[llm]\nprovider = \"ollama\"\nmodel = \"m\"\n[persona.LUCIUS]\nprompt = \"You are Lucius.\"\n"
+    )
+    let checked = try await run([Products.folder + "/batkernel", "--check", "--config", folder.path + "/personas.toml"])
     #expect(checked.status == 0 && checked.output.contains("LUCIUS: ok, LUCIUS 1.0"), "\(checked.output)")
   }
 
   @Test("the house's libraries tell who they are without being run")
   func house() async throws {
     let folder = TemporaryFolder()
-    var text = "plugins = [\"\(Products.folder)\"]\n[llm]\nprovider = \"ollama\"\nmodel = \"m\"\n[persona.HATTER]\nlibrary = \"Prompt\"\nprompt = \"p\"\n"
+    var text =
+      "[kernel]\nplugins = [\"\(Products.folder)\"]\n[llm]\nprovider = \"ollama\"\nmodel = \"m\"\n[persona.HATTER]\nlibrary = \"Prompt\"\nprompt = \"p\"\n"
     for name in ["ALFRED", "BABS", "BRICK", "ROBIN"] { text += "[persona.\(name)]\nprompt = \"p\"\n" }
     try folder.write("personas.toml", text)
-    let checked = try await run([Products.folder + "/batkernel", "--check", folder.path + "/personas.toml"])
+    let checked = try await run([Products.folder + "/batkernel", "--check", "--config", folder.path + "/personas.toml"])
     #expect(checked.status == 0, "\(checked.output)")
     for name in ["ALFRED: ok, ALFRED 1.0", "BABS: ok, BABS 1.0", "BRICK: ok, BRICK 1.0", "ROBIN: ok, ROBIN 1.0", "HATTER: ok, Prompt 1.0"] {
       #expect(checked.output.contains(name), "\(checked.output)")

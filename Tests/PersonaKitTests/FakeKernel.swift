@@ -156,7 +156,8 @@ final class FakeKernel: @unchecked Sendable {
   }
 
   private func begin(
-    _ call: Call, _ part: persona_part?, _ done: @escaping persona_done, _ context: UnsafeMutableRawPointer?, _ request: UnsafeMutablePointer<UInt64>
+    _ call: Call, _ part: persona_part?, _ done: @escaping persona_done, _ context: UnsafeMutableRawPointer?,
+    _ request: UnsafeMutablePointer<UInt64>
   ) -> Int32 {
     var call = call
     let pending = Pending(part: part, done: done, context: context)
@@ -212,7 +213,8 @@ final class FakeKernel: @unchecked Sendable {
       send: { of($0).note(Call(kind: .send, token: $1, target: string($2), method: string($3), text: string($4))) },
       ask: { host, cause, target, method, payload, deadline, part, done, context, request in
         let call = Call(
-          kind: .ask, token: cause, number: Int64(clamping: deadline), target: string(target), method: string(method), text: string(payload))
+          kind: .ask, token: cause, number: Int64(clamping: deadline), target: string(target), method: string(method), text: string(payload)
+        )
         return of(host).begin(call, part, done, context, request)
       },
       subscribe: { of($0).note(Call(kind: .subscribe, text: string($1))) },

@@ -120,7 +120,9 @@ import Testing
     #expect(await stage.start() == 0)
     await stage.gram(7)
     await stage.gram(8)
-    for (method, token) in [("from.start", 0), ("first", 7), ("first", 8), ("after.await", 7), ("after.await", 8), ("child", 7), ("child", 8)] {
+    for (method, token) in [
+      ("from.start", 0), ("first", 7), ("first", 8), ("after.await", 7), ("after.await", 8), ("child", 7), ("child", 8),
+    ] {
       let call = await stage.kernel.call(.send) { $0.method == method && $0.token == UInt64(token) }
       #expect(call.target == "A" && call.text == "null")
     }
@@ -147,19 +149,24 @@ import Testing
         return nil
       }
     }
-    await stage.gram(5, "null", method: "look", source: "rüdiger", topic: "#sky", trace: "t-1", deadline: 1500, flags: PERSONA_GRAM_WANTS_STREAM)
+    await stage.gram(
+      5, "null", method: "look", source: "rüdiger", topic: "#sky", trace: "t-1", deadline: 1500, flags: PERSONA_GRAM_WANTS_STREAM)
     let piece = await stage.kernel.call(.stream)
     #expect(piece.token == 5 && piece.text == "piece")
     _ = await stage.kernel.call(.reply)
   }
 
-  @Test("what was said is found in each place where clients put it", arguments: [
-    ("\"hello\"", "hello"), ("{\"content\":\"hello\"}", "hello"), ("{\"text\":\"hello\"}", "hello"), ("{\"query\":\"hello\"}", "hello"),
-    ("{\"message\":\"hello\"}", "hello"), ("{\"prompt\":\"hello\"}", "hello"), ("{\"content\":7,\"text\":\"hello\"}", "hello"),
-    ("{\"prompt\":\"no\",\"content\":\"hello\"}", "hello"), ("null", nil), ("{}", nil), ("7", nil), ("[\"hello\"]", nil),
-  ])
+  @Test(
+    "what was said is found in each place where clients put it",
+    arguments: [
+      ("\"hello\"", "hello"), ("{\"content\":\"hello\"}", "hello"), ("{\"text\":\"hello\"}", "hello"), ("{\"query\":\"hello\"}", "hello"),
+      ("{\"message\":\"hello\"}", "hello"), ("{\"prompt\":\"hello\"}", "hello"), ("{\"content\":7,\"text\":\"hello\"}", "hello"),
+      ("{\"prompt\":\"no\",\"content\":\"hello\"}", "hello"), ("null", nil), ("{}", nil), ("7", nil), ("[\"hello\"]", nil),
+    ])
   func text(payload: String, text: String?) async {
-    let stage = await Stage.puppet { $0.receive = { _, gram in ["text": gram.text.map { .string($0) } ?? .null, "thread": .string(gram.thread)] } }
+    let stage = await Stage.puppet {
+      $0.receive = { _, gram in ["text": gram.text.map { .string($0) } ?? .null, "thread": .string(gram.thread)] }
+    }
     await stage.gram(1, payload)
     let reply = await stage.kernel.call(.reply).text
     #expect(reply == (text.map { "{\"text\":\"\($0)\",\"thread\":\"visitor\"}" } ?? "{\"text\":null,\"thread\":\"visitor\"}"))

@@ -2,11 +2,13 @@ import PersonaKit
 import Testing
 
 @Suite("JSON") struct JSONTests {
-  @Test("what is read is written back", arguments: [
-    "null", "true", "[]", "{}", "\"\"", "-1.5", "9223372036854775807", "-9223372036854775808", "9007199254740993", "1e+300",
-    "\"ä 😀 \\\"\\\\\\n\\r\\t\\u0001\"", "{\"a\":[1,{\"b\":null}],\"z\":\"/\"}",
-    String(repeating: "[", count: 60) + String(repeating: "]", count: 60),
-  ])
+  @Test(
+    "what is read is written back",
+    arguments: [
+      "null", "true", "[]", "{}", "\"\"", "-1.5", "9223372036854775807", "-9223372036854775808", "9007199254740993", "1e+300",
+      "\"ä 😀 \\\"\\\\\\n\\r\\t\\u0001\"", "{\"a\":[1,{\"b\":null}],\"z\":\"/\"}",
+      String(repeating: "[", count: 60) + String(repeating: "]", count: 60),
+    ])
   func roundTrip(text: String) throws {
     let value = try JSON(parsing: text.utf8)
     #expect(value.text == text)

@@ -73,7 +73,9 @@ import Testing
     let stage = await Stage.puppet {
       $0.receive = { puppet, _ in
         for await _ in held { break }
-        do { _ = try await puppet.kernel.bus.ask("A", "talk") } catch let error as KernelError { refused.withLock { $0.append(error.status) } }
+        do { _ = try await puppet.kernel.bus.ask("A", "talk") } catch let error as KernelError {
+          refused.withLock { $0.append(error.status) }
+        }
         do { try puppet.kernel.bus.send("A", "talk") } catch let error as KernelError { refused.withLock { $0.append(error.status) } }
         do { try puppet.kernel.state.put("a", 1) } catch let error as KernelError { refused.withLock { $0.append(error.status) } }
         await Task.yield()
@@ -133,15 +135,17 @@ import Testing
 
   @Test("waits and deadlines of any length are no trap")
   func lengths() async {
-    let stage = await Stage.puppet { $0.receive = { puppet, gram in
-      switch gram.method {
-      case "sleep": try await puppet.kernel.sleep(for: .seconds(Int64.max))
-      case "short": try await puppet.kernel.sleep(for: .microseconds(1))
-      case "negative": try await puppet.kernel.sleep(for: .seconds(-5))
-      default: _ = try await puppet.kernel.bus.ask("A", "b", deadline: .seconds(Int64.max))
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, gram in
+        switch gram.method {
+        case "sleep": try await puppet.kernel.sleep(for: .seconds(Int64.max))
+        case "short": try await puppet.kernel.sleep(for: .microseconds(1))
+        case "negative": try await puppet.kernel.sleep(for: .seconds(-5))
+        default: _ = try await puppet.kernel.bus.ask("A", "b", deadline: .seconds(Int64.max))
+        }
+        return nil
       }
-      return nil
-    } }
+    }
     for (method, milliseconds) in [("sleep", Int64(1) << 62), ("short", 1), ("negative", 0)] {
       await stage.gram(1, method: method)
       #expect(await stage.kernel.call(.after).number == milliseconds)
@@ -165,7 +169,8 @@ import Testing
     let stage = await Stage.puppet()
     let lane = stage.kernel.lane
     stage.strings.receive = { puppet, gram in
-      let answer = try await puppet.kernel.llm.think("hi", thread: "t", system: "s", remember: false, maxTokens: 9, streamTo: gram) { piece in
+      let answer = try await puppet.kernel.llm.think("hi", thread: "t", system: "s", remember: false, maxTokens: 9, streamTo: gram) {
+        piece in
         pieces.withLock { $0.append(lane.isCurrent ? piece : "off the lane") }
       }
       return puppet.kernel.reply(answer)

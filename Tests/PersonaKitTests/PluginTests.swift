@@ -8,20 +8,27 @@ import Testing
 @Suite("The personas of the house", .timeLimit(.minutes(1))) struct PluginTests {
   /// A persona's library, as the build has made it, on a kernel that the test plays.
   private func stage(_ name: String, config: String) async throws -> Stage {
+    let stage = try uncreated(name, config: config)
+    try #require(await stage.create() == 0, "\(stage.kernel.explanation)")
+    return stage
+  }
+
+  private func uncreated(_ name: String, config: String) throws -> Stage {
     let path = "\(Products.folder)/lib\(name).so"
-    guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | 0x1000 /* RTLD_NODELETE */), let symbol = dlsym(handle, "persona_entry_v1") else {
+    guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | 0x1000 /* RTLD_NODELETE */), let symbol = dlsym(handle, "persona_entry_v1")
+    else {
       throw Client.Lost(description: String(cString: dlerror()))
     }
     typealias Entry = @convention(c) () -> UnsafePointer<persona_entry>
-    let stage = Stage(FakeKernel(config: config), entry: unsafeBitCast(symbol, to: Entry.self)())
-    try #require(await stage.create() == 0, "\(stage.kernel.explanation)")
-    return stage
+    return Stage(FakeKernel(config: config), entry: unsafeBitCast(symbol, to: Entry.self)())
   }
 
   private func json(_ text: String) throws -> JSON { try JSON(parsing: text.utf8) }
   private let brick = "{\"name\":\"BRICK\",\"prompt\":\"You are BRICK.\",\"delegates\":[\"ROBIN\",\"BRICK\"]"
 
-  @Test("all five converse: the text goes to the model in the sender's thread, the answer comes back", arguments: ["ALFRED", "BABS", "BRICK", "Prompt", "ROBIN"])
+  @Test(
+    "all five converse: the text goes to the model in the sender's thread, the answer comes back",
+    arguments: ["ALFRED", "BABS", "BRICK", "Prompt", "ROBIN"])
   func converse(name: String) async throws {
     let stage = try await stage(name, config: "{\"name\":\"\(name)\",\"prompt\":\"p\"}")
     await stage.gram(1, "{\"content\":\"hello\"}")
@@ -44,12 +51,15 @@ import Testing
 
   @Test("Prompt without a prompt is refused, and says where to put one")
   func prompt() async throws {
-    await #expect(throws: (any Error).self) { try await stage("Prompt", config: "{\"name\":\"HATTER\"}") }
+    let stage = try uncreated("Prompt", config: "{\"name\":\"HATTER\"}")
+    #expect(await stage.create() == PERSONA_E_INVALID && stage.kernel.explanation.contains("[persona.HATTER]"))
   }
 
-  @Test("BRICK hands a question over when he is told to, and keeps the colleague's words", arguments: [
-    "{\"content\":\"@robin: how are you?\"}", "{\"content\":\"how are you?\",\"delegate\":\"ROBIN\"}",
-  ])
+  @Test(
+    "BRICK hands a question over when he is told to, and keeps the colleague's words",
+    arguments: [
+      "{\"content\":\"@robin: how are you?\"}", "{\"content\":\"how are you?\",\"delegate\":\"ROBIN\"}",
+    ])
   func delegation(payload: String) async throws {
     let stage = try await stage("BRICK", config: brick + ",\"delegate_seconds\":1e300}")
     await stage.gram(1, payload)
@@ -66,7 +76,9 @@ import Testing
     #expect(await stage.kernel.call(.stream).text == "[ROBIN] Well.\n\n[BRICK] ")
   }
 
-  @Test("BRICK answers alone when the colleague fails, also when it was cancelled there, and says so", arguments: [PERSONA_E_UNKNOWN_TARGET, PERSONA_E_CANCELLED])
+  @Test(
+    "BRICK answers alone when the colleague fails, also when it was cancelled there, and says so",
+    arguments: [PERSONA_E_UNKNOWN_TARGET, PERSONA_E_CANCELLED])
   func failingColleague(status: Int) async throws {
     let stage = try await stage("BRICK", config: brick + "}")
     await stage.gram(1, "\"@robin hi\"")
@@ -99,9 +111,12 @@ import Testing
     #expect(chat["text"] == "Build a bridge that calms people" && chat["system"]?.string?.contains("answered:\nSlowness\n") == true)
   }
 
-  @Test("a plan that is none is no error: BRICK answers alone", arguments: [
-    "no json", "{\"colleague\":\"NOBODY\",\"question\":\"x\"}", "{\"colleague\":\"none\",\"question\":\"\"}", "{\"colleague\":\"BRICK\",\"question\":\"x\"}",
-  ])
+  @Test(
+    "a plan that is none is no error: BRICK answers alone",
+    arguments: [
+      "no json", "{\"colleague\":\"NOBODY\",\"question\":\"x\"}", "{\"colleague\":\"none\",\"question\":\"\"}",
+      "{\"colleague\":\"BRICK\",\"question\":\"x\"}",
+    ])
   func badPlan(plan: String) async throws {
     let stage = try await stage("BRICK", config: brick + ",\"plan\":true}")
     await stage.gram(1, "\"Build\"")
@@ -136,7 +151,8 @@ import Testing
     #expect(ask.target == "KERNEL" && ask.method == "stats")
     stage.kernel.end(
       ask.request, 0,
-      "{\"uptime_s\":120,\"memory_kb\":20480,\"connections\":2,\"messages\":9,\"errors\":0,\"more\":1,\"personas\":[{\"name\":\"BABS\",\"state\":\"failed\",\"reason\":\"no file\",\"received\":3,\"queued\":0}]}")
+      "{\"uptime_s\":120,\"memory_kb\":20480,\"connections\":2,\"messages\":9,\"errors\":0,\"more\":1,\"personas\":[{\"name\":\"BABS\",\"state\":\"failed\",\"reason\":\"no file\",\"received\":3,\"queued\":0}]}"
+    )
     let status = try json(await stage.kernel.call(.reply).text)["content"]?.string
     #expect(status?.contains("up for 2 min") == true && status?.contains("BABS is failed: no file; 3 messages") == true)
     await stage.gram(2, "{\"content\":\"x\",\"persona\":\"ROBIN\"}", method: "review")

@@ -142,7 +142,8 @@ final class Stage: @unchecked Sendable {
   /// Hands it a gram, and returns what `receive` returned.
   @discardableResult
   func gram(
-    _ token: UInt64, _ payload: String = "null", method: String = "talk", source: String = "visitor", topic: String = "", trace: String = "",
+    _ token: UInt64, _ payload: String = "null", method: String = "talk", source: String = "visitor", topic: String = "",
+    trace: String = "",
     deadline: UInt64 = 0, flags: Int = 3
   ) async -> Int32 {
     await kernel.lane.call { [self] in give(token, payload, method, source, topic, trace, deadline, flags) }
@@ -150,7 +151,8 @@ final class Stage: @unchecked Sendable {
 
   /// On the lane.
   func give(
-    _ token: UInt64, _ payload: String = "null", _ method: String = "talk", _ source: String = "visitor", _ topic: String = "", _ trace: String = "",
+    _ token: UInt64, _ payload: String = "null", _ method: String = "talk", _ source: String = "visitor", _ topic: String = "",
+    _ trace: String = "",
     _ deadline: UInt64 = 0, _ flags: Int = 3
   ) -> Int32 {
     FakeKernel.lend(payload) { payload in

@@ -15,7 +15,7 @@ import Testing
 
   private func uncreated(_ name: String, config: String) throws -> Stage {
     let path = "\(Products.folder)/lib\(name).so"
-    guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | 0x1000 /* RTLD_NODELETE */), let symbol = dlsym(handle, "persona_entry_v1")
+    guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE), let symbol = dlsym(handle, "persona_entry_v1")
     else {
       throw Client.Lost(description: String(cString: dlerror()))
     }

@@ -39,7 +39,7 @@ let package = Package(
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel"], swiftSettings: strict),
-    .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI"], swiftSettings: strict),
+    .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor", "TestSupport"], exclude: ["original"],
       swiftSettings: strict),

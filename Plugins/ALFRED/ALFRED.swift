@@ -15,6 +15,7 @@ actor Alfred: Persona {
   init(kernel: KernelHandle) { self.kernel = kernel }
 
   func receive(_ gram: BatGram) async throws -> JSON? {
+    if gram.isPublished { return nil }
     switch gram.method {
     case "status": return try await status()
     case "review": return try await review(gram)
@@ -32,7 +33,7 @@ actor Alfred: Persona {
       if other == kernel.name { throw KernelError.invalid("\(kernel.name) does not review himself; name somebody else") }
       let answer = try await kernel.bus.ask(other, "talk", ["content": .string(text)])
       original = answer
-      text = "Question: \(text)\n\nAnswer of \(other): \(answer["content"]?.string ?? answer.text)"
+      text = "Question: \(text)\n\nAnswer of \(other): \(answer["content"]?.string ?? answer.string ?? answer.text)"
     }
     let reply = try await kernel.converse(
       gram, text: "Review this. Name its one strongest and its one weakest point, and what to change first.\n\n\(text)")

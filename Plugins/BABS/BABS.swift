@@ -42,7 +42,7 @@ actor Babs: Persona {
     all.append(Observation(by: gram.source, text: text))
     if all.count > Self.kept { all.removeFirst(all.count - Self.kept) }
     try kernel.state.put("observations", all)
-    return ["persona": .string(kernel.name), "content": .string("Noted. \(all.count) in the log."), "count": .number(Double(all.count))]
+    return ["persona": .string(kernel.name), "content": .string("Noted. \(all.count) in the log."), "count": .int(all.count)]
   }
 
   private func log() throws -> [Observation] { try kernel.state.get("observations") ?? [] }

@@ -24,26 +24,29 @@ actor Brick: Persona {
   func receive(_ gram: BatGram) async throws -> JSON? {
     guard !gram.isPublished, gram.method != "forget", let text = gram.text, !text.isEmpty else { return try await kernel.converse(gram) }
     guard let order = try await order(gram, text) else { return try await kernel.converse(gram) }
-    return try await delegate(order, gram, text)
+    return try await delegate(order, gram)
   }
 
   // MARK: Delegation
 
   private struct Order {
     var colleague: String
+    /// What the colleague is asked.
     var question: String
+    /// What BRICK answers himself, with the colleague's words before him.
+    var whole: String
   }
 
   private func order(_ gram: BatGram, _ text: String) async throws -> Order? {
     if let name = gram.payload["delegate"]?.string {
       guard name != kernel.name else { throw KernelError.invalid("\(kernel.name) does not delegate to himself") }
-      return Order(colleague: name, question: text)
+      return Order(colleague: name, question: text, whole: text)
     }
     if text.hasPrefix("@") {
       let word = text.dropFirst().prefix { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }
       let question = text.dropFirst(word.count + 1).drop { $0 == ":" || $0 == "," || $0.isWhitespace }
       if let name = delegates.first(where: { $0.lowercased() == word.lowercased() }), !question.isEmpty {
-        return Order(colleague: name, question: String(question))
+        return Order(colleague: name, question: String(question), whole: String(question))
       }
     }
     return kernel.config["plan"]?.bool == true ? await plan(text) : nil
@@ -74,32 +77,33 @@ actor Brick: Persona {
       let answer = try await kernel.llm.think(request, remember: false, format: schema, maxTokens: 120)
       let plan = try JSON(parsing: answer.text.utf8).decode(Plan.self)
       guard names.contains(plan.colleague), !plan.question.isEmpty else { return nil }
-      return Order(colleague: plan.colleague, question: plan.question)
+      return Order(colleague: plan.colleague, question: plan.question, whole: text)
     } catch {
+      if Task.isCancelled { return nil }
       kernel.log.info("no plan, answering alone: \(error)")
       return nil
     }
   }
 
-  private func delegate(_ order: Order, _ gram: BatGram, _ text: String) async throws -> JSON? {
+  private func delegate(_ order: Order, _ gram: BatGram) async throws -> JSON? {
     var record: [String: JSON] = ["to": .string(order.colleague), "question": .string(order.question)]
     let context: String
     let preface: String
     do {
-      let seconds = kernel.config["delegate_seconds"]?.number ?? 120
+      let seconds = min(max(kernel.config["delegate_seconds"]?.number ?? 120, 1), 86_400)
       let answer = try await kernel.bus.ask(order.colleague, "talk", ["content": .string(order.question)], deadline: .seconds(seconds))
-      let content = answer["content"]?.string ?? answer.text
+      let content = answer["content"]?.string ?? answer.string ?? answer.text
       record["content"] = .string(content)
       preface = "[\(order.colleague)] \(content)\n\n[\(kernel.name)] "
       context =
         "Your colleague \(order.colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
-    } catch let error as KernelError where !error.isCancelled {
+    } catch let error as KernelError where !Task.isCancelled {
       record["error"] = .string(error.message)
       preface = "[\(order.colleague) could not answer: \(error.message)]\n\n"
       context = "Your colleague \(order.colleague) could not be reached. Answer yourself."
     }
     gram.stream(preface)
-    let reply = try await kernel.converse(gram, text: order.question, system: (kernel.config["prompt"]?.string ?? "") + "\n\n" + context)
+    let reply = try await kernel.converse(gram, text: order.whole, system: (kernel.config["prompt"]?.string ?? "") + "\n\n" + context)
     guard case .object(var members) = reply else { return reply }
     members["content"] = .string(preface + (members["content"]?.string ?? ""))
     members["delegated"] = .object(record)

@@ -23,7 +23,7 @@ extension KernelHandle {
     var reply: [String: JSON] = ["persona": .string(name), "content": .string(answer.text)]
     reply["model"] = answer.model.map { .string($0) }
     if answer.finish == "length" { reply["cut_short"] = true }
-    if let forgotten = answer.forgotten_turns, forgotten > 0 { reply["forgotten_turns"] = .number(Double(forgotten)) }
+    if let forgotten = answer.forgotten_turns, forgotten > 0 { reply["forgotten_turns"] = .int(forgotten) }
     return .object(reply)
   }
 }

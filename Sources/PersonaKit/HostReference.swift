@@ -74,12 +74,11 @@ final class HostReference: @unchecked Sendable {
 
   func reply(_ token: UInt64, _ payload: JSON?) {
     guard let bus else { return }
-    let text = payload?.text ?? ""
-    let status = Self.lend(text) { bus.pointee.reply(host, token, $0) }
-    // A token that has ended meanwhile is nobody's fault: the asker has gone. One that is still open must end.
-    if status < 0, status != PERSONA_E_NOT_FOUND, status != PERSONA_E_RETIRED {
-      fail(token, KernelError(status, "the answer of \(text.utf8.count) bytes was not taken: it is too long for a frame"))
-    }
+    let status = Self.lend(payload?.text ?? "") { bus.pointee.reply(host, token, $0) }
+    // A token that has ended meanwhile is nobody's fault: the asker has gone. But what the kernel does
+    // not take (nested too deeply, too long) must not leave the asker waiting.
+    if status >= 0 || status == PERSONA_E_NOT_FOUND || status == PERSONA_E_RETIRED { return }
+    fail(token, KernelError(status, "the kernel does not take the reply (status \(status)): it is nested more than 60 deep, or too long"))
   }
 
   func fail(_ token: UInt64, _ error: KernelError) {
@@ -104,7 +103,7 @@ final class HostReference: @unchecked Sendable {
   func ask(_ target: String, _ method: String, _ payload: JSON, deadline: Duration?) async throws -> String {
     guard let bus else { throw Self.absent("bus/1") }
     let cause = BatGram.current?.token ?? 0
-    let milliseconds = deadline.map { UInt64(max(1, $0 / .milliseconds(1))) } ?? 0
+    let milliseconds = deadline.map { max(1, Self.milliseconds($0)) } ?? 0
     return try await request("ask \(target)") { done, context, request in
       Self.lend(target) { target in
         Self.lend(method) { method in
@@ -165,8 +164,13 @@ final class HostReference: @unchecked Sendable {
 
   func sleep(_ duration: Duration) async throws {
     guard let timer else { throw Self.absent("timer/1") }
-    let milliseconds = UInt64(max(0, (duration / .milliseconds(1)).rounded(.up)))
+    let milliseconds = Self.milliseconds(duration)
     _ = try await request("sleep") { done, context, request in timer.pointee.after(self.host, milliseconds, done, context, &request) }
+  }
+
+  /// Rounded up; at most as much as fits an Int64, at least none.
+  private static func milliseconds(_ duration: Duration) -> UInt64 {
+    UInt64(min(max(0, (duration / .milliseconds(1)).rounded(.up)), 0x1p62))
   }
 
   func log(_ level: Int32, _ line: String) {
@@ -224,7 +228,8 @@ final class HostReference: @unchecked Sendable {
   /// Starts a request and waits for its one completion; a cancelled task cancels it.
   private func request(_ what: String, onPiece: (@Sendable (String) -> Void)? = nil, _ start: Start) async throws -> String {
     try Task.checkCancellation()
-    let number = Atomic<UInt64>(0)
+    // Whichever of the two comes second, the start or the cancel, sees the other.
+    let cancelling = Mutex((request: UInt64(0), wanted: false))
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let completion = Unmanaged.passRetained(Completion(continuation, onPiece))
@@ -244,11 +249,17 @@ final class HostReference: @unchecked Sendable {
           }
           return
         }
-        number.store(request, ordering: .releasing)
-        if Task.isCancelled { host.pointee.cancel(host, request) }
+        let cancelled = cancelling.withLock { state in
+          state.request = request
+          return state.wanted
+        }
+        if cancelled { host.pointee.cancel(host, request) }
       }
     } onCancel: {
-      let request = number.load(ordering: .acquiring)
+      let request = cancelling.withLock { state in
+        state.wanted = true
+        return state.request
+      }
       if request != 0 { host.pointee.cancel(host, request) }
     }
   }

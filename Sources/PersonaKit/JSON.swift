@@ -1,9 +1,13 @@
 import FoundationEssentials
 
 /// Any JSON value.
-public enum JSON: Sendable, Equatable {
+///
+/// Whole numbers are kept exactly if they fit an `Int`. A number that fits no `Double` (1e400) cannot be
+/// read; one that JSON has no word for (not a number, infinite) is written as null.
+public enum JSON: Sendable {
   case null
   case bool(Bool)
+  case int(Int)
   case number(Double)
   case string(String)
   case array([JSON])
@@ -22,10 +26,51 @@ public enum JSON: Sendable, Equatable {
 
   /// UTF-8 JSON on one line, keys sorted.
   public var text: String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(self) else { preconditionFailure("a JSON value can always be written") }
-    return String(decoding: data, as: UTF8.self)
+    var text = ""
+    write(to: &text)
+    return text
+  }
+
+  private func write(to text: inout String) {
+    switch self {
+    case .null: text += "null"
+    case .bool(let bool): text += bool ? "true" : "false"
+    case .int(let int): text += "\(int)"
+    case .number(let number): text += number.isFinite ? "\(number)" : "null"
+    case .string(let string): Self.quote(string, to: &text)
+    case .array(let array):
+      text += "["
+      for (index, value) in array.enumerated() {
+        if index > 0 { text += "," }
+        value.write(to: &text)
+      }
+      text += "]"
+    case .object(let object):
+      text += "{"
+      for (index, member) in object.sorted(by: { $0.key < $1.key }).enumerated() {
+        if index > 0 { text += "," }
+        Self.quote(member.key, to: &text)
+        text += ":"
+        member.value.write(to: &text)
+      }
+      text += "}"
+    }
+  }
+
+  private static func quote(_ string: String, to text: inout String) {
+    text += "\""
+    for scalar in string.unicodeScalars {
+      switch scalar {
+      case "\"": text += "\\\""
+      case "\\": text += "\\\\"
+      case "\n": text += "\\n"
+      case "\r": text += "\\r"
+      case "\t": text += "\\t"
+      case "\0"..<" ": text += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    text += "\""
   }
 
   /// The member of an object; nil for other kinds and for keys that are not there.
@@ -33,10 +78,41 @@ public enum JSON: Sendable, Equatable {
     if case .object(let members) = self { members[key] } else { nil }
   }
   public var string: String? { if case .string(let value) = self { value } else { nil } }
-  public var number: Double? { if case .number(let value) = self { value } else { nil } }
-  public var int: Int? { number.flatMap { Int(exactly: $0) } }
+  /// Any number; beyond 2^53 the nearest one that a Double has.
+  public var number: Double? {
+    switch self {
+    case .int(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+  /// A whole number, also if it is written as 1.0 or 1e3.
+  public var int: Int? {
+    switch self {
+    case .int(let value): value
+    case .number(let value): Int(exactly: value)
+    default: nil
+    }
+  }
   public var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
   public var array: [JSON]? { if case .array(let value) = self { value } else { nil } }
+}
+
+extension JSON: Equatable {
+  /// 1 and 1.0 are the same number.
+  public static func == (a: JSON, b: JSON) -> Bool {
+    switch (a, b) {
+    case (.null, .null): true
+    case (.bool(let a), .bool(let b)): a == b
+    case (.int(let a), .int(let b)): a == b
+    case (.number(let a), .number(let b)): a == b
+    case (.int(let a), .number(let b)), (.number(let b), .int(let a)): Int(exactly: b) == a
+    case (.string(let a), .string(let b)): a == b
+    case (.array(let a), .array(let b)): a == b
+    case (.object(let a), .object(let b)): a == b
+    default: false
+    }
+  }
 }
 
 extension JSON: Codable {
@@ -46,6 +122,8 @@ extension JSON: Codable {
       self = .null
     } else if let bool = try? value.decode(Bool.self) {
       self = .bool(bool)
+    } else if let int = try? value.decode(Int.self) {
+      self = .int(int)
     } else if let number = try? value.decode(Double.self) {
       self = .number(number)
     } else if let string = try? value.decode(String.self) {
@@ -62,7 +140,8 @@ extension JSON: Codable {
     switch self {
     case .null: try value.encodeNil()
     case .bool(let bool): try value.encode(bool)
-    case .number(let number): if let whole = Int64(exactly: number) { try value.encode(whole) } else { try value.encode(number) }
+    case .int(let int): try value.encode(int)
+    case .number(let number): if number.isFinite { try value.encode(number) } else { try value.encodeNil() }
     case .string(let string): try value.encode(string)
     case .array(let array): try value.encode(array)
     case .object(let object): try value.encode(object)
@@ -75,7 +154,7 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByStringInterpolation, Ex
   ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral, ExpressibleByNilLiteral
 {
   public init(stringLiteral value: String) { self = .string(value) }
-  public init(integerLiteral value: Int) { self = .number(Double(value)) }
+  public init(integerLiteral value: Int) { self = .int(value) }
   public init(floatLiteral value: Double) { self = .number(value) }
   public init(booleanLiteral value: Bool) { self = .bool(value) }
   public init(arrayLiteral elements: JSON...) { self = .array(elements) }

@@ -4,7 +4,7 @@ import PersonaABI
 ///
 /// Throw one out of `receive` to tell the asker precisely.
 public struct KernelError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// One of `PERSONA_E_…`.
+  /// One of `PERSONA_E_…`; what is not negative crosses as PERSONA_E_FAILED.
   public var status: Int32
   public var message: String
 
@@ -23,7 +23,7 @@ public struct KernelError: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// Any error, as it crosses to the kernel.
   static func crossing(_ error: any Error) -> KernelError {
-    if let error = error as? KernelError { return error }
+    if let error = error as? KernelError { return error.status < 0 ? error : KernelError(Int32(PERSONA_E_FAILED), error.message) }
     if error is CancellationError { return KernelError(Int32(PERSONA_E_CANCELLED), "cancelled") }
     return KernelError(Int32(PERSONA_E_FAILED), "\(error)")
   }

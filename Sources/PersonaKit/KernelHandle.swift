@@ -85,7 +85,7 @@ public struct LanguageModel: Sendable {
     if !remember { question["remember"] = false }
     question["system"] = system.map { .string($0) }
     question["format"] = format
-    question["max_tokens"] = maxTokens.map { .number(Double($0)) }
+    question["max_tokens"] = maxTokens.map { .int($0) }
     question["temperature"] = temperature.map { .number($0) }
     question["model"] = model.map { .string($0) }
     let result = try await host.chat(.object(question), streamTo: streamTo?.token ?? 0, onPiece: onPiece)

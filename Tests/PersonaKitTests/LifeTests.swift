@@ -1,0 +1,191 @@
+import PersonaABI
+import Synchronization
+import Testing
+
+@testable import PersonaKit
+
+@Suite("An instance in Swift", .timeLimit(.minutes(1))) struct LifeTests {
+  struct Odd: Error, CustomStringConvertible { let description = "odd" }
+
+  @Test("create, load, save, config_changed and health say in status and text what was thrown")
+  func throwing() async {
+    let odd = KernelError(Int32(PERSONA_E_STATE), "said so")
+    let strings = Puppet.Strings()
+    strings.create = { _ in throw odd }
+    let stage = Stage(FakeKernel(puppet: strings), entry: export(Puppet.self))
+    #expect(await stage.create() == odd.status && stage.kernel.explanation == "said so")
+    strings.create = { _ in }
+    #expect(await stage.create() == 0)
+    strings.load = { _, _, _ in throw odd }
+    strings.save = { _ in throw Odd() }
+    strings.configChanged = { _ in throw KernelError.invalid("bad config") }
+    strings.health = { _ in throw KernelError(Int32(PERSONA_E_LLM_UNREACHABLE), "ill") }
+    #expect(await stage.load("{}", schema: 1) == PERSONA_E_STATE && stage.kernel.explanation == "said so")
+    #expect(await stage.save().status == PERSONA_E_FAILED && stage.kernel.explanation == "odd")
+    #expect(await stage.configChanged() == PERSONA_E_INVALID && stage.kernel.explanation == "bad config")
+    #expect(await stage.health() == PERSONA_E_LLM_UNREACHABLE && stage.kernel.explanation == "ill")
+  }
+
+  @Test("what one generation saves the next one loads, with its schema; nothing saved is not loaded")
+  func state() async {
+    let old = await Stage.puppet { $0.save = { _ in ["n": .int(.max), "text": "ä\n\u{1}"] } }
+    let saved = await old.save()
+    #expect(saved.status == 0)
+    let seen = Mutex<[(JSON, Int)]>([])
+    let new = await Stage.puppet { $0.load = { _, state, schema in seen.withLock { $0.append((state, schema)) } } }
+    #expect(await new.load(saved.text, schema: 3) == 0)
+    #expect(await new.load("null", schema: 3) == 0)
+    #expect(await new.load("{", schema: 3) < 0)
+    #expect(seen.withLock { $0.count == 1 && $0[0].0 == ["n": .int(.max), "text": "ä\n\u{1}"] && $0[0].1 == 3 })
+  }
+
+  @Test("a start that throws is logged, and fails the health check from then on")
+  func start() async {
+    let stage = await Stage.puppet { $0.start = { _ in throw KernelError(Int32(PERSONA_E_FAILED), "no sky") } }
+    #expect(await stage.health() == 0)
+    #expect(await stage.start() == 0)
+    #expect(await stage.kernel.call(.log).text == "start failed: no sky")
+    await stage.kernel.lane.call {}
+    #expect(await stage.health() == PERSONA_E_FAILED && stage.kernel.explanation == "start failed: no sky")
+  }
+
+  @Test("stop cancels what runs: its requests are cancelled, and its grams end")
+  func stop() async {
+    let stage = await Stage.puppet { $0.receive = { puppet, _ in try await puppet.kernel.bus.ask("SLOW", "talk") } }
+    for token in 1...3 { await stage.gram(UInt64(token)) }
+    var requests: [UInt64] = []
+    for _ in 1...3 { requests.append(await stage.kernel.call(.ask).request) }
+    await stage.stop()
+    for request in requests {
+      _ = await stage.kernel.call(.cancel) { $0.request == request }
+      stage.kernel.end(request, Int32(PERSONA_E_CANCELLED), "cancelled")
+    }
+    for token in 1...3 { #expect(await stage.kernel.call(.fail) { $0.token == UInt64(token) }.number == Int64(PERSONA_E_CANCELLED)) }
+    #expect(stage.kernel.requestsInFlight == 0)
+    await stage.destroy()
+    await stage.strings.gone.reaches(1)
+  }
+
+  @Test("after retirement requests are refused, tasks end, and the actor goes")
+  func retirement() async {
+    let refused = Mutex<[Int32]>([])
+    let (held, release) = AsyncStream<Void>.makeStream()
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, _ in
+        for await _ in held { break }
+        do { _ = try await puppet.kernel.bus.ask("A", "talk") } catch let error as KernelError {
+          refused.withLock { $0.append(error.status) }
+        }
+        do { try puppet.kernel.bus.send("A", "talk") } catch let error as KernelError { refused.withLock { $0.append(error.status) } }
+        do { try puppet.kernel.state.put("a", 1) } catch let error as KernelError { refused.withLock { $0.append(error.status) } }
+        await Task.yield()
+        puppet.assume()
+        return nil
+      }
+    }
+    await stage.gram(1)
+    await stage.kernel.lane.call {}
+    await stage.destroy()
+    stage.kernel.retire()
+    release.yield()
+    await stage.strings.gone.reaches(1)
+    #expect(refused.withLock { $0 } == [Int32](repeating: Int32(PERSONA_E_RETIRED), count: 3))
+  }
+
+  @Test("a thousand lives leave nobody behind")
+  func memory() async {
+    let strings = Puppet.Strings()
+    strings.receive = { puppet, gram in
+      try await puppet.kernel.sleep(for: .seconds(1))
+      return nil
+    }
+    let kernel = FakeKernel(puppet: strings)
+    for life in 1...1000 {
+      let stage = Stage(kernel, entry: export(Puppet.self))
+      #expect(await stage.create() == 0)
+      #expect(await stage.start() == 0)
+      await stage.gram(UInt64(life))
+      let timer = await kernel.call(.after).request
+      await stage.stop()
+      kernel.end(timer, Int32(PERSONA_E_RETIRED), "over")
+      await stage.destroy()
+    }
+    await strings.gone.reaches(1000)
+    #expect(strings.gone.count == 1000 && kernel.requestsInFlight == 0)
+  }
+
+  @Test("a request ends once, also when its end races its cancel")
+  func race() async {
+    let stage = await Stage.puppet()
+    let handle = Mutex<KernelHandle?>(nil)
+    stage.strings.start = { puppet in handle.withLock { $0 = puppet.kernel } }
+    #expect(await stage.start() == 0)
+    await stage.kernel.lane.call {}
+    let kernel = handle.withLock { $0! }
+    for _ in 1...10_000 {
+      let task = Task.detached { try await kernel.sleep(for: .zero) }
+      let request = await stage.kernel.call(.after).request
+      async let cancel: Void = task.cancel()
+      stage.kernel.end(request)
+      await cancel
+      _ = await task.result
+    }
+    #expect(stage.kernel.requestsInFlight == 0)
+  }
+
+  @Test("waits and deadlines of any length are no trap")
+  func lengths() async {
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, gram in
+        switch gram.method {
+        case "sleep": try await puppet.kernel.sleep(for: .seconds(Int64.max))
+        case "short": try await puppet.kernel.sleep(for: .microseconds(1))
+        case "negative": try await puppet.kernel.sleep(for: .seconds(-5))
+        default: _ = try await puppet.kernel.bus.ask("A", "b", deadline: .seconds(Int64.max))
+        }
+        return nil
+      }
+    }
+    for (method, milliseconds) in [("sleep", Int64(1) << 62), ("short", 1), ("negative", 0)] {
+      await stage.gram(1, method: method)
+      #expect(await stage.kernel.call(.after).number == milliseconds)
+    }
+    await stage.gram(4, method: "ask")
+    #expect(await stage.kernel.call(.ask).number == Int64(1) << 62)
+  }
+
+  @Test("the about text stands in the entry as it was written, and tells its values")
+  func about() {
+    let entry = export(Puppet.self).pointee
+    #expect(entry.magic == PERSONA_MAGIC && entry.abi_major == PERSONA_ABI_MAJOR)
+    #expect(String(cString: entry.about).hasPrefix("bat-persona 1\nname = PUPPET\nversion = 1.0\nsummary = Does = what the test says\n"))
+    #expect(Puppet.about["name"] == "PUPPET" && Puppet.about["summary"] == "Does = what the test says")
+    #expect(Puppet.about["state"] == "3 reads 1" && Puppet.about["needs"] == nil)
+  }
+
+  @Test("the model's answer is read with or without what it may leave out, and pieces come on the lane")
+  func model() async {
+    let pieces = Mutex<[String]>([])
+    let stage = await Stage.puppet()
+    let lane = stage.kernel.lane
+    stage.strings.receive = { puppet, gram in
+      let answer = try await puppet.kernel.llm.think("hi", thread: "t", system: "s", remember: false, maxTokens: 9, streamTo: gram) {
+        piece in
+        pieces.withLock { $0.append(lane.isCurrent ? piece : "off the lane") }
+      }
+      return puppet.kernel.reply(answer)
+    }
+    await stage.gram(5)
+    let chat = await stage.kernel.call(.chat)
+    #expect(chat.token == 5 && chat.number == 5)
+    #expect(chat.text == "{\"max_tokens\":9,\"remember\":false,\"system\":\"s\",\"text\":\"hi\",\"thread\":\"t\"}")
+    stage.kernel.piece(chat.request, "a")
+    stage.kernel.piece(chat.request, "b")
+    stage.kernel.end(chat.request, 0, "{\"text\":\"ab\",\"finish\":\"length\",\"forgotten_turns\":2,\"new_in_2030\":[1]}")
+    #expect(await stage.kernel.call(.reply).text == "{\"content\":\"ab\",\"cut_short\":true,\"forgotten_turns\":2,\"persona\":\"PUPPET\"}")
+    #expect(pieces.withLock { $0 } == ["a", "b"])
+    await stage.gram(6)
+    stage.kernel.end(await stage.kernel.call(.chat).request, 0, "{}")
+    #expect(await stage.kernel.call(.fail).token == 6)
+  }
+}

@@ -1,0 +1,48 @@
+"""An OpenAI-compatible server for the tests: answers with what the last user message asks for.
+
+"say X": streams X in words. "fail 500", "cut": an error status; a stream that breaks off. Anything else: echoes the
+system prompt's first line. Prints its port on the first line of standard output.
+"""
+import http.server, json, sys
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        messages = body["messages"]
+        text = messages[-1]["content"]
+        system = messages[0]["content"] if messages[0]["role"] == "system" else ""
+        if text == "fail 500":
+            answer = b'{"error":{"message":"out of order"}}'
+            self.send_response(500)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        words = text[4:].split(" ") if text.startswith("say ") else [system.split("\n")[0]]
+        for i, word in enumerate(words):
+            self.event({"choices": [{"index": 0, "delta": {"content": (" " if i else "") + word}, "finish_reason": None}], "model": "scripted"})
+            if text == "say cut":
+                self.close_connection = True
+                return
+        self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "model": "scripted"})
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def event(self, value):
+        self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
+        self.wfile.flush()
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+server.serve_forever()

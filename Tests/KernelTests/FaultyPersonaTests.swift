@@ -188,4 +188,22 @@ import Testing
     #expect(done.wait(milliseconds: 30_000) == reloads)
     #expect(try admin.ask("ECHO", "count", id: 1_000_000)["count"] == "\(rounds * 200 + 1)")
   }
+
+  @Test("a persona that was built with a shorter table runs; what it has no room for is not called")
+  func small() throws {
+    let house = try House([("ECHO", "small_vtable", [:])], rehearse: true)
+    let client = try house.attached("GUI")
+    #expect(try client.ask("ECHO", "x", id: 1).method == "reply")
+    #expect(try reload(client, id: 2, force: true)["outcome"] as? String == "reloaded")
+  }
+
+  @Test("a large state is handed over whole")
+  func huge() throws {
+    let house = try House([("ECHO", "huge_state", ["MEGABYTES": "8"])], rehearse: true)
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    let receipt = try reload(client, id: 1, force: true)
+    #expect(receipt["outcome"] as? String == "reloaded", "\(receipt)")
+    #expect((receipt["state_bytes"] as? Int ?? 0) >= 8_000_000, "\(receipt)")
+  }
 }

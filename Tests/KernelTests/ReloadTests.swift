@@ -108,4 +108,38 @@ import TestSupport
       if gram.re != "\(n)" { break }
     }
   }
+
+  @Test("several at once: each gets its receipt, in the order that was asked")
+  func several() throws {
+    let house = try House([("ONE", "echo", [:]), ("TWO", "echo", [:]), ("THREE", "echo", [:])])
+    let client = try house.attached("GUI")
+    for name in ["ONE", "TWO", "THREE"] { try house.settle(name, as: client) }
+    try house.build("THREE", defines: ["VERSION": "2"])
+    try house.build("ONE", defines: ["VERSION": "2"])
+    let reply = try client.ask("KERNEL", "personas.reload", #"{"names":["THREE","TWO","ONE"]}"#, id: 1)
+    let receipts = reply.payload["receipts"] as? [[String: Any]] ?? []
+    #expect(receipts.map { $0["persona"] as? String } == ["THREE", "TWO", "ONE"])
+    #expect(receipts.map { $0["outcome"] as? String } == ["reloaded", "unchanged", "reloaded"])
+  }
+
+  @Test("a reply that streams while its persona is reloaded comes whole, from the code that began it")
+  func streaming() throws {
+    let gate = Answer<Bool>()
+    let model = ScriptedModel { _, tell in
+      tell(.piece("before "))
+      _ = gate.wait(milliseconds: 20_000)
+      tell(.piece("after"))
+      tell(.finished(.success(Array(#"{"text":"before after"}"#.utf8))))
+    }
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])], language: model)
+    let client = try house.attached("GUI")
+    try client.line(#"{"target":"ECHO","method":"think","payload":"hi","id":1,"stream":true}"#)
+    #expect(try client.gram { $0.method == "delta" }["text"] == "before ")
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    #expect(try reload(client, "ECHO", id: 2)["outcome"] as? String == "reloaded")
+    #expect(try client.ask("ECHO", "echo", "1", id: 3)["version"] == "2")
+    gate.give(true)
+    #expect(try client.gram { $0.method == "delta" }["text"] == "after")
+    #expect(try client.gram { $0.re == "1" }["text"] == "before after")
+  }
 }

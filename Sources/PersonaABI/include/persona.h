@@ -312,7 +312,7 @@ typedef struct persona_vtable {
   persona_status (*_Nullable config_changed)(persona *_Nonnull self, persona_text config);
 
   /* Writes what the next generation must know, in the schema of your about text. It is called
-   * between two grams; requests in flight stay yours. Optional: no save, no state. */
+   * between two grams; requests in flight stay yours. At most 64 MiB. Optional: no save, no state. */
   persona_status (*_Nullable save)(persona *_Nonnull self, const persona_sink *_Nonnull into);
 
   /* Reads what a generation wrote; `schema` is the number that it wrote it in, at least `reads` of

@@ -114,7 +114,8 @@ public final class BatKernel {
     listener?.close()
     supervisor.onDrained = { [unowned self] in finishIfDrained() }
     supervisor.shutDown()
-    loop.after(milliseconds: 10_000) { [unowned self] in
+    let limit = min(10_000, supervisor.settings.drainMilliseconds + supervisor.settings.callMilliseconds)
+    loop.after(milliseconds: limit) { [unowned self] in
       log.warning("some personas did not finish in time")
       end()
     }

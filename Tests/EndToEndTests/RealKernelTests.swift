@@ -86,6 +86,26 @@ import Testing
     #expect(try kernel.settled(client).count == 3)
   }
 
+  @Test("a persona that could not come for its configuration comes when that is mended, and stop and destroy are not cut short")
+  func mended() throws {
+    let kernel = try RealKernel("", start: false)
+    try Fixtures.install("wants_key", as: "JANITOR", in: kernel.folder)
+    try Fixtures.install("last_words", as: "MOURNER", in: kernel.folder)
+    let file = kernel.folder + "/destroyed"
+    try kernel.write("[persona.JANITOR]\n[persona.MOURNER]\nfile = \"\(file)\"\n")
+    try kernel.start()
+    let client = try kernel.client("GUI")
+    #expect(try kernel.settled(client).first?["state"] as? String == "failed")
+    try kernel.write("[persona.JANITOR]\nkey = \"brass\"\n[persona.MOURNER]\nfile = \"\(file)\"\n")
+    _ = try client.ask("KERNEL", "config.reload", id: 1)
+    #expect(try kernel.settled(client).first?["state"] as? String == "running")
+    unlink(file)  // the rehearsal has made it, too
+    kernel.process.terminate()
+    kernel.process.waitUntilExit()
+    #expect(kernel.process.terminationStatus == 0)
+    #expect(FileManager.default.fileExists(atPath: file), "destroy was called before the process ended")
+  }
+
   @Test("--check tells every fault without running any code, --help and --version end with 0, wrong usage with 2")
   func check() throws {
     let kernel = try RealKernel("[persona.BAD]\n[persona.NONE]\n", start: false)

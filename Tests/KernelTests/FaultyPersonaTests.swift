@@ -49,7 +49,10 @@ import Testing
 
   @Test("one that does not come back from a gram is replaced by force, and nobody else waits for it")
   func stuck() throws {
-    let house = try House([("ECHO", "hangs_in_receive", [:]), ("OTHER", "echo", [:])]) { $0.reload.callMilliseconds = 200 }
+    let house = try House([("ECHO", "hangs_in_receive", [:]), ("OTHER", "echo", [:])]) {
+      $0.reload.callMilliseconds = 200
+      $0.reload.drainMilliseconds = 300
+    }
     let client = try house.attached("GUI")
     try house.settle("ECHO", as: client)
     try client.line(#"{"target":"ECHO","method":"hang","id":1}"#)
@@ -205,5 +208,31 @@ import Testing
     let receipt = try reload(client, id: 1, force: true)
     #expect(receipt["outcome"] as? String == "reloaded", "\(receipt)")
     #expect((receipt["state_bytes"] as? Int ?? 0) >= 8_000_000, "\(receipt)")
+  }
+
+  @Test("a health check that hangs in the trial brings the version before back, too")
+  func statue() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])]) {
+      $0.reload.callMilliseconds = 200
+      $0.reload.trialMilliseconds = 100
+      $0.reload.drainMilliseconds = 300
+    }
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    try house.build("ECHO", "hangs_in_health", defines: ["VERSION": "2"])
+    try client.line(#"{"target":"KERNEL","method":"personas.reload","payload":{"name":"ECHO"},"id":1}"#)
+    let receipt = try client.gram { $0.method == "receipt" && $0["outcome"] == "rolled_back" }
+    #expect(receipt["reason"]?.contains("has not come back") == true, "\(receipt)")
+    #expect(try client.ask("ECHO", "echo", "1", id: 2)["version"] == "1")
+  }
+
+  @Test("what a generation says in its last moments is heard")
+  func lastWords() throws {
+    let house = try House([("ECHO", "last_words", ["VERSION": "1"])])
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    _ = try client.ask("KERNEL", "topics.subscribe", #"{"topic":"last"}"#, id: 1)
+    _ = try reload(client, id: 2, force: true)
+    #expect(try client.gram { $0.method == "goodbye" }["version"] == "1")
   }
 }

@@ -109,6 +109,19 @@ import TestSupport
     }
   }
 
+  @Test("a plugin folder is watched also when its path is written with a slash at its end")
+  func slash() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])]) {
+      $0.reload.watch = true
+      $0.reload.settleMilliseconds = 40
+      $0.pluginFolders = $0.pluginFolders.map { $0 + "/" }
+    }
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    #expect(try client.gram { $0.method == "receipt" && $0["outcome"] == "reloaded" }["to"] == "2")
+  }
+
   @Test("several at once: each gets its receipt, in the order that was asked")
   func several() throws {
     let house = try House([("ONE", "echo", [:]), ("TWO", "echo", [:]), ("THREE", "echo", [:])])

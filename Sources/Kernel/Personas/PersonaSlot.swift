@@ -26,6 +26,8 @@ final class PersonaSlot {
   var state = State.unloaded
   var current: Tenure?
   var draining: [Tenure] = []
+  /// Generations that are in stop and destroy.
+  var ending = 0
   var held = Mailbox()
   var topics: Set<[UInt8]> = []
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
@@ -109,7 +111,8 @@ final class PersonaSlot {
   func askHealth() {
     if let healthTimer { loop.cancel(timer: healthTimer) }
     guard let tenure = current else { return }
-    let onTrial = EventLoop.now() < trialEnd
+    // A question that was asked in the trial is waited for with the trial's patience.
+    let onTrial = EventLoop.now() < trialEnd || healthAsked > 0 && healthAsked < trialEnd
     healthTimer = loop.after(milliseconds: onTrial ? min(100, supervisor.settings.trialMilliseconds / 4) : 10_000) {
       [weak self, weak tenure] in
       guard let self, let tenure, current === tenure else { return }
@@ -118,7 +121,7 @@ final class PersonaSlot {
       if healthAsked > 0 {
         // The last question is still out: the lane does not come back.
         if now - healthAsked > UInt64(supervisor.settings.callMilliseconds) * 1_000_000 {
-          sickness(tenure, "it has not come back from a call for \((now - healthAsked) / 1_000_000) ms")
+          sickness(tenure, "it has not come back from a call for \((now - healthAsked) / 1_000_000) ms", since: healthAsked)
         }
         return askHealth()
       }
@@ -133,15 +136,16 @@ final class PersonaSlot {
           let (slot, tenure) = box.value
           slot.healthAsked = 0
           guard slot.current === tenure else { return }
-          if let found { slot.sickness(tenure, found) } else { slot.sick = false }
+          if let found { slot.sickness(tenure, found, since: now) } else { slot.sick = false }
         }
       }
       askHealth()
     }
   }
 
-  func sickness(_ tenure: Tenure, _ problem: String) {
-    if EventLoop.now() < trialEnd, lineage.count >= 2, attempt == nil {
+  /// `since`: when it was asked how it is.
+  func sickness(_ tenure: Tenure, _ problem: String, since: UInt64) {
+    if since < trialEnd, lineage.count >= 2, attempt == nil {
       trialEnd = 0
       rollBack(reason: "generation \(tenure.generation.number) failed its trial: \(problem)") { _ in }
     } else if !sick {
@@ -158,6 +162,8 @@ final class PersonaSlot {
     configuration = new
     if old.library != new.library {
       load(.file, force: false, outcome: current == nil ? .loaded : .reloaded) { _ in }
+    } else if case .failed = state {
+      load(.file, force: false, outcome: .loaded) { _ in }
     } else if let current {
       let generation = current.generation
       let log = supervisor.log

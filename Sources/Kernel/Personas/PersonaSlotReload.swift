@@ -232,7 +232,8 @@ extension PersonaSlot {
           persona: name, outcome: .refused, from: current?.generation.number, total_ms: 0,
           reason: "there is no earlier version of \(name) to go back to"), done)
     }
-    load(.library(lineage[lineage.count - 2], reason: reason), force: false, outcome: .rolledBack, done: done)
+    // By force: what is to be left behind may be stuck.
+    load(.library(lineage[lineage.count - 2], reason: reason), force: true, outcome: .rolledBack, done: done)
   }
 
   /// Saves, finishes what it has been given, and ends. The name stays, with what it has kept.
@@ -328,10 +329,23 @@ extension PersonaSlot {
     guard let index = draining.firstIndex(where: { $0 === tenure }) else { return }
     draining.remove(at: index)
     tenure.abandon(failure)
-    supervisor.remove(tenure)
+    ending += 1
     let generation = tenure.generation
-    generation.lane.lane.run { generation.end() }
-    supervisor.log.debug("retired", ["persona": name, "generation": generation.number])
-    if draining.isEmpty { supervisor.drained() }
+    let box = LoopOnly((self, tenure))
+    generation.lane.lane.run {
+      generation.end()
+      generation.inbox.post { _ in box.value.0.ended(box.value.1) }
+    }
   }
+
+  /// stop and destroy have returned; what they sent has been carried out.
+  func ended(_ tenure: Tenure) {
+    ending -= 1
+    supervisor.remove(tenure)
+    supervisor.log.debug("retired", ["persona": name, "generation": tenure.generation.number])
+    if isGone { supervisor.drained() }
+  }
+
+  /// Nothing of it runs any more.
+  var isGone: Bool { current == nil && draining.isEmpty && ending == 0 }
 }

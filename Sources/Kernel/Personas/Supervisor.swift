@@ -13,6 +13,8 @@ final class Supervisor {
 
   /// In the order of personas.toml, then of loading.
   private(set) var slots: [PersonaSlot] = []
+  /// Taken out of personas.toml, and not yet done with what they were asked.
+  private var leaving: [PersonaSlot] = []
   private var tenures: [ObjectIdentifier: Tenure] = [:]
   private var watcher: LibraryDoor?
   private var lastSender: UInt64 = 1 << 48
@@ -43,7 +45,10 @@ final class Supervisor {
   func perform(_ id: ObjectIdentifier, _ body: @escaping (Tenure) -> Void) { tenures[id]?.perform(body) }
   func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { tenures[id]?.callEnded(request, result) }
 
-  func drained() { onDrained?() }
+  func drained() {
+    leaving.removeAll(where: \.isGone)
+    onDrained?()
+  }
 
   // MARK: Coming and going
 
@@ -73,6 +78,7 @@ final class Supervisor {
       slot.unload { [weak self, weak slot] _ in
         guard let self, let slot else { return }
         slots.removeAll { $0 === slot }
+        if !slot.isGone { leaving.append(slot) }
         bus.release(slot.participant)
       }
     }
@@ -129,13 +135,26 @@ final class Supervisor {
   /// A file is new or has been written, and has come to rest; nil: look at all of them.
   private func changed(_ path: String?) {
     for slot in slots {
-      if let path, (try? LibraryFile.resolve(slot.configuration.library, in: folders)) != path { continue }
+      if let path {
+        guard let library = try? LibraryFile.resolve(slot.configuration.library, in: folders),
+          Self.canonical(library) == Self.canonical(path)
+        else {
+          continue
+        }
+      }
       switch slot.state {
       case .running, .loading: slot.load(.file, force: false, outcome: .reloaded) { _ in }
       case .failed: slot.load(.file, force: false, outcome: .loaded) { _ in }
       case .unloaded: break
       }
     }
+  }
+
+  /// Without links, doubled slashes and dots; as it is if it does not exist.
+  private static func canonical(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
   }
 
   // MARK: The end
@@ -146,5 +165,5 @@ final class Supervisor {
     for slot in slots { slot.unload { _ in } }
   }
 
-  var isEmpty: Bool { slots.allSatisfy { $0.current == nil && $0.draining.isEmpty } }
+  var isEmpty: Bool { slots.allSatisfy(\.isGone) && leaving.allSatisfy(\.isGone) }
 }

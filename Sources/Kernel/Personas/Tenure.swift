@@ -23,8 +23,8 @@ final class Tenure {
   func perform(_ body: @escaping (Tenure) -> Void) {
     switch generation.phase {
     case .candidate: held.append(body)
-    case .live, .draining: body(self)
-    case .retired: break
+    // What it said in its last moments was accepted, and is carried out.
+    case .live, .draining, .retired: body(self)
     }
   }
 

@@ -104,6 +104,18 @@ private let isInstalled: Bool =
       models.stop()
     }
 
+    @Test("a command of one's own gets the socket's path and answers like the installed one")
+    func ownCommand() async throws {
+      let python = try #require(LocalModel.installedPython(environment: environmentVariable))
+      let models = makeModels(.local, model: nil, folder: makeFolder()) {
+        $0.local.command = ["/bin/sh", "-c", #"exec "$0" -I -c "$1" "$2" 512"#, python, localModelProgram]
+      }
+      #expect(try await Reply(models, #"{"text":"Hi","max_tokens":4}"#).conclusion().text != "")
+      let pid = try #require(try LocalModelTests.statistics(models).local?.pid)
+      models.stop()
+      #expect(kill(pid, 0) == -1 && errno == ESRCH)
+    }
+
     @Test("the program ends when the kernel's end of its input does")
     func orphan() throws {
       let python = try #require(LocalModel.installedPython(environment: environmentVariable))

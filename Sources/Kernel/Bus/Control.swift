@@ -102,7 +102,7 @@ final class Control {
   private static func told(_ receipt: Receipt) -> Result<[UInt8], Failure> { .success(Payload.encode(receipt)) }
 
   private func load(_ slot: PersonaSlot, _ answer: @escaping Answer) {
-    slot.load(.file, force: false, outcome: slot.current == nil ? .loaded : .reloaded) { answer(Self.told($0)) }
+    slot.load(.file, force: false) { answer(Self.told($0)) }
   }
 
   private func reload(_ order: Payload.Reload, _ answer: @escaping Answer) throws(Failure) {
@@ -112,7 +112,7 @@ final class Control {
     if slots.isEmpty { return answer(.success(Payload.encode(Payload.Receipts(receipts: [])))) }
     var receipts: [String: Receipt] = [:]
     for slot in slots {
-      slot.load(.file, force: order.force ?? false, outcome: slot.current == nil ? .loaded : .reloaded) { receipt in
+      slot.load(.file, force: order.force ?? false) { receipt in
         receipts[slot.name] = receipt
         if receipts.count == Set(names).count {
           answer(.success(Payload.encode(Payload.Receipts(receipts: names.compactMap { receipts[$0] }))))

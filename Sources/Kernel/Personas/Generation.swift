@@ -73,7 +73,7 @@ final class Generation: @unchecked Sendable {
   // MARK: The steps of a life. Lane only.
 
   func create() throws(Failure) {
-    try withText(configuration.withLock { $0 }) { text in
+    try withText(configuration.withLock { $0 }, "create") { text in
       var made: OpaquePointer?
       let status = library.entry.pointee.create(host, text, &made)
       if status >= 0, made == nil {
@@ -89,7 +89,7 @@ final class Generation: @unchecked Sendable {
     guard let load = library.vtable.load else {
       throw Failure(.state, "\(persona) has a state of \(state.count) bytes, and this version has no load function to read it")
     }
-    try withText(state) { load(instance!, schema, $0) }
+    try withText(state, "load") { load(instance!, schema, $0) }
   }
 
   func start() throws(Failure) {
@@ -113,7 +113,7 @@ final class Generation: @unchecked Sendable {
   func configChanged(_ json: [UInt8]) throws(Failure) {
     configuration.withLock { $0 = json }
     guard let changed = library.vtable.config_changed, instance != nil else { return }
-    try withText(json) { changed(instance!, $0) }
+    try withText(json, "config_changed") { changed(instance!, $0) }
   }
 
   func health() throws(Failure) {
@@ -157,12 +157,12 @@ final class Generation: @unchecked Sendable {
     }
   }
 
-  private func withText(_ bytes: [UInt8], _ call: (persona_text) -> persona_status) throws(Failure) {
+  private func withText(_ bytes: [UInt8], _ step: String, _ call: (persona_text) -> persona_status) throws(Failure) {
     explanation = ""
     let status = bytes.withUnsafeBytes { raw in
       call(persona_text(bytes: raw.baseAddress?.assumingMemoryBound(to: CChar.self), count: raw.count))
     }
-    try check(status, "it")
+    try check(status, step)
   }
 
   private func check(_ status: persona_status, _ step: String) throws(Failure) {

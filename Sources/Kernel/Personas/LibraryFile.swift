@@ -17,7 +17,7 @@ public struct LibraryFile: Sendable {
     let candidates =
       library.contains("/")
       ? [library]
-      : folders.flatMap { folder in ["lib\(library).so", "\(library).so"].map { folder == "/" ? "/\($0)" : "\(folder)/\($0)" } }
+      : folders.flatMap { folder in ["lib\(library).so", "\(library).so"].map { LibraryWatcher.join(folder, $0) } }
     if let found = candidates.first(where: { access($0, F_OK) == 0 }) { return found }
     throw LibraryError(
       .notFound,

@@ -176,7 +176,8 @@ public final class LibraryWatcher {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  private static func join(_ folder: String, _ name: String) -> String { folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)" }
+  /// A file of a folder, written as its changes are told.
+  static func join(_ folder: String, _ name: String) -> String { folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)" }
 
   private static func failure(_ what: String, _ code: Int32) -> LibraryError {
     let advice =

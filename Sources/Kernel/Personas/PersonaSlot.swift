@@ -26,8 +26,6 @@ final class PersonaSlot {
   var state = State.unloaded
   var current: Tenure?
   var draining: [Tenure] = []
-  /// Generations that are in stop and destroy.
-  var ending = 0
   var held = Mailbox()
   var topics: Set<[UInt8]> = []
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
@@ -41,12 +39,16 @@ final class PersonaSlot {
   var failed: UInt64 = 0
 
   var attempt: Attempt?
-  var queue: [(source: Source, force: Bool, outcome: Receipt.Outcome, done: (Receipt) -> Void)] = []
+  /// What waits for the end of the attempt or departure that is under way.
+  var queue: [() -> Void] = []
   var trialEnd: UInt64 = 0
   var healthTimer: UInt64?
   var healthAsked: UInt64 = 0
   var sick = false
   var departure: Departure?
+  /// It is in personas.toml no more, and goes when it has finished; then it has left, and nothing can be loaded here.
+  var isLeaving = false
+  var hasLeft = false
 
   final class Attempt {
     var machine: ReloadMachine
@@ -111,17 +113,18 @@ final class PersonaSlot {
   func askHealth() {
     if let healthTimer { loop.cancel(timer: healthTimer) }
     guard let tenure = current else { return }
-    // A question that was asked in the trial is waited for with the trial's patience.
-    let onTrial = EventLoop.now() < trialEnd || healthAsked > 0 && healthAsked < trialEnd
-    healthTimer = loop.after(milliseconds: onTrial ? min(100, supervisor.settings.trialMilliseconds / 4) : 10_000) {
-      [weak self, weak tenure] in
+    // Often in its trial, and while an answer to a question of the trial is awaited.
+    let isSoon = EventLoop.now() < trialEnd || healthAsked > 0 && !sick
+    let interval = isSoon ? max(10, min(100, supervisor.settings.trialMilliseconds / 4)) : 10_000
+    healthTimer = loop.after(milliseconds: interval) { [weak self, weak tenure] in
       guard let self, let tenure, current === tenure else { return }
       if attempt != nil { return askHealth() }
       let now = EventLoop.now()
       if healthAsked > 0 {
         // The last question is still out: the lane does not come back.
         if now - healthAsked > UInt64(supervisor.settings.callMilliseconds) * 1_000_000 {
-          sickness(tenure, "it has not come back from a call for \((now - healthAsked) / 1_000_000) ms", since: healthAsked)
+          sickness(
+            tenure, askedAt: healthAsked, "it has not come back from a call for \((now - healthAsked) / 1_000_000) ms")
         }
         return askHealth()
       }
@@ -134,18 +137,18 @@ final class PersonaSlot {
         let found = problem
         generation.inbox.post { _ in
           let (slot, tenure) = box.value
-          slot.healthAsked = 0
           guard slot.current === tenure else { return }
-          if let found { slot.sickness(tenure, found, since: now) } else { slot.sick = false }
+          slot.healthAsked = 0
+          if let found { slot.sickness(tenure, askedAt: now, found) } else { slot.sick = false }
         }
       }
       askHealth()
     }
   }
 
-  /// `since`: when it was asked how it is.
-  func sickness(_ tenure: Tenure, _ problem: String, since: UInt64) {
-    if since < trialEnd, lineage.count >= 2, attempt == nil {
+  /// What was asked in the trial counts for the trial, however long the answer took.
+  func sickness(_ tenure: Tenure, askedAt: UInt64, _ problem: String) {
+    if askedAt < trialEnd, lineage.count >= 2, attempt == nil {
       trialEnd = 0
       rollBack(reason: "generation \(tenure.generation.number) failed its trial: \(problem)") { _ in }
     } else if !sick {
@@ -156,21 +159,34 @@ final class PersonaSlot {
 
   // MARK: Configuration and status
 
-  /// Its part of personas.toml has changed. A changed library is loaded; else the persona is told.
+  /// Its part of personas.toml has changed. A changed library is loaded, and so is one that has failed; else the persona is told.
   func configure(_ new: PersonaConfiguration) {
     let old = configuration
     configuration = new
-    if old.library != new.library {
-      load(.file, force: false, outcome: current == nil ? .loaded : .reloaded) { _ in }
-    } else if case .failed = state {
-      load(.file, force: false, outcome: .loaded) { _ in }
-    } else if let current {
-      let generation = current.generation
-      let log = supervisor.log
-      generation.lane.lane.run {
-        do throws(Failure) { try generation.configChanged(new.json) } catch {
-          log.error("did not take its new configuration", ["persona": generation.persona, "error": error.message])
-        }
+    var hasFailed = false
+    if case .failed = state { hasFailed = true }
+    if hasFailed || old.library != new.library {
+      load(.file, force: false) { _ in }
+    } else {
+      tellConfiguration()
+    }
+  }
+
+  /// It was to leave, and is in personas.toml again.
+  func comeBack(_ new: PersonaConfiguration) {
+    isLeaving = false
+    configuration = new
+    load(.file, force: false) { _ in }
+  }
+
+  /// Tells the running generation its configuration, if it was made with another one.
+  func tellConfiguration() {
+    guard let generation = current?.generation, generation.currentConfiguration != configuration.json else { return }
+    let log = supervisor.log
+    let json = configuration.json
+    generation.lane.lane.run {
+      do throws(Failure) { try generation.configChanged(json) } catch {
+        log.error("did not take its new configuration", ["persona": generation.persona, "error": error.message])
       }
     }
   }

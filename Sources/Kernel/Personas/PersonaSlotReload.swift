@@ -4,18 +4,17 @@ import Glibc
 extension PersonaSlot {
   // MARK: Attempts
 
-  func load(_ source: Source, force: Bool, outcome: Receipt.Outcome, done: @escaping (Receipt) -> Void) {
-    if attempt != nil || departure != nil {
-      queue.append((source, force, outcome, done))
-      return
+  func load(_ source: Source, force: Bool, done: @escaping (Receipt) -> Void) {
+    if isBusy { return queue.append { [self] in load(source, force: force, done: done) } }
+    if hasLeft {
+      let reason = "\(name) is in personas.toml no more"
+      return tell(Receipt(persona: name, outcome: .refused, total_ms: 0, reason: reason), done)
     }
     if current == nil, state != .loading { state = .loading }
     var prepared = false
-    var machine: ReloadMachine
-    let actions: [ReloadMachine.Action]
     if case .library = source { prepared = true }
-    (machine, actions) = ReloadMachine.begin(hasOld: current != nil, prepared: prepared, force: force, success: outcome)
-    _ = machine
+    let (machine, actions) = ReloadMachine.begin(
+      hasOld: current != nil, prepared: prepared, force: force, success: prepared ? .rolledBack : current == nil ? .loaded : .reloaded)
     let attempt = Attempt(machine, from: current?.generation.number, done: done)
     if case .library(let library, let reason) = source {
       attempt.library = library
@@ -175,7 +174,11 @@ extension PersonaSlot {
     candidate.abandon(Failure(.retired, "the new generation was refused"))
     supervisor.remove(candidate)
     let generation = candidate.generation
-    if !stuck { generation.lane.lane.run { generation.end() } } else { generation.lane.lane.close() }
+    // That comes when it comes back, if ever: its thread is given up, and nobody waits for it.
+    if stuck {
+      supervisor.log.warning("a new generation does not come back from a call", ["persona": name, "generation": generation.number])
+    }
+    generation.lane.lane.run { generation.end() }
   }
 
   func resume(_ attempt: Attempt) {
@@ -202,6 +205,7 @@ extension PersonaSlot {
       rehearsal_ms: attempt.rehearsal,
       total_ms: Int((EventLoop.now() - attempt.began) / 1_000_000), reason: failure?.message ?? attempt.reason,
       warnings: attempt.library.flatMap { $0.image.warnings.isEmpty ? nil : $0.image.warnings })
+    tellConfiguration()
     tell(receipt, attempt.done)
     next()
   }
@@ -211,21 +215,16 @@ extension PersonaSlot {
     done(receipt)
   }
 
-  func next() {
-    guard !queue.isEmpty else { return }
-    let request = queue.removeFirst()
-    load(request.source, force: request.force, outcome: request.outcome, done: request.done)
-  }
+  var isBusy: Bool { attempt != nil || departure != nil }
+
+  func next() { while !isBusy, !queue.isEmpty { queue.removeFirst()() } }
 
   // MARK: Rollback, unload
 
   /// Brings the library before the current one back, as a new generation.
   func rollBack(reason: String?, done: @escaping (Receipt) -> Void) {
-    if attempt != nil {
-      // The attempt at hand decides what there is to go back from.
-      loop.after(milliseconds: 20) { [weak self] in self?.rollBack(reason: reason, done: done) }
-      return
-    }
+    // The attempt at hand decides what there is to go back from.
+    if isBusy { return queue.append { [self] in rollBack(reason: reason, done: done) } }
     guard lineage.count >= 2, current != nil else {
       return tell(
         Receipt(
@@ -233,15 +232,12 @@ extension PersonaSlot {
           reason: "there is no earlier version of \(name) to go back to"), done)
     }
     // By force: what is to be left behind may be stuck.
-    load(.library(lineage[lineage.count - 2], reason: reason), force: true, outcome: .rolledBack, done: done)
+    load(.library(lineage[lineage.count - 2], reason: reason), force: true, done: done)
   }
 
   /// Saves, finishes what it has been given, and ends. The name stays, with what it has kept.
   func unload(done: @escaping (Receipt) -> Void) {
-    if attempt != nil || departure != nil {
-      loop.after(milliseconds: 20) { [weak self] in self?.unload(done: done) }
-      return
-    }
+    if isBusy { return queue.append { [self] in unload(done: done) } }
     guard let old = current else {
       state = .unloaded
       return tell(Receipt(persona: name, outcome: .unloaded, total_ms: 0), done)
@@ -251,6 +247,17 @@ extension PersonaSlot {
     self.departure = departure
     if old.isIdle { return saveAndDepart(departure) }
     loop.after(milliseconds: supervisor.settings.drainMilliseconds) { [weak self] in self?.saveAndDepart(departure) }
+    departIfStuck(departure)
+  }
+
+  /// One that does not come back from a call will finish nothing: it is not waited for until its time to drain is over.
+  func departIfStuck(_ departure: Departure) {
+    let limit = supervisor.settings.callMilliseconds
+    loop.after(milliseconds: limit) { [weak self] in
+      guard let self, self.departure === departure, !departure.isSaving else { return }
+      let busy = departure.tenure.generation.lane.lane.load(now: EventLoop.now()).busy
+      if busy >= UInt64(limit) * 1_000_000 { saveAndDepart(departure) } else { departIfStuck(departure) }
+    }
   }
 
   /// What it was asked is done, or its time is over: now its state is whole.
@@ -329,23 +336,22 @@ extension PersonaSlot {
     guard let index = draining.firstIndex(where: { $0 === tenure }) else { return }
     draining.remove(at: index)
     tenure.abandon(failure)
-    ending += 1
+    // Until it has come back from its stop it may still say something.
     let generation = tenure.generation
     let box = LoopOnly((self, tenure))
     generation.lane.lane.run {
       generation.end()
-      generation.inbox.post { _ in box.value.0.ended(box.value.1) }
+      generation.inbox.post { _ in box.value.0.ended(box.value.1, failure) }
     }
+    loop.after(milliseconds: supervisor.settings.callMilliseconds) { [self] in ended(tenure, failure) }
   }
 
-  /// stop and destroy have returned; what they sent has been carried out.
-  func ended(_ tenure: Tenure) {
-    ending -= 1
-    supervisor.remove(tenure)
+  /// It has come back from its end, or is not waited for any longer.
+  func ended(_ tenure: Tenure, _ failure: Failure) {
+    guard supervisor.isKnown(tenure) else { return }
+    tenure.generation.phase = .retired
+    tenure.abandon(failure)
     supervisor.log.debug("retired", ["persona": name, "generation": tenure.generation.number])
-    if isGone { supervisor.drained() }
+    supervisor.remove(tenure)
   }
-
-  /// Nothing of it runs any more.
-  var isGone: Bool { current == nil && draining.isEmpty && ending == 0 }
 }

@@ -13,12 +13,10 @@ final class Supervisor {
 
   /// In the order of personas.toml, then of loading.
   private(set) var slots: [PersonaSlot] = []
-  /// Taken out of personas.toml, and not yet done with what they were asked.
-  private var leaving: [PersonaSlot] = []
   private var tenures: [ObjectIdentifier: Tenure] = [:]
   private var watcher: LibraryDoor?
   private var lastSender: UInt64 = 1 << 48
-  /// Called when a slot has nothing left that drains, while the house shuts down.
+  /// Called when the last generation has ended, while the house shuts down.
   var onDrained: (() -> Void)?
 
   init(
@@ -40,15 +38,14 @@ final class Supervisor {
   // MARK: Generations
 
   func add(_ tenure: Tenure) { tenures[ObjectIdentifier(tenure.generation)] = tenure }
-  func remove(_ tenure: Tenure) { tenures[ObjectIdentifier(tenure.generation)] = nil }
+  func isKnown(_ tenure: Tenure) -> Bool { tenures[ObjectIdentifier(tenure.generation)] === tenure }
+  func remove(_ tenure: Tenure) {
+    tenures[ObjectIdentifier(tenure.generation)] = nil
+    if isEmpty { onDrained?() }
+  }
 
   func perform(_ id: ObjectIdentifier, _ body: @escaping (Tenure) -> Void) { tenures[id]?.perform(body) }
   func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { tenures[id]?.callEnded(request, result) }
-
-  func drained() {
-    leaving.removeAll(where: \.isGone)
-    onDrained?()
-  }
 
   // MARK: Coming and going
 
@@ -63,7 +60,7 @@ final class Supervisor {
     do throws(Failure) {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
-      slot.load(.file, force: false, outcome: .loaded) { _ in }
+      slot.load(.file, force: false) { _ in }
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
     }
@@ -73,12 +70,14 @@ final class Supervisor {
   func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration) -> Payload.Changes {
     self.settings = settings
     var changes = Payload.Changes(added: [], removed: [], changed: [])
-    for slot in slots where !personas.contains(where: { $0.name == slot.name }) {
+    for slot in slots where !slot.isLeaving && !personas.contains(where: { $0.name == slot.name }) {
       changes.removed.append(slot.name)
-      slot.unload { [weak self, weak slot] _ in
-        guard let self, let slot else { return }
+      slot.isLeaving = true
+      slot.unload { [weak self] _ in
+        // It may be wanted again before it has finished.
+        guard let self, slot.isLeaving else { return }
+        slot.hasLeft = true
         slots.removeAll { $0 === slot }
-        if !slot.isGone { leaving.append(slot) }
         bus.release(slot.participant)
       }
     }
@@ -88,7 +87,10 @@ final class Supervisor {
         add(persona)
         continue
       }
-      if slot.configuration != persona {
+      if slot.isLeaving {
+        changes.added.append(persona.name)
+        slot.comeBack(persona)
+      } else if slot.configuration != persona {
         changes.changed.append(persona.name)
         slot.configure(persona)
       }
@@ -143,8 +145,7 @@ final class Supervisor {
         }
       }
       switch slot.state {
-      case .running, .loading: slot.load(.file, force: false, outcome: .reloaded) { _ in }
-      case .failed: slot.load(.file, force: false, outcome: .loaded) { _ in }
+      case .running, .loading, .failed: slot.load(.file, force: false) { _ in }
       case .unloaded: break
       }
     }
@@ -165,5 +166,6 @@ final class Supervisor {
     for slot in slots { slot.unload { _ in } }
   }
 
-  var isEmpty: Bool { slots.allSatisfy(\.isGone) && leaving.allSatisfy(\.isGone) }
+  /// No generation runs, drains, begins or ends.
+  var isEmpty: Bool { tenures.isEmpty }
 }

@@ -1,7 +1,8 @@
 /// What the event loop knows of one generation: what it has begun, and what it has been given. Event loop only.
 final class Tenure {
   let generation: Generation
-  unowned let slot: PersonaSlot
+  /// Kept alive by what it has begun, also when the slot has left the house.
+  let slot: PersonaSlot
   /// What a candidate wants to do; carried out after its switch.
   private var held: [(Tenure) -> Void] = []
   private(set) var topics: Set<[UInt8]> = []
@@ -23,7 +24,7 @@ final class Tenure {
   func perform(_ body: @escaping (Tenure) -> Void) {
     switch generation.phase {
     case .candidate: held.append(body)
-    // What it said in its last moments was accepted, and is carried out.
+    // Of a retired one it is what it said before: its later calls are refused where they are made.
     case .live, .draining, .retired: body(self)
     }
   }

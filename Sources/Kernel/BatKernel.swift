@@ -55,10 +55,15 @@ public final class BatKernel {
     }
   }
 
-  /// Listens on the configuration's socket.
+  /// Listens on the configuration's socket. If it cannot, the kernel is of no use any more, and leaves no file behind.
   public func listen() throws(Failure) {
-    listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
-      bus.accept(descriptor, pid: pid)
+    do throws(Failure) {
+      listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
+        bus.accept(descriptor, pid: pid)
+      }
+    } catch {
+      store.remove()
+      throw error
     }
     log.info("listening", ["socket": configuration.socketPath, "pid": getpid(), "version": Self.version])
   }

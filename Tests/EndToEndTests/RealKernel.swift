@@ -3,7 +3,7 @@ import TestSupport
 
 /// The real `batkernel` as a child, with a personas.toml and a folder of its own.
 final class RealKernel {
-  let temporary = TemporaryFolder()
+  let temporary: TemporaryFolder
   let process = Process()
   var folder: String { temporary.path }
   var socket: String { folder + "/kernel.sock" }
@@ -11,6 +11,7 @@ final class RealKernel {
 
   /// `configuration` is what stands in personas.toml behind `[kernel]`, which names this folder's socket and plugins.
   init(_ configuration: String, arguments: [String] = [], start: Bool = true) throws {
+    temporary = TemporaryFolder()
     try write(configuration)
     if start { try self.start(arguments) }
   }
@@ -20,8 +21,14 @@ final class RealKernel {
       "personas.toml", "[kernel]\nsocket = \"\(socket)\"\nplugins = [\"\(folder)\", \"\(Products.folder)\"]\n" + configuration)
   }
 
-  /// Starts it and waits until it answers.
-  func start(_ arguments: [String] = []) throws {
+  /// Another process with the files of one that has ended.
+  init(after old: RealKernel) throws {
+    temporary = old.temporary
+    try start()
+  }
+
+  /// Starts it and waits until it answers. `at`: where, if the arguments name another socket.
+  func start(_ arguments: [String] = [], at other: String? = nil) throws {
     process.executableURL = URL(filePath: Products.folder + "/batkernel")
     process.arguments = ["--config", toml] + arguments
     _ = FileManager.default.createFile(atPath: logPath, contents: nil)
@@ -31,7 +38,7 @@ final class RealKernel {
     let deadline = Date().addingTimeInterval(20)
     while Date() < deadline {
       if !process.isRunning { throw Client.Lost(description: "the kernel ended: \(log)") }
-      if let client = try? Client(socket: socket) {
+      if let client = try? Client(socket: other ?? socket) {
         _ = try client.hello("starter")
         return
       }

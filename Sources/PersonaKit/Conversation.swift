@@ -5,7 +5,7 @@ extension KernelHandle {
   /// Published grams are read by nobody and answered by nobody: nil. A gram without text is refused with
   /// a message that says what would have been understood. `text` and `system` replace what the gram and
   /// personas.toml say.
-  public func converse(_ gram: BatGram, text: String? = nil, system: String? = nil) async throws -> JSON? {
+  public nonisolated(nonsending) func converse(_ gram: BatGram, text: String? = nil, system: String? = nil) async throws -> JSON? {
     if gram.isPublished { return nil }
     if gram.method == "forget" {
       try llm.forget(thread: gram.thread)

@@ -100,7 +100,7 @@ final class HostReference: @unchecked Sendable {
       }, "send to \(target)")
   }
 
-  func ask(_ target: String, _ method: String, _ payload: JSON, deadline: Duration?) async throws -> String {
+  nonisolated(nonsending) func ask(_ target: String, _ method: String, _ payload: JSON, deadline: Duration?) async throws -> String {
     guard let bus else { throw Self.absent("bus/1") }
     let cause = BatGram.current?.token ?? 0
     let milliseconds = deadline.map { max(1, Self.milliseconds($0)) } ?? 0
@@ -120,7 +120,7 @@ final class HostReference: @unchecked Sendable {
 
   // MARK: Language model
 
-  func chat(_ question: JSON, streamTo: UInt64, onPiece: (@Sendable (String) -> Void)?) async throws -> String {
+  nonisolated(nonsending) func chat(_ question: JSON, streamTo: UInt64, onPiece: (@Sendable (String) -> Void)?) async throws -> String {
     guard let llm else { throw Self.absent("llm/1") }
     let cause = BatGram.current?.token ?? 0
     let text = question.text
@@ -162,7 +162,7 @@ final class HostReference: @unchecked Sendable {
     return text
   }
 
-  func sleep(_ duration: Duration) async throws {
+  nonisolated(nonsending) func sleep(_ duration: Duration) async throws {
     guard let timer else { throw Self.absent("timer/1") }
     let milliseconds = Self.milliseconds(duration)
     _ = try await request("sleep") { done, context, request in timer.pointee.after(self.host, milliseconds, done, context, &request) }
@@ -226,12 +226,19 @@ final class HostReference: @unchecked Sendable {
   private typealias Start = (_ done: @escaping persona_done, _ context: UnsafeMutableRawPointer, _ request: inout UInt64) -> persona_status
 
   /// Starts a request and waits for its one completion; a cancelled task cancels it.
-  private func request(_ what: String, onPiece: (@Sendable (String) -> Void)? = nil, _ start: Start) async throws -> String {
+  ///
+  /// `isolation` is the caller's. It is a parameter, and the closure holds it, because a closure that is
+  /// not isolated leaves the lane for the shared pool, and (Swift 6.3) a `nonisolated(nonsending)` function
+  /// around it would return to the caller there.
+  private func request(
+    _ what: String, isolation: isolated (any Actor)? = #isolation, onPiece: (@Sendable (String) -> Void)? = nil, _ start: Start
+  ) async throws -> String {
     try Task.checkCancellation()
     // Whichever of the two comes second, the start or the cancel, sees the other.
     let cancelling = Mutex((request: UInt64(0), wanted: false))
     return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
+      _ = isolation
+      return try await withCheckedThrowingContinuation { continuation in
         let completion = Unmanaged.passRetained(Completion(continuation, onPiece))
         var request: UInt64 = 0
         let status = start(

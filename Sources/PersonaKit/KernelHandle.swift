@@ -24,7 +24,7 @@ public struct KernelHandle: Sendable {
   public var name: String { config["name"]?.string ?? "" }
 
   /// Waits; a cancelled task ends the wait with an error. Late is possible, early is not.
-  public func sleep(for duration: Duration) async throws { try await host.sleep(duration) }
+  public nonisolated(nonsending) func sleep(for duration: Duration) async throws { try await host.sleep(duration) }
 
   /// The C table of a service by its name, for services that this kit does not know; nil: this kernel has none.
   public func service(named name: String) -> UnsafeRawPointer? { host.service(name) }
@@ -38,7 +38,9 @@ public struct Bus: Sendable {
   public func send(_ target: String, _ method: String, _ payload: JSON = .null) throws { try host.send(target, method, payload) }
 
   /// Asks, and waits for the reply's payload. Without a deadline of its own it has what the gram at hand has left.
-  public func ask(_ target: String, _ method: String, _ payload: JSON = .null, deadline: Duration? = nil) async throws -> JSON {
+  public nonisolated(nonsending) func ask(_ target: String, _ method: String, _ payload: JSON = .null, deadline: Duration? = nil)
+    async throws -> JSON
+  {
     try JSON(parsing: try await host.ask(target, method, payload, deadline: deadline).utf8)
   }
 
@@ -69,7 +71,7 @@ public struct LanguageModel: Sendable {
   ///   - system: instead of the prompt in personas.toml.
   ///   - remember: false: neither read nor extend the conversation.
   ///   - format: "json", or a JSON schema that the answer must follow.
-  public func think(
+  public nonisolated(nonsending) func think(
     _ text: String, for gram: BatGram, system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil
   ) async throws -> Answer {
     try await think(
@@ -77,7 +79,7 @@ public struct LanguageModel: Sendable {
   }
 
   /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram.
-  public func think(
+  public nonisolated(nonsending) func think(
     _ text: String, thread: String = "main", system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
     temperature: Double? = nil, model: String? = nil, streamTo: BatGram? = nil, onPiece: (@Sendable (String) -> Void)? = nil
   ) async throws -> Answer {

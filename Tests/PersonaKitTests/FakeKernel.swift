@@ -19,6 +19,7 @@ final class FakeKernel: @unchecked Sendable {
     var target = ""
     var method = ""
     var text = ""
+    var onLane = false
   }
 
   private struct Pending: @unchecked Sendable {
@@ -144,14 +145,17 @@ final class FakeKernel: @unchecked Sendable {
   /// Records a call, hands it to who waits for it, and says how it went.
   @discardableResult
   private func note(_ call: Call) -> Int32 {
+    var call = call
+    call.onLane = lane.isCurrent
+    let noted = call
     let (status, waiter) = record.withLock { record -> (Int32, Waiter?) in
-      if record.retired, call.kind != .cancel, call.kind != .log { return (-3, nil) }
-      let status = record.refusals[call.kind] ?? 0
-      if let at = record.waiters.firstIndex(where: { $0.matches(call) }) { return (status, record.waiters.remove(at: at)) }
-      record.calls.append(call)
+      if record.retired, noted.kind != .cancel, noted.kind != .log { return (-3, nil) }
+      let status = record.refusals[noted.kind] ?? 0
+      if let at = record.waiters.firstIndex(where: { $0.matches(noted) }) { return (status, record.waiters.remove(at: at)) }
+      record.calls.append(noted)
       return (status, nil)
     }
-    waiter?.continuation.resume(returning: call)
+    waiter?.continuation.resume(returning: noted)
     return status
   }
 

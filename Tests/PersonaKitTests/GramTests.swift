@@ -103,6 +103,26 @@ import Testing
     #expect(await stage.kernel.call(.reply).text == "[true,true,true,true,true,true]")
   }
 
+  @Test("the kit's own code runs on the lane too: it never takes a thread of the shared pool")
+  func kit() async {
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, gram in
+        try await puppet.kernel.sleep(for: .milliseconds(1))
+        _ = try await puppet.kernel.bus.ask("SOMEONE", "talk")
+        return try await puppet.kernel.converse(gram)
+      }
+    }
+    await stage.gram(1, "\"hello\"")
+    let timer = await stage.kernel.call(.after)
+    stage.kernel.end(timer.request)
+    let ask = await stage.kernel.call(.ask)
+    stage.kernel.end(ask.request, 0, "null")
+    let chat = await stage.kernel.call(.chat)
+    stage.kernel.end(chat.request, 0, "{\"text\":\"good day\"}")
+    #expect(timer.onLane && ask.onLane && chat.onLane)
+    #expect(await stage.kernel.call(.reply).onLane)
+  }
+
   @Test("requests are made on behalf of the gram at hand, and of none outside")
   func cause() async throws {
     let stage = await Stage.puppet {

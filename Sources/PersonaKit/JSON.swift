@@ -13,10 +13,8 @@ public enum JSON: Sendable {
   case array([JSON])
   case object([String: JSON])
 
-  /// Reads UTF-8 JSON text.
-  public init(parsing bytes: some Sequence<UInt8>) throws {
-    self = try JSONDecoder().decode(JSON.self, from: Data(bytes))
-  }
+  /// Reads UTF-8 JSON text; an error is a `KernelError` that names the byte.
+  public init(parsing bytes: some Sequence<UInt8>) throws(KernelError) { self = try JSONReader.read(Array(bytes)) }
 
   /// The value as something else.
   public func decode<T: Decodable>(_ type: T.Type = T.self) throws -> T { try JSONDecoder().decode(type, from: Data(text.utf8)) }
@@ -24,53 +22,53 @@ public enum JSON: Sendable {
   /// Something else as a value.
   public init(encoding value: some Encodable) throws { try self.init(parsing: JSONEncoder().encode(value)) }
 
-  /// UTF-8 JSON on one line, keys sorted.
+  /// JSON on one line, keys sorted.
   public var text: String {
-    var text = ""
-    write(to: &text)
-    return text
+    var bytes: [UInt8] = []
+    write(to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
   }
 
-  private func write(to text: inout String) {
+  private func write(to bytes: inout [UInt8]) {
     switch self {
-    case .null: text += "null"
-    case .bool(let bool): text += bool ? "true" : "false"
-    case .int(let int): text += "\(int)"
-    case .number(let number): text += number.isFinite ? "\(number)" : "null"
-    case .string(let string): Self.quote(string, to: &text)
+    case .null: bytes += "null".utf8
+    case .bool(let bool): bytes += (bool ? "true" : "false").utf8
+    case .int(let int): bytes += "\(int)".utf8
+    case .number(let number): bytes += (number.isFinite ? "\(number)" : "null").utf8
+    case .string(let string): Self.quote(string, to: &bytes)
     case .array(let array):
-      text += "["
+      bytes.append(UInt8(ascii: "["))
       for (index, value) in array.enumerated() {
-        if index > 0 { text += "," }
-        value.write(to: &text)
+        if index > 0 { bytes.append(UInt8(ascii: ",")) }
+        value.write(to: &bytes)
       }
-      text += "]"
+      bytes.append(UInt8(ascii: "]"))
     case .object(let object):
-      text += "{"
+      bytes.append(UInt8(ascii: "{"))
       for (index, member) in object.sorted(by: { $0.key < $1.key }).enumerated() {
-        if index > 0 { text += "," }
-        Self.quote(member.key, to: &text)
-        text += ":"
-        member.value.write(to: &text)
+        if index > 0 { bytes.append(UInt8(ascii: ",")) }
+        Self.quote(member.key, to: &bytes)
+        bytes.append(UInt8(ascii: ":"))
+        member.value.write(to: &bytes)
       }
-      text += "}"
+      bytes.append(UInt8(ascii: "}"))
     }
   }
 
-  private static func quote(_ string: String, to text: inout String) {
-    text += "\""
-    for scalar in string.unicodeScalars {
-      switch scalar {
-      case "\"": text += "\\\""
-      case "\\": text += "\\\\"
-      case "\n": text += "\\n"
-      case "\r": text += "\\r"
-      case "\t": text += "\\t"
-      case "\0"..<" ": text += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-      default: text.unicodeScalars.append(scalar)
+  private static func quote(_ string: String, to bytes: inout [UInt8]) {
+    bytes.append(UInt8(ascii: "\""))
+    for byte in string.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""): bytes += "\\\"".utf8
+      case UInt8(ascii: "\\"): bytes += "\\\\".utf8
+      case UInt8(ascii: "\n"): bytes += "\\n".utf8
+      case UInt8(ascii: "\r"): bytes += "\\r".utf8
+      case UInt8(ascii: "\t"): bytes += "\\t".utf8
+      case 0..<0x20: bytes += ("\\u00" + (byte < 16 ? "0" : "") + String(byte, radix: 16)).utf8
+      default: bytes.append(byte)
       }
     }
-    text += "\""
+    bytes.append(UInt8(ascii: "\""))
   }
 
   /// The member of an object; nil for other kinds and for keys that are not there.

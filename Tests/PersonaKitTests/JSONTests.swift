@@ -1,3 +1,4 @@
+import PersonaABI
 import PersonaKit
 import Testing
 
@@ -15,8 +16,31 @@ import Testing
     #expect(try JSON(encoding: value) == value && value.decode(JSON.self) == value)
   }
 
-  @Test("what is no JSON, or no number that fits, is an error", arguments: ["", "{", "1e400", "[-1e400]", "nul", "\"\\ud800\""])
-  func refused(text: String) { #expect(throws: (any Error).self) { try JSON(parsing: text.utf8) } }
+  @Test(
+    "what is no JSON, or no number that fits, is an error that names the byte",
+    arguments: [
+      ("", 0), ("{", 1), (" nul", 1), ("[1,]", 3), ("[1 2]", 3), ("{\"a\" 1}", 5), ("{\"a\":1,}", 7), ("{1:2}", 1), ("1 2", 2), ("]", 0),
+      ("01", 2), ("-", 1), ("1.", 2), (".5", 0), ("1e", 2), ("+1", 0), ("1e400", 5), ("[-1e400]", 7), ("NaN", 0), ("truE", 0),
+      ("\"a", 2), ("\"\n\"", 1), ("\"\\x\"", 3), ("\"\\u12g4\"", 3), ("\"\\ud800\"", 7), ("\"\\ud800\\u0041\"", 13), ("\"\\udc00\"", 7),
+      ("\"\\", 2), ("\"\\u00", 3), (String(repeating: "[", count: 513), 512),
+    ])
+  func refused(text: String, byte: Int) {
+    let error = #expect(throws: KernelError.self) { try JSON(parsing: text.utf8) }
+    #expect(
+      error?.status == Int32(PERSONA_E_INVALID) && error?.message.hasPrefix("no JSON at byte \(byte): ") == true, "\(error?.message ?? "")")
+  }
+
+  @Test(
+    "bytes that are no UTF-8 are an error",
+    arguments: [[0x22, 0xff, 0x22], [0x22, 0xc3, 0x22], [0x22, 0x5c, 0x6e, 0xed, 0xa0, 0x80, 0x22]])
+  func notText(bytes: [UInt8]) { #expect(throws: KernelError.self) { try JSON(parsing: bytes) } }
+
+  @Test("escapes, blanks and keys that stand twice are read as RFC 8259 says")
+  func escapes() throws {
+    #expect(try JSON(parsing: "\"\\ud83d\\ude00 \\u00e4\\/\\b\\f\\n\\r\\t\\\\\\\"\"".utf8) == "😀 ä/\u{8}\u{c}\n\r\t\\\"")
+    #expect(try JSON(parsing: " { \"a\" :\t[ 1 , -0.5e1 ,\r\n{ } ] , \"a\":\"later\" } ".utf8) == ["a": "later"])
+    #expect(try JSON(parsing: "18446744073709551616".utf8) == .number(18446744073709551616))
+  }
 
   @Test("whole numbers are exact, and equal however they are written")
   func numbers() throws {

@@ -2,20 +2,21 @@ extension KernelHandle {
   /// Plain conversation: what was said goes to the model, in the gram's thread and under the persona's
   /// prompt; the answer is streamed, and returned as `{"persona", "content", "model"}`.
   ///
-  /// Published grams are read by nobody and answered by nobody: nil. A gram without text is refused with
-  /// a message that says what would have been understood. `text` and `system` replace what the gram and
-  /// personas.toml say.
+  /// Two methods are understood besides: `forget` ends the thread's history, and `describe` tells who this
+  /// is and which methods it knows. Published grams are read by nobody and answered by nobody: nil. A gram
+  /// without text is refused with a message that says what would have been understood. `text` and `system`
+  /// replace what the gram and personas.toml say.
   public nonisolated(nonsending) func converse(_ gram: BatGram, text: String? = nil, system: String? = nil) async throws -> JSON? {
     if gram.isPublished { return nil }
-    if gram.method == "forget" {
+    switch gram.method {
+    case "describe": return describe()
+    case "forget":
       try llm.forget(thread: gram.thread)
       return ["persona": .string(name), "content": "Forgotten.", "thread": .string(gram.thread)]
+    default:
+      guard let text = text ?? gram.text, !text.isEmpty else { throw nothingSaid(gram) }
+      return reply(try await llm.think(text, for: gram, system: system))
     }
-    guard let text = text ?? gram.text, !text.isEmpty else {
-      throw KernelError.invalid("\(name) was sent \(gram.method) without a text: put one into the payload, as in {\"content\":\"…\"}")
-    }
-    let answer = try await llm.think(text, for: gram, system: system)
-    return reply(answer)
   }
 
   /// An answer of the model as a reply.
@@ -25,5 +26,29 @@ extension KernelHandle {
     if answer.finish == "length" { reply["cut_short"] = true }
     if let forgotten = answer.forgotten_turns, forgotten > 0 { reply["forgotten_turns"] = .int(forgotten) }
     return .object(reply)
+  }
+
+  private var known: [(key: String, value: String)] {
+    methods + [
+      ("talk", "converse; any other method with a text does it too"), ("forget", "forget this conversation"), ("describe", "this list"),
+    ]
+  }
+
+  private func describe() -> JSON {
+    let summary = config["summary"]?.string ?? about["summary"] ?? ""
+    let lines = ["\(name): \(summary)"] + known.map { "- \($0.key): \($0.value)" }
+    return [
+      "persona": .string(name), "summary": .string(summary), "content": .string(lines.joined(separator: "\n")),
+      "methods": .object(Dictionary(known.map { ($0.key, .string($0.value)) }) { first, _ in first }),
+    ]
+  }
+
+  private func nothingSaid(_ gram: BatGram) -> KernelError {
+    if known.contains(where: { $0.key == gram.method }) {
+      return .invalid("\(gram.method) of \(name) needs a text in its payload, as in {\"content\":\"…\"}")
+    }
+    return .unknownMethod(
+      "\(name) has no method \"\(gram.method)\"; it knows \(known.map(\.key).joined(separator: ", ")), and takes any other with a text in its payload, as in {\"content\":\"…\"}, for conversation"
+    )
   }
 }

@@ -11,7 +11,11 @@ public func export<P: Persona>(_ type: P.Type) -> UnsafePointer<persona_entry> {
   // The C functions know no types: they reach the persona's through `Registration`, which is this library's own.
   Registration.shared.withLock { registration in
     if let entry = registration.entry { return entry }
-    registration.make = { host, executor in Instance(try P(kernel: KernelHandle(host: host, lane: executor)), host, executor) }
+    registration.make = { host, executor in
+      try host.checkBus()
+      let kernel = KernelHandle(host: host, lane: executor, about: P.about, methods: P.methods)
+      return Instance(try P(kernel: kernel), host, executor)
+    }
     let entry = UnsafeMutablePointer<persona_entry>.allocate(capacity: 1)
     let vtable = UnsafeMutablePointer<persona_vtable>.allocate(capacity: 1)
     vtable.initialize(to: Instance.vtable)
@@ -71,7 +75,7 @@ private final class Instance: @unchecked Sendable {
 
   static let vtable = persona_vtable(
     size: UInt32(MemoryLayout<persona_vtable>.size),
-    destroy: { Unmanaged<Instance>.fromOpaque(UnsafeRawPointer($0)).release() },
+    destroy: { Unmanaged<Instance>.fromOpaque(UnsafeRawPointer($0)).takeRetainedValue().executor.left() },
     receive: { pointer, gram in Instance.of(pointer).receive(gram.pointee) },
     start: { Instance.of($0).start() },
     stop: { Instance.of($0).stop() },
@@ -86,7 +90,10 @@ private final class Instance: @unchecked Sendable {
     load: { pointer, schema, state in
       let text = HostReference.string(state)
       return Instance.of(pointer).guarded {
-        let state = try JSON(parsing: text.utf8)
+        let state: JSON
+        do { state = try JSON(parsing: text.utf8) } catch {
+          throw KernelError(Int32(PERSONA_E_STATE), "the state of the generation before cannot be read: \(error)")
+        }
         if state != .null { try $0.load(state, schema: Int(schema)) }
       }
     },
@@ -129,7 +136,10 @@ private final class Instance: @unchecked Sendable {
         startProblem.withLock { $0 = error }
       }
     }
-    return 0
+    // What was thrown before the first await refuses the load; what comes later fails the health check.
+    guard let problem = startProblem.withLock({ $0 }) else { return 0 }
+    host.explain("start failed: \(problem.message)")
+    return problem.status
   }
 
   /// A task that begins now, on the lane, so that grams begin in the order of their coming.
@@ -138,9 +148,11 @@ private final class Instance: @unchecked Sendable {
       tasks.last += 1
       return tasks.last
     }
-    let task = Task.immediate { @Sendable [self] in
-      await body(persona)
-      tasks.withLock { tasks in if tasks.running.removeValue(forKey: number) == nil { tasks.ended.insert(number) } }
+    let task = persona.assumeIsolated { persona in
+      Task.immediate { [self] in
+        await body(persona)
+        tasks.withLock { tasks in if tasks.running.removeValue(forKey: number) == nil { tasks.ended.insert(number) } }
+      }
     }
     tasks.withLock { tasks in if tasks.ended.remove(number) == nil { tasks.running[number] = task } }
   }

@@ -25,6 +25,9 @@ final class HostReference: @unchecked Sendable {
     configTable = table("config/1", persona_config_v1.self)
   }
 
+  /// Without the bus nothing could ever be answered.
+  func checkBus() throws(KernelError) { if bus == nil { throw Self.absent("bus/1") } }
+
   /// The table of a service that this kit does not know, or nil.
   func service(_ name: String) -> UnsafeRawPointer? { host.pointee.service(host, name) }
 
@@ -100,14 +103,17 @@ final class HostReference: @unchecked Sendable {
       }, "send to \(target)")
   }
 
-  nonisolated(nonsending) func ask(_ target: String, _ method: String, _ payload: JSON, deadline: Duration?) async throws -> String {
+  nonisolated(nonsending) func ask(
+    _ target: String, _ method: String, _ payload: JSON, deadline: Duration?, onPiece: (@Sendable (String) -> Void)?
+  ) async throws -> String {
     guard let bus else { throw Self.absent("bus/1") }
     let cause = BatGram.current?.token ?? 0
     let milliseconds = deadline.map { max(1, Self.milliseconds($0)) } ?? 0
-    return try await request("ask \(target)") { done, context, request in
+    let part: persona_part? = onPiece == nil ? nil : Self.part
+    return try await request("ask \(target)", onPiece: onPiece) { done, context, request in
       Self.lend(target) { target in
         Self.lend(method) { method in
-          Self.lend(payload.text) { bus.pointee.ask(self.host, cause, target, method, $0, milliseconds, nil, done, context, &request) }
+          Self.lend(payload.text) { bus.pointee.ask(self.host, cause, target, method, $0, milliseconds, part, done, context, &request) }
         }
       }
     }
@@ -124,12 +130,9 @@ final class HostReference: @unchecked Sendable {
     guard let llm else { throw Self.absent("llm/1") }
     let cause = BatGram.current?.token ?? 0
     let text = question.text
+    let part: persona_part? = onPiece == nil ? nil : Self.part
     return try await request("chat", onPiece: onPiece) { done, context, request in
-      let part: persona_part? =
-        onPiece == nil
-        ? nil
-        : { context, _, piece in Unmanaged<Completion>.fromOpaque(context!).takeUnretainedValue().onPiece?(HostReference.string(piece)) }
-      return Self.lend(text) { llm.pointee.chat(self.host, cause, $0, streamTo, part, done, context, &request) }
+      Self.lend(text) { llm.pointee.chat(self.host, cause, $0, streamTo, part, done, context, &request) }
     }
   }
 
@@ -221,6 +224,10 @@ final class HostReference: @unchecked Sendable {
       }
       waiting?.resume(with: result)
     }
+  }
+
+  private static let part: persona_part = { context, _, piece in
+    Unmanaged<Completion>.fromOpaque(context!).takeUnretainedValue().onPiece?(HostReference.string(piece))
   }
 
   private typealias Start = (_ done: @escaping persona_done, _ context: UnsafeMutableRawPointer, _ request: inout UInt64) -> persona_status

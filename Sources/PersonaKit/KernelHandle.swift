@@ -8,6 +8,9 @@ import PersonaABI
 public struct KernelHandle: Sendable {
   let host: HostReference
   let lane: LaneExecutor
+  let about: About
+  /// What the persona says that it can be asked.
+  let methods: KeyValuePairs<String, String>
 
   /// Messages.
   public var bus: Bus { Bus(host: host) }
@@ -21,7 +24,7 @@ public struct KernelHandle: Sendable {
   /// This persona's part of personas.toml, as it is now.
   public var config: JSON { (try? JSON(parsing: host.config().utf8)) ?? .object([:]) }
   /// The name that it goes by here, which may differ from the about text's.
-  public var name: String { config["name"]?.string ?? "" }
+  public var name: String { config["name"]?.string ?? about["name"] ?? "" }
 
   /// Waits; a cancelled task ends the wait with an error. Late is possible, early is not.
   public nonisolated(nonsending) func sleep(for duration: Duration) async throws { try await host.sleep(duration) }
@@ -36,12 +39,26 @@ public struct Bus: Sendable {
 
   /// Sends a gram for which no answer is wanted; to a name, "*" for everybody else, or "#topic".
   public func send(_ target: String, _ method: String, _ payload: JSON = .null) throws { try host.send(target, method, payload) }
+  public func send(_ target: String, _ method: String, encoding payload: some Encodable) throws {
+    try send(target, method, JSON(encoding: payload))
+  }
 
   /// Asks, and waits for the reply's payload. Without a deadline of its own it has what the gram at hand has left.
-  public nonisolated(nonsending) func ask(_ target: String, _ method: String, _ payload: JSON = .null, deadline: Duration? = nil)
-    async throws -> JSON
-  {
-    try JSON(parsing: try await host.ask(target, method, payload, deadline: deadline).utf8)
+  /// `onPiece` gets what the other streams ahead of it, on the lane.
+  public nonisolated(nonsending) func ask(
+    _ target: String, _ method: String, _ payload: JSON = .null, deadline: Duration? = nil, onPiece: (@Sendable (String) -> Void)? = nil
+  ) async throws -> JSON {
+    try JSON(parsing: try await host.ask(target, method, payload, deadline: deadline, onPiece: onPiece).utf8)
+  }
+
+  /// Asks in types of yours; an error names what in the reply does not fit.
+  public nonisolated(nonsending) func ask<Reply: Decodable>(
+    _ target: String, _ method: String, encoding payload: some Encodable, as type: Reply.Type = Reply.self, deadline: Duration? = nil
+  ) async throws -> Reply {
+    let reply = try await ask(target, method, JSON(encoding: payload), deadline: deadline)
+    do { return try reply.decode(type) } catch {
+      throw KernelError.invalid("the reply of \(target) to \(method) is not what was expected: \(error)")
+    }
   }
 
   /// From now on grams that are sent to "#topic" come to `receive`.
@@ -65,6 +82,16 @@ public struct LanguageModel: Sendable {
     public var forgotten_turns: Int?
   }
 
+  /// One turn of a conversation that the kernel has not kept; `role` is "user", "assistant" or "system".
+  public struct Turn: Sendable, Codable, Equatable {
+    public var role: String
+    public var content: String
+    public init(role: String, content: String) {
+      self.role = role
+      self.content = content
+    }
+  }
+
   /// Asks the model on behalf of a gram: its thread is the conversation, and the pieces are streamed to its asker.
   ///
   /// - Parameters:
@@ -78,10 +105,12 @@ public struct LanguageModel: Sendable {
       text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, streamTo: gram)
   }
 
-  /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram.
+  /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram;
+  /// `turns` stand in the place of the thread's history; the same `seed` gives the same answer, as far as the model keeps that.
   public nonisolated(nonsending) func think(
     _ text: String, thread: String = "main", system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
-    temperature: Double? = nil, model: String? = nil, streamTo: BatGram? = nil, onPiece: (@Sendable (String) -> Void)? = nil
+    temperature: Double? = nil, model: String? = nil, turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [], streamTo: BatGram? = nil,
+    onPiece: (@Sendable (String) -> Void)? = nil
   ) async throws -> Answer {
     var question: [String: JSON] = ["text": .string(text), "thread": .string(thread)]
     if !remember { question["remember"] = false }
@@ -90,6 +119,9 @@ public struct LanguageModel: Sendable {
     question["max_tokens"] = maxTokens.map { .int($0) }
     question["temperature"] = temperature.map { .number($0) }
     question["model"] = model.map { .string($0) }
+    question["messages"] = try turns.map { try JSON(encoding: $0) }
+    question["seed"] = seed.map { .int($0) }
+    if !stop.isEmpty { question["stop"] = .array(stop.map { .string($0) }) }
     let result = try await host.chat(.object(question), streamTo: streamTo?.token ?? 0, onPiece: onPiece)
     return try JSONDecoder().decode(Answer.self, from: Data(result.utf8))
   }

@@ -30,6 +30,9 @@ public final class LaneExecutor: SerialExecutor {
   /// The kernel has called: this thread is the lane.
   func entered() { thread.store(UInt(pthread_self()), ordering: .relaxed) }
 
+  /// The kernel will not call any more; the thread may soon be somebody else's.
+  func left() { thread.store(0, ordering: .relaxed) }
+
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     let mustSchedule = queue.withLock { queue in

@@ -26,6 +26,9 @@
 public protocol Persona: Actor {
   /// Who it is: the text that persona.h describes, as one literal.
   static var about: About { get }
+  /// The methods that it knows besides conversation, each with what it does in a few words: `converse` tells them
+  /// to those who ask for `describe`, and to those who ask for what it does not know. Optional.
+  static var methods: KeyValuePairs<String, String> { get }
   /// Its way to the kernel: keep what `init` was given.
   nonisolated var kernel: KernelHandle { get }
 
@@ -34,11 +37,13 @@ public protocol Persona: Actor {
 
   /// Answers one gram. What it returns is the reply; nil: done, and there is nothing to say. A thrown
   /// error reaches the one who asked: `KernelError` with its status, any other with its description.
-  /// The task is cancelled when the asker has gone.
+  ///
+  /// When the asker has gone, requests that are made here end as cancelled. Work that goes on after the
+  /// reply is nobody's errand: begin it with `Task.detached`, so that it is not made on the gram's behalf.
   func receive(_ gram: BatGram) async throws -> JSON?
 
-  /// The generation is about to live: subscribe, set timers. What is thrown fails its health check, so
-  /// that a reload is rolled back. Optional.
+  /// The generation is about to live: subscribe, set timers. What is thrown before the first `await` refuses the
+  /// load; what is thrown later fails the health check, so that the reload is rolled back. Optional.
   func start() async throws
   /// The last words; every task of it is cancelled after that. Optional.
   func stop()
@@ -56,6 +61,7 @@ extension Persona {
   /// The lane.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { kernel.lane.asUnownedSerialExecutor() }
 
+  public static var methods: KeyValuePairs<String, String> { [:] }
   public func start() async throws {}
   public func stop() {}
   public func configChanged() throws {}

@@ -192,6 +192,37 @@ import Testing
     #expect(reply == (text.map { "{\"text\":\"\($0)\",\"thread\":\"visitor\"}" } ?? "{\"text\":null,\"thread\":\"visitor\"}"))
   }
 
+  @Test("questions and answers may be types of the author's; a reply of another shape names what does not fit")
+  func types() async {
+    struct Question: Encodable { var depth: Int }
+    struct Reply: Decodable { var height: Int }
+    let pieces = Mutex<[String]>([])
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, gram in
+        if gram.method == "pieces" { return try await puppet.kernel.bus.ask("A", "grow") { piece in pieces.withLock { $0.append(piece) } } }
+        try puppet.kernel.bus.send("A", "dig", encoding: Question(depth: 1))
+        return .int(try await puppet.kernel.bus.ask("A", "dig", encoding: Question(depth: 2), as: Reply.self).height)
+      }
+    }
+    await stage.gram(1)
+    #expect(await stage.kernel.call(.send).text == "{\"depth\":1}")
+    let ask = await stage.kernel.call(.ask)
+    #expect(ask.text == "{\"depth\":2}" && !stage.kernel.takesPieces(ask.request))
+    stage.kernel.end(ask.request, 0, "{\"height\":3}")
+    #expect(await stage.kernel.call(.reply).text == "3")
+    await stage.gram(2)
+    stage.kernel.end(await stage.kernel.call(.ask).request, 0, "{\"height\":\"x\"}")
+    let end = await stage.kernel.call(.fail)
+    #expect(end.number == Int64(PERSONA_E_INVALID) && end.text.contains("the reply of A to dig") && end.text.contains("height"))
+    await stage.gram(3, method: "pieces")
+    let grow = await stage.kernel.call(.ask)
+    stage.kernel.piece(grow.request, "a")
+    stage.kernel.piece(grow.request, "b")
+    stage.kernel.end(grow.request, 0, "\"ab\"")
+    #expect(await stage.kernel.call(.reply).text == "\"ab\"")
+    #expect(pieces.withLock { $0 } == ["a", "b"])
+  }
+
   @Test("a payload of the wrong shape is refused as invalid, with the method's name")
   func decode() async {
     struct Wanted: Decodable { var count: Int }

@@ -35,13 +35,59 @@ import Testing
     let new = await Stage.puppet { $0.load = { _, state, schema in seen.withLock { $0.append((state, schema)) } } }
     #expect(await new.load(saved.text, schema: 3) == 0)
     #expect(await new.load("null", schema: 3) == 0)
-    #expect(await new.load("{", schema: 3) < 0)
+    #expect(await new.load("{", schema: 3) == PERSONA_E_STATE && new.kernel.explanation.contains("byte 1"))
     #expect(seen.withLock { $0.count == 1 && $0[0].0 == ["n": .int(.max), "text": "ä\n\u{1}"] && $0[0].1 == 3 })
   }
 
-  @Test("a start that throws is logged, and fails the health check from then on")
+  @Test("a start that throws at once refuses the load, so that it never goes live")
+  func refusedStart() async {
+    let stage = await Stage.puppet { $0.start = { _ in throw KernelError.invalid("no sky") } }
+    #expect(await stage.start() == PERSONA_E_INVALID && stage.kernel.explanation == "start failed: no sky")
+    #expect(await stage.kernel.call(.log).text == "start failed: no sky")
+  }
+
+  @Test("a kernel without a bus is refused: nothing could ever be answered")
+  func withoutBus() async {
+    let kernel = FakeKernel(puppet: Puppet.Strings())
+    kernel.withhold("bus/1")
+    #expect(await Stage(kernel, entry: export(Puppet.self)).create() < 0 && kernel.explanation.contains("bus/1"))
+  }
+
+  @Test("other services may be absent: what needs them says so, and the rest goes on")
+  func absent() async {
+    let strings = Puppet.Strings()
+    let kernel = FakeKernel(puppet: strings)
+    for service in ["llm/1", "state/1", "timer/1", "log/1", "config/1"] { kernel.withhold(service) }
+    let stage = Stage(kernel, entry: export(Puppet.self))
+    #expect(await stage.create() == 0)
+    strings.receive = { puppet, gram in
+      puppet.kernel.log.info("nobody hears it")
+      #expect(puppet.kernel.config == [:] && puppet.kernel.name == "PUPPET")
+      switch gram.method {
+      case "llm/1": return try await puppet.kernel.converse(gram)
+      case "state/1": try puppet.kernel.state.put("a", 1)
+      case "timer/1": try await puppet.kernel.sleep(for: .seconds(1))
+      default: return "here"
+      }
+      return nil
+    }
+    for service in ["llm/1", "state/1", "timer/1"] {
+      await stage.gram(1, "\"hi\"", method: service)
+      let end = await kernel.call(.fail)
+      #expect(end.number == Int64(PERSONA_E_NOT_FOUND) && end.text.contains(service))
+    }
+    await stage.gram(2, "\"hi\"")
+    #expect(await kernel.call(.reply).text == "\"here\"")
+  }
+
+  @Test("a start that throws later is logged, and fails the health check from then on")
   func start() async {
-    let stage = await Stage.puppet { $0.start = { _ in throw KernelError(Int32(PERSONA_E_FAILED), "no sky") } }
+    let stage = await Stage.puppet {
+      $0.start = { _ in
+        await Task.yield()
+        throw KernelError(Int32(PERSONA_E_FAILED), "no sky")
+      }
+    }
     #expect(await stage.health() == 0)
     #expect(await stage.start() == 0)
     #expect(await stage.kernel.call(.log).text == "start failed: no sky")
@@ -184,6 +230,19 @@ import Testing
     stage.kernel.end(chat.request, 0, "{\"text\":\"ab\",\"finish\":\"length\",\"forgotten_turns\":2,\"new_in_2030\":[1]}")
     #expect(await stage.kernel.call(.reply).text == "{\"content\":\"ab\",\"cut_short\":true,\"forgotten_turns\":2,\"persona\":\"PUPPET\"}")
     #expect(pieces.withLock { $0 } == ["a", "b"])
+    stage.strings.receive = { puppet, _ in
+      _ = try await puppet.kernel.llm.think(
+        "c", turns: [.init(role: "user", content: "a"), .init(role: "assistant", content: "b")], seed: 7, stop: ["."])
+      return nil
+    }
+    await stage.gram(7)
+    let turns = await stage.kernel.call(.chat)
+    #expect(
+      turns.text
+        == "{\"messages\":[{\"content\":\"a\",\"role\":\"user\"},{\"content\":\"b\",\"role\":\"assistant\"}],\"seed\":7,\"stop\":[\".\"],\"text\":\"c\",\"thread\":\"main\"}"
+    )
+    stage.kernel.end(turns.request, 0, "{\"text\":\"d\"}")
+    stage.strings.receive = { puppet, gram in puppet.kernel.reply(try await puppet.kernel.llm.think("hi", for: gram)) }
     await stage.gram(6)
     stage.kernel.end(await stage.kernel.call(.chat).request, 0, "{}")
     #expect(await stage.kernel.call(.fail).token == 6)

@@ -11,6 +11,9 @@ actor Alfred: Persona {
     summary = The steward: reviews, and keeps the house in order
     needs = llm/1 bus/1
     """
+  static let methods: KeyValuePairs = [
+    "review": "judge a text; with \"persona\", what that one answers to it", "status": "how the house is, without a model",
+  ]
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import PersonaKit
 
 /// BABS: the observatory. Explores a question from several sides, and keeps a log of what was observed.
@@ -12,24 +13,31 @@ actor Babs: Persona {
     summary = The observatory: explores, and keeps the log of what was seen
     needs = llm/1 bus/1 state/1
     """
+  static let methods: KeyValuePairs = ["observe": "note a text in the log, with who saw it and when", "observations": "the log"]
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 
   struct Observation: Codable {
     var by: String
     var text: String
+    /// ISO 8601, UTC. Older logs have none.
+    var time: String?
   }
   private static let kept = 200
-  private static let shown = 5
+  /// In characters.
+  private static let longest = 4000
+  /// How many stand in the prompt, and how much of each: a small model's window is soon full.
+  private static let shown = (count: 5, characters: 200)
 
   func receive(_ gram: BatGram) async throws -> JSON? {
+    if gram.isPublished, gram.method != "observe" { return nil }
     switch gram.method {
     case "observe": return try observe(gram)
     case "observations": return ["observations": try JSON(encoding: log())]
     default:
-      let recent = try log().suffix(Self.shown)
+      let recent = try log().suffix(Self.shown.count)
       if recent.isEmpty { return try await kernel.converse(gram) }
-      let seen = recent.map { "- \($0.by): \($0.text)" }.joined(separator: "\n")
+      let seen = recent.map { "- \($0.by): \($0.text.prefix(Self.shown.characters))" }.joined(separator: "\n")
       return try await kernel.converse(gram, system: (kernel.config["prompt"]?.string ?? "") + "\n\nObserved lately:\n" + seen)
     }
   }
@@ -38,8 +46,11 @@ actor Babs: Persona {
     guard let text = gram.text, !text.isEmpty else {
       throw KernelError.invalid("observe needs a text in its payload, as in {\"content\":\"the east door is open\"}")
     }
+    guard text.count <= Self.longest else {
+      throw KernelError.invalid("an observation has at most \(Self.longest) characters; this one has \(text.count)")
+    }
     var all = try log()
-    all.append(Observation(by: gram.source, text: text))
+    all.append(Observation(by: gram.source, text: text, time: Date.now.formatted(.iso8601)))
     if all.count > Self.kept { all.removeFirst(all.count - Self.kept) }
     try kernel.state.put("observations", all)
     return ["persona": .string(kernel.name), "content": .string("Noted. \(all.count) in the log."), "count": .int(all.count)]

@@ -1,4 +1,5 @@
 import PersonaKit
+import Synchronization
 
 /// BRICK: the logical architect. Takes a question apart, answers it, and hands over what a colleague knows better.
 ///
@@ -6,7 +7,7 @@ import PersonaKit
 /// - by the asker, with certainty: `@robin how …` at the beginning, or `"delegate": "ROBIN"` in the payload;
 /// - by the model, if `plan = true` in personas.toml: it is asked first whether one of `delegates` should
 ///   have the question. The model only proposes; this code routes, to one colleague, never to BRICK.
-/// The colleague's own words stay in the reply, under "delegated". If the colleague fails, that is said
+/// The colleague's own words are shown as they come, and stay in the reply, under "delegated". If the colleague fails, that is said
 /// there, and BRICK answers alone.
 actor Brick: Persona {
   static let about: About = """
@@ -16,13 +17,18 @@ actor Brick: Persona {
     summary = The logical architect: deconstructs, delegates
     needs = llm/1 bus/1
     """
+  static let methods: KeyValuePairs = [
+    "process_architect_query": "take a question apart and answer it; \"@robin …\" at its beginning, or \"delegate\", asks a colleague first"
+  ]
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 
   private var delegates: [String] { (kernel.config["delegates"]?.array ?? []).compactMap(\.string).filter { $0 != kernel.name } }
 
   func receive(_ gram: BatGram) async throws -> JSON? {
-    guard !gram.isPublished, gram.method != "forget", let text = gram.text, !text.isEmpty else { return try await kernel.converse(gram) }
+    guard !gram.isPublished, !["forget", "describe"].contains(gram.method), let text = gram.text, !text.isEmpty else {
+      return try await kernel.converse(gram)
+    }
     guard let order = try await order(gram, text) else { return try await kernel.converse(gram) }
     return try await delegate(order, gram)
   }
@@ -38,7 +44,8 @@ actor Brick: Persona {
   }
 
   private func order(_ gram: BatGram, _ text: String) async throws -> Order? {
-    if let name = gram.payload["delegate"]?.string {
+    if let asked = gram.payload["delegate"]?.string {
+      let name = ([kernel.name] + delegates).first { $0.lowercased() == asked.lowercased() } ?? asked
       guard name != kernel.name else { throw KernelError.invalid("\(kernel.name) does not delegate to himself") }
       return Order(colleague: name, question: text, whole: text)
     }
@@ -85,27 +92,48 @@ actor Brick: Persona {
     }
   }
 
+  /// What the asker has seen before BRICK's own words; the reply begins with it. Any thread.
+  private final class Shown: Sendable {
+    private let gram: BatGram
+    private let colleague: String
+    private let all = Mutex("")
+
+    init(to gram: BatGram, _ colleague: String) {
+      self.gram = gram
+      self.colleague = colleague
+    }
+    var text: String { all.withLock { $0 } }
+    func add(_ piece: String) {
+      all.withLock { $0 += piece }
+      gram.stream(piece)
+    }
+    /// A piece of what the colleague says.
+    func pass(_ piece: String) { add((text.isEmpty ? "[\(colleague)] " : "") + piece) }
+  }
+
   private func delegate(_ order: Order, _ gram: BatGram) async throws -> JSON? {
-    var record: [String: JSON] = ["to": .string(order.colleague), "question": .string(order.question)]
+    let colleague = order.colleague
+    var record: [String: JSON] = ["to": .string(colleague), "question": .string(order.question)]
+    let shown = Shown(to: gram, colleague)
+    let pass: @Sendable (String) -> Void = { shown.pass($0) }
     let context: String
-    let preface: String
     do {
       let seconds = min(max(kernel.config["delegate_seconds"]?.number ?? 120, 1), 86_400)
-      let answer = try await kernel.bus.ask(order.colleague, "talk", ["content": .string(order.question)], deadline: .seconds(seconds))
+      let answer = try await kernel.bus.ask(
+        colleague, "talk", ["content": .string(order.question)], deadline: .seconds(seconds), onPiece: gram.wantsStream ? pass : nil)
       let content = answer["content"]?.string ?? answer.string ?? answer.text
       record["content"] = .string(content)
-      preface = "[\(order.colleague)] \(content)\n\n[\(kernel.name)] "
-      context =
-        "Your colleague \(order.colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
+      if shown.text.isEmpty { shown.pass(content) }
+      shown.add("\n\n[\(kernel.name)] ")
+      context = "Your colleague \(colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
     } catch let error as KernelError where !Task.isCancelled {
       record["error"] = .string(error.message)
-      preface = "[\(order.colleague) could not answer: \(error.message)]\n\n"
-      context = "Your colleague \(order.colleague) could not be reached. Answer yourself."
+      shown.add((shown.text.isEmpty ? "" : "\n\n") + "[\(colleague) could not answer: \(error.message)]\n\n")
+      context = "Your colleague \(colleague) could not be reached. Answer yourself."
     }
-    gram.stream(preface)
     let reply = try await kernel.converse(gram, text: order.whole, system: (kernel.config["prompt"]?.string ?? "") + "\n\n" + context)
     guard case .object(var members) = reply else { return reply }
-    members["content"] = .string(preface + (members["content"]?.string ?? ""))
+    members["content"] = .string(shown.text + (members["content"]?.string ?? ""))
     members["delegated"] = .object(record)
     return .object(members)
   }

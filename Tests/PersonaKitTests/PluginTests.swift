@@ -38,6 +38,9 @@ import Testing
     #expect(await stage.kernel.call(.reply).text == "{\"content\":\"good day\",\"model\":\"m\",\"persona\":\"\(name)\"}")
     await stage.gram(2, "{}")
     #expect(await stage.kernel.call(.fail).number == Int64(PERSONA_E_INVALID))
+    await stage.gram(7, "[1]", method: "dance")
+    let unknown = await stage.kernel.call(.fail)
+    #expect(unknown.number == Int64(PERSONA_E_UNKNOWN_METHOD) && unknown.text.contains("\"dance\"") && unknown.text.contains("describe"))
     await stage.gram(3, "{\"content\":\"all\"}", topic: "#all", flags: 4)
     #expect(await stage.kernel.call(.reply).text == "")
     await stage.gram(4, "{\"thread\":\"t\"}", method: "forget")
@@ -47,6 +50,24 @@ import Testing
     stage.kernel.end(await stage.kernel.call(.chat).request, Int32(PERSONA_E_LLM_UNREACHABLE), "nobody at the address")
     let end = await stage.kernel.call(.fail)
     #expect(end.number == Int64(PERSONA_E_LLM_UNREACHABLE) && end.text == "nobody at the address")
+  }
+
+  @Test(
+    "each tells which methods it knows, also to those who ask for another",
+    arguments: [
+      ("ALFRED", ["review", "status"]), ("BABS", ["observe", "observations"]), ("BRICK", ["process_architect_query"]), ("Prompt", []),
+      ("ROBIN", []),
+    ])
+  func describe(name: String, methods: [String]) async throws {
+    let stage = try await stage(name, config: "{\"name\":\"\(name)\",\"prompt\":\"p\",\"summary\":\"Is here\"}")
+    await stage.gram(1, "\"please\"", method: "describe")
+    let told = try json(await stage.kernel.call(.reply).text)
+    #expect(told["summary"] == "Is here" && told["content"]?.string?.hasPrefix("\(name): Is here\n- ") == true)
+    await stage.gram(2, method: "dance")
+    let error = await stage.kernel.call(.fail).text
+    for method in methods + ["talk", "forget", "describe"] {
+      #expect(told["methods"]?[method]?.string != nil && error.contains(method))
+    }
   }
 
   @Test("Prompt without a prompt is refused, and says where to put one")
@@ -59,6 +80,7 @@ import Testing
     "BRICK hands a question over when he is told to, and keeps the colleague's words",
     arguments: [
       "{\"content\":\"@robin: how are you?\"}", "{\"content\":\"how are you?\",\"delegate\":\"ROBIN\"}",
+      "{\"content\":\"how are you?\",\"delegate\":\"robin\"}",
     ])
   func delegation(payload: String) async throws {
     let stage = try await stage("BRICK", config: brick + ",\"delegate_seconds\":1e300}")
@@ -73,7 +95,34 @@ import Testing
     let reply = try json(await stage.kernel.call(.reply).text)
     #expect(reply["delegated"] == ["to": "ROBIN", "question": "how are you?", "content": "Well."])
     #expect(reply["content"] == "[ROBIN] Well.\n\n[BRICK] 1. So.")
-    #expect(await stage.kernel.call(.stream).text == "[ROBIN] Well.\n\n[BRICK] ")
+    #expect(stage.kernel.untaken(.stream).map(\.text).joined() == "[ROBIN] Well.\n\n[BRICK] ")
+  }
+
+  @Test("what a colleague says is shown as it grows, and the reply begins with what was shown", arguments: [true, false])
+  func growing(succeeds: Bool) async throws {
+    let stage = try await stage("BRICK", config: brick + "}")
+    await stage.gram(1, "\"@robin hi\"")
+    let ask = await stage.kernel.call(.ask)
+    stage.kernel.piece(ask.request, "We")
+    #expect(await stage.kernel.call(.stream).text == "[ROBIN] We")
+    stage.kernel.piece(ask.request, "ll.")
+    #expect(await stage.kernel.call(.stream).text == "ll.")
+    if succeeds {
+      stage.kernel.end(ask.request, 0, "{\"content\":\"Well.\"}")
+    } else {
+      stage.kernel.end(ask.request, Int32(PERSONA_E_LLM_CUT_OFF), "cut")
+    }
+    let rest = succeeds ? "\n\n[BRICK] " : "\n\n[ROBIN could not answer: cut]\n\n"
+    #expect(await stage.kernel.call(.stream).text == rest)
+    stage.kernel.end(await stage.kernel.call(.chat).request, 0, "{\"text\":\"So.\"}")
+    #expect(try json(await stage.kernel.call(.reply).text)["content"] == .string("[ROBIN] Well." + rest + "So."))
+  }
+
+  @Test("for an asker who does not want to see it grow, the colleague is not asked to stream")
+  func whole() async throws {
+    let stage = try await stage("BRICK", config: brick + "}")
+    await stage.gram(1, "\"@robin hi\"", flags: PERSONA_GRAM_WANTS_REPLY)
+    #expect(await !stage.kernel.takesPieces(stage.kernel.call(.ask).request))
   }
 
   @Test(
@@ -91,7 +140,7 @@ import Testing
   @Test("BRICK does not delegate to himself")
   func himself() async throws {
     let stage = try await stage("BRICK", config: brick + "}")
-    await stage.gram(1, "{\"content\":\"x\",\"delegate\":\"BRICK\"}")
+    await stage.gram(1, "{\"content\":\"x\",\"delegate\":\"Brick\"}")
     #expect(await stage.kernel.call(.fail).number == Int64(PERSONA_E_INVALID))
     await stage.gram(2, "\"@brick x\"")
     #expect(try json(await stage.kernel.call(.chat).text)["text"] == "@brick x")
@@ -137,10 +186,27 @@ import Testing
     new.kernel.state = old.kernel.state
     await new.gram(1, method: "observations")
     let list = try json(await new.kernel.call(.reply).text)["observations"]?.array
-    #expect(list?.count == 200 && list?.last == ["by": "visitor", "text": "star 201"])
+    #expect(list?.count == 200 && list?.last?["by"] == "visitor" && list?.last?["text"] == "star 201")
+    #expect(list?.last?["time"]?.string?.hasSuffix("Z") == true)
     await new.gram(2, "\"what is up?\"")
     let system = try json(await new.kernel.call(.chat).text)["system"]?.string
     #expect(system?.hasSuffix("- visitor: star 200\n- visitor: star 201") == true && system?.contains("star 196") == false)
+  }
+
+  @Test("an older log, which noted no time, is read; an observation that is too long is refused")
+  func oldLog() async throws {
+    let stage = try await stage("BABS", config: "{\"name\":\"BABS\",\"prompt\":\"p\"}")
+    stage.kernel.state = ["observations": "[{\"by\":\"GUI\",\"text\":\"\(String(repeating: "s", count: 300))\"}]"]
+    await stage.gram(1, "\"\(String(repeating: "x", count: 4001))\"", method: "observe")
+    let end = await stage.kernel.call(.fail)
+    #expect(end.number == Int64(PERSONA_E_INVALID) && end.text.contains("4000") && end.text.contains("4001"))
+    await stage.gram(2, "\"what is up?\"")
+    let system = try json(await stage.kernel.call(.chat).text)["system"]?.string
+    #expect(system?.hasSuffix("- GUI: " + String(repeating: "s", count: 200)) == true)
+    await stage.gram(3, "\"seen by topic\"", method: "observe", topic: "#sky", flags: 4)
+    #expect(try json(await stage.kernel.call(.reply).text)["count"] == 2)
+    await stage.gram(4, "null", method: "observations", topic: "#sky", flags: 4)
+    #expect(await stage.kernel.call(.reply).text == "")
   }
 
   @Test("ALFRED tells how the house is without a model, and reviews what another answers")

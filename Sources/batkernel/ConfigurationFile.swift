@@ -135,7 +135,7 @@ private struct Reader {
   }
 
   func checkParts(_ levels: TableReader, _ configuration: Configuration) {
-    let parts = ["bus", "io", "reload", "llm", "config"] + configuration.personas.map(\.name)
+    let parts = ["kernel", "io", "bus", "reload", "llm"] + configuration.personas.map(\.name)
     for entry in levels.entries where !parts.contains(entry.key) {
       levels.note(
         entry.key,

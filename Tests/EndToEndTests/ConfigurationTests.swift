@@ -167,7 +167,7 @@ private func load(
       ("[log]\nlevel = \"warn\"", "log.level: \"warn\" is none of debug, info, warning, error; did you mean warning?"),
       (
         "[log.levels]\nbuss = \"info\"",
-        ":2:1: log.levels.buss: no part and no persona of that name; there are bus, io, reload, llm, config; did you mean bus?"
+        ":2:1: log.levels.buss: no part and no persona of that name; there are kernel, io, bus, reload, llm; did you mean bus?"
       ),
       ("[llm]\nprovider = \"olama\"", "llm.provider: \"olama\" is none of local, ollama, openai; did you mean ollama?"),
       ("[llm]\nprovider = \"openai\"", "llm.provider: \"openai\" needs to know the server: set url"),

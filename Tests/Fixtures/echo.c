@@ -13,7 +13,10 @@
 //   think    asks the model for an answer to the payload (a string), and streams it on
 #define _DEFAULT_SOURCE
 #define ABOUT_NAME "ECHO"
-#define ABOUT_MORE "summary = Says what it hears\nstate = 1\nneeds = bus/1 timer/1\nwants = state/1 log/1 config/1 llm/1\n"
+#ifndef STATE
+#define STATE "1"
+#endif
+#define ABOUT_MORE "summary = Says what it hears\nstate = " STATE "\nneeds = bus/1 timer/1\nwants = state/1 log/1 config/1 llm/1\n"
 #include "fixture.h"
 #include <unistd.h>
 

@@ -90,6 +90,14 @@ import Testing
     #expect(try other.ask("KERNEL", "ping", id: 1).method == "reply")
   }
 
+  @Test("a persona whose name a client holds is not told to be added")
+  func nameTaken() throws {
+    let house = try House([])
+    let other = try house.attached("ECHO")
+    #expect(try apply(house, [persona()]).added == [])
+    #expect(try other.ask("KERNEL", "ping", id: 1).method == "reply")
+  }
+
   @Test("what is asked of a persona that leaves ends in words, and nobody is left behind under no name")
   func asked() throws {
     let house = try House([("ECHO", "echo", [:])])

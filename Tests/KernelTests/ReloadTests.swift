@@ -63,6 +63,20 @@ import TestSupport
     #expect(after["version"] == "1" && after["count"] == "3")
   }
 
+  @Test("a rollback to a version that cannot read the newest state says so; that state is kept for one that can")
+  func olderState() throws {
+    let house = try House([("ECHO", "echo", ["STATE": "1"])])
+    let client = try house.attached("GUI")
+    _ = try client.ask("ECHO", "echo", "1", id: 1)
+    try house.build("ECHO", defines: ["STATE": "2 reads 1"])
+    #expect(try reload(client, "ECHO", id: 2)["warnings"] == nil)
+    #expect(try client.ask("ECHO", "echo", "1", id: 3)["count"] == "2")
+    let back = try client.ask("KERNEL", "personas.rollback", #"{"name":"ECHO"}"#, id: 4)
+    #expect(back["outcome"] == "rolled_back")
+    #expect((back.payload["warnings"] as? [String])?.first?.contains("an older one of schema 1") == true, "\(back)")
+    #expect(try client.ask("ECHO", "echo", "1", id: 5)["count"] == "2")
+  }
+
   @Test("every attached client gets the receipt, and an original one hears nothing")
   func receipts() throws {
     let house = try House([("ECHO", "echo", ["VERSION": "1"])])

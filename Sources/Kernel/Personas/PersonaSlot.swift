@@ -63,6 +63,8 @@ final class PersonaSlot {
     var pause: Int?
     var heldCount: Int?
     var stateBytes: Int?
+    /// That it began with less than what was last saved.
+    var stateWarning: String?
     var from: Int?
     init(_ machine: ReloadMachine, from: Int?, done: @escaping (Receipt) -> Void) {
       self.machine = machine

@@ -131,6 +131,11 @@ extension PersonaSlot {
     guard let candidate = attempt.candidate else { preconditionFailure("a candidate is started") }
     let state = readableState(for: candidate.generation.library.image.about)
     attempt.stateBytes = state?.1.count
+    if let lastSchema, state?.0 != lastSchema {
+      let instead = state.map { "an older one of schema \($0.0)" } ?? "none"
+      attempt.stateWarning =
+        "it began with \(instead): it cannot read the last state, of schema \(lastSchema), which is kept for a version that can"
+    }
     step(candidate.generation, attempt) { generation throws(Failure) in
       if let (schema, bytes) = state { try generation.load(schema: schema, state: bytes) }
       try generation.start()
@@ -197,6 +202,8 @@ extension PersonaSlot {
       state = .failed(reason)
       supervisor.bus.bounce(held.takeAll(), Failure(.unknownTarget, "\(name) is not running: \(reason)"))
     }
+    var warnings = attempt.library?.image.warnings ?? []
+    if outcome != .refused, let warning = attempt.stateWarning { warnings.append(warning) }
     let receipt = Receipt(
       persona: name, outcome: outcome, from: attempt.from, to: outcome == .refused ? nil : current?.generation.number,
       version: attempt.library?.image.about.version ?? current?.generation.library.image.about.version,
@@ -204,7 +211,7 @@ extension PersonaSlot {
       state_bytes: outcome == .unchanged ? nil : attempt.stateBytes, pause_us: attempt.pause, held: attempt.heldCount,
       rehearsal_ms: attempt.rehearsal,
       total_ms: Int((EventLoop.now() - attempt.began) / 1_000_000), reason: failure?.message ?? attempt.reason,
-      warnings: attempt.library.flatMap { $0.image.warnings.isEmpty ? nil : $0.image.warnings })
+      warnings: warnings.isEmpty ? nil : warnings)
     tellConfiguration()
     tell(receipt, attempt.done)
     next()

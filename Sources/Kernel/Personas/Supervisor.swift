@@ -55,14 +55,17 @@ final class Supervisor {
     if settings.watch { watch() }
   }
 
-  private func add(_ persona: PersonaConfiguration) {
+  /// False: it cannot be here, and the log says why.
+  @discardableResult private func add(_ persona: PersonaConfiguration) -> Bool {
     lastSender += 1
     do throws(Failure) {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
       slot.load(.file, force: false) { _ in }
+      return true
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
+      return false
     }
   }
 
@@ -83,8 +86,7 @@ final class Supervisor {
     }
     for persona in personas {
       guard let slot = slot(persona.name) else {
-        changes.added.append(persona.name)
-        add(persona)
+        if add(persona) { changes.added.append(persona.name) }
         continue
       }
       if slot.isLeaving {

@@ -42,7 +42,7 @@ extension Command {
 
   static let load = changing(
     "load", summary: "load a persona that is not running",
-    help: "Loads the persona NAME of personas.toml, or the library of that name in the plugin folder.")
+    help: "Loads the persona NAME of personas.toml, which was unloaded or has failed; of one that runs, what has changed.")
   static let unload = changing(
     "unload", summary: "end a persona; the kernel keeps its conversations and state",
     help: "Ends the persona NAME when it has done what it was asked. Its histories and values stay for a later load.")

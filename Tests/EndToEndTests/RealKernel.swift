@@ -96,14 +96,19 @@ final class RealKernel {
   }
 }
 
-/// The scripted OpenAI-compatible server as a child.
+/// A scripted language-model server as a child: OpenAI-compatible, or in the shape of Ollama's.
 final class ScriptedModelServer {
-  private let process = Process()
-  let url: String
+  enum Provider: String, CaseIterable { case openai, ollama }
 
-  init() throws {
+  private let process = Process()
+  private let provider: Provider
+  let port: String
+
+  init(_ provider: Provider = .openai) throws {
+    self.provider = provider
+    let script = provider == .openai ? "scripted_model.py" : "ollama_server.py"
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = ["python3", Products.repository + "/Tests/EndToEndTests/original/scripted_model.py"]
+    process.arguments = ["python3", Products.repository + "/Tests/EndToEndTests/original/" + script]
     let output = Pipe()
     process.standardOutput = output
     process.standardInput = FileHandle.nullDevice
@@ -111,10 +116,10 @@ final class ScriptedModelServer {
     var line = Data()
     while !line.contains(10) {
       let more = output.fileHandleForReading.availableData
-      if more.isEmpty { throw Client.Lost(description: "the scripted model did not start") }
+      if more.isEmpty { throw Client.Lost(description: "\(script) did not start") }
       line.append(more)
     }
-    url = "http://127.0.0.1:\(String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))/v1"
+    port = String(decoding: line, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
   deinit {
@@ -123,5 +128,8 @@ final class ScriptedModelServer {
   }
 
   /// `[llm]` for personas.toml.
-  var configuration: String { "[llm]\nprovider = \"openai\"\nurl = \"\(url)\"\nmodel = \"scripted\"\n" }
+  var configuration: String {
+    let url = "http://127.0.0.1:\(port)" + (provider == .openai ? "/v1" : "")
+    return "[llm]\nprovider = \"\(provider)\"\nurl = \"\(url)\"\nmodel = \"m\"\n"
+  }
 }

@@ -13,6 +13,8 @@ final class Bus {
   let loop: EventLoop
   let log: Log
   var limits: Limits
+  /// The same for one connection's way out.
+  var quota: Quota { Quota(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes) }
   /// Set once by BatKernel, which owns both.
   unowned var control: Control!
 

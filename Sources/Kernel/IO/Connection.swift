@@ -9,18 +9,6 @@ import Wire
 /// buffer and leave together in one `sendmsg` after the batch, uncopied; what the socket does not take
 /// is copied to the queue and goes when it drains.
 final class Connection: EventSource {
-  /// How far the greeting has come.
-  enum Greeting { case expected, named, attached }
-  /// What becomes of a line when the client does not keep up.
-  enum Urgency {
-    /// Somebody's message: refused over the quota, and its sender is told.
-    case message
-    /// The answer to what this client asked: accepted up to twice the quota; beyond, the client is cut off.
-    case answer
-    /// A copy for watching: left out when a quarter of the quota waits.
-    case copy
-  }
-
   let id: UInt64
   private let descriptor: Int32
   /// BatKernel keeps it for longer than any connection is called.
@@ -43,8 +31,7 @@ final class Connection: EventSource {
   private var partial: UnsafeMutablePointer<UInt8>?
   private var partialCount = 0
   private var partialCapacity = 0
-  /// The rest of an over-long line is thrown away.
-  private var skipping = false
+  private var framing = Framing()
 
   private var queue = OutQueue()
   private var pieces: UnsafeMutablePointer<iovec>?
@@ -107,12 +94,10 @@ final class Connection: EventSource {
     var search = kept
     while let newline = memchr(buffer + search, 0x0a, end - search) {
       let next = newline.assumingMemoryBound(to: UInt8.self) - buffer + 1
-      if skipping {
-        skipping = false
-      } else if next - position > bus.limits.frameBytes {
-        bus.frameTooLong(self)
-      } else {
-        bus.line(from: self, buffer + position, next - position)
+      switch framing.ended(length: next - position, limit: bus.limits.frameBytes) {
+      case .take: bus.line(from: self, buffer + position, next - position)
+      case .tooLong: bus.frameTooLong(self)
+      case .ignore: break
       }
       position = next
       search = next
@@ -121,16 +106,17 @@ final class Connection: EventSource {
     bus.flush()
     if isClosed { return }
     keep(buffer, from: position, to: end)
-    if queue.count > bus.limits.queueBytes { updateInterest() }
+    if !bus.quota.isReadFrom(waiting: queue.count) { updateInterest() }
   }
 
   private func keep(_ buffer: UnsafeMutablePointer<UInt8>, from position: Int, to end: Int) {
     var rest = end - position
-    if skipping { rest = 0 }
-    if rest > bus.limits.frameBytes {
+    switch framing.unfinished(length: rest, limit: bus.limits.frameBytes) {
+    case .take: break
+    case .tooLong:
       bus.frameTooLong(self)
-      skipping = true
       rest = 0
+    case .ignore: rest = 0
     }
     if rest > 0 {
       if buffer == partial {
@@ -162,9 +148,9 @@ final class Connection: EventSource {
   func pass(_ line: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {
     if isClosed { return false }
     let waiting = queue.count + pieceBytes
-    if waiting > 0, waiting + count > bus.limits.queueBytes {
+    if bus.quota.verdict(.message, length: count, waiting: waiting) != .take {
       flush()
-      if isClosed || queue.count > 0 && queue.count + count > bus.limits.queueBytes { return false }
+      if isClosed || bus.quota.verdict(.message, length: count, waiting: queue.count) != .take { return false }
     }
     if pieces == nil { pieces = .allocate(capacity: Self.maximumPieces) }
     let pieces = pieces.unsafelyUnwrapped
@@ -188,20 +174,17 @@ final class Connection: EventSource {
 
   /// A line that the kernel made. False: over the quota, not taken (never for an answer).
   @discardableResult
-  func send(_ line: [UInt8], _ urgency: Urgency) -> Bool {
+  func send(_ line: [UInt8], _ urgency: Quota.Urgency) -> Bool {
     flush()
     if isClosed { return false }
-    let quota = bus.limits.queueBytes
-    switch urgency {
-    case .message: if queue.count > 0, queue.count + line.count > quota { return false }
-    case .copy: if queue.count > 0, queue.count + line.count > quota / 4 { return false }
-    case .answer:
-      if queue.count > 0, queue.count + line.count > 2 * quota + bus.limits.frameBytes {
-        bus.log.warning(
-          "cut off: it asks and does not read its answers", ["client": participant?.text ?? "?", "pid": pid, "waiting_bytes": queue.count])
-        close()
-        return false
-      }
+    switch bus.quota.verdict(urgency, length: line.count, waiting: queue.count) {
+    case .take: break
+    case .refuse: return false
+    case .cutOff:
+      bus.log.warning(
+        "cut off: it asks and does not read its answers", ["client": participant?.text ?? "?", "pid": pid, "waiting_bytes": queue.count])
+      close()
+      return false
     }
     line.withUnsafeBytes { raw in
       var sent = 0
@@ -267,10 +250,9 @@ final class Connection: EventSource {
     if missedTaps > 0, queue.isEmpty { bus.reportMissedTaps(self) }
   }
 
-  /// A client over its own quota is not read from until it has read.
   private func updateInterest() {
     if isClosed { return }
-    let wanted = (queue.count <= bus.limits.queueBytes ? EPOLLIN.rawValue : 0) | (queue.isEmpty ? 0 : EPOLLOUT.rawValue)
+    let wanted = (bus.quota.isReadFrom(waiting: queue.count) ? EPOLLIN.rawValue : 0) | (queue.isEmpty ? 0 : EPOLLOUT.rawValue)
     if wanted != interest {
       interest = wanted
       bus.loop.change(descriptor, wanted, tag: tag)

@@ -42,10 +42,13 @@ import TestSupport
     let client = try house.attached("GUI")
     try house.settle("ECHO", as: client)
     try client.line(#"{"target":"ECHO","method":"later","payload":300,"id":1}"#)
+    // Answered after that has begun: what has not begun goes to the new code.
+    _ = try client.ask("ECHO", "echo", "1", id: 4)
     try house.build("ECHO", defines: ["VERSION": "2"])
     #expect(try reload(client, "ECHO", id: 2)["outcome"] as? String == "reloaded")
     #expect(try client.ask("ECHO", "echo", "1", id: 3)["version"] == "2")
-    #expect(try client.gram { $0.re == "1" }["version"] == "1")
+    let late = try client.gram { $0.re == "1" }
+    #expect(late["version"] == "1", "\(late)")
   }
 
   @Test("rollback brings the earlier code back as a new generation, with the state of now")

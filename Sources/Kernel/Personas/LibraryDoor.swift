@@ -4,6 +4,7 @@ import Glibc
 /// Brings the watcher's news to the event loop, and waits for each changed file to come to rest. Event loop only.
 final class LibraryDoor: EventSource {
   private unowned let loop: EventLoop
+  private let inbox: LoopInbox
   private let log: Log
   private let watcher: LibraryWatcher
   private let quiet: Int
@@ -13,12 +14,13 @@ final class LibraryDoor: EventSource {
   private var isClosed = false
 
   /// `settled` gets the path of a file that is whole again, or nil: anything may have changed.
-  init?(loop: EventLoop, log: Log, quietMilliseconds: Int, settled: @escaping (String?) -> Void) {
+  init?(loop: EventLoop, inbox: LoopInbox, log: Log, quietMilliseconds: Int, settled: @escaping (String?) -> Void) {
     do throws(LibraryError) { watcher = try LibraryWatcher() } catch {
       log.error("libraries are not watched; reload by hand", ["error": error.message])
       return nil
     }
     self.loop = loop
+    self.inbox = inbox
     self.log = log
     quiet = quietMilliseconds
     self.settled = settled
@@ -47,9 +49,18 @@ final class LibraryDoor: EventSource {
     }
   }
 
+  /// Reads the file on a thread of its own: a library may be large and its disk slow.
   private func look(_ path: String) {
+    let (door, inbox) = (LoopOnly(self), inbox)
+    startThread(name: "settling") {
+      let look = Settling.Look(at: path)
+      inbox.post { _ in door.value.judge(look, of: path) }
+    }
+  }
+
+  private func judge(_ look: Settling.Look?, of path: String) {
     guard !isClosed, settling[path] != nil else { return }
-    switch settling[path]!.observe(Settling.Look(at: path), at: EventLoop.now() / 1_000_000) {
+    switch settling[path]!.observe(look, at: EventLoop.now() / 1_000_000) {
     case .wait(let milliseconds): loop.after(milliseconds: Int(milliseconds)) { [weak self] in self?.look(path) }
     case .settled:
       settling[path] = nil

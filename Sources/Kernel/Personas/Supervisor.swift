@@ -127,7 +127,9 @@ final class Supervisor {
 
   private func watch() {
     if watcher == nil {
-      watcher = LibraryDoor(loop: bus.loop, log: log, quietMilliseconds: settings.settleMilliseconds) { [weak self] in self?.changed($0) }
+      watcher = LibraryDoor(loop: bus.loop, inbox: inbox, log: log, quietMilliseconds: settings.settleMilliseconds) { [weak self] in
+        self?.changed($0)
+      }
     }
     for folder in folders { watcher?.watch(folder: folder) }
     for slot in slots where slot.configuration.library.contains("/") {

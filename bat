@@ -160,13 +160,13 @@ start_kernel() {
   fi
   (umask 077 && mkdir -p "$runtime")
   [[ -f $log ]] && mv -f "$log" "$log.1"
-  # Descriptor 9 is the lock of this run; the kernel must not hold it.
-  setsid "$bin/batkernel" --config "$home/personas.toml" --socket "$socket" </dev/null >"$log" 2>&1 3>&- 9>&- &
-  local pid=$! tries
+  # Out of a subshell, so that it is no child of the parlor that this becomes. Descriptor 9 is the lock of this run; the kernel must not hold it.
+  local pid tries
+  pid="$(setsid "$bin/batkernel" --config "$home/personas.toml" --socket "$socket" </dev/null >"$log" 2>&1 3>&- 9>&- & printf '%s' "$!")"
   printf '%s' "$pid" >"$runtime/kernel.pid"
   for ((tries = 0; tries < 200; tries++)); do
     is_running && return 0
-    kill -0 "$pid" 2>/dev/null || break
+    is_alive "$pid" || break
     sleep 0.05
   done
   say "the kernel did not start; the end of $log:"
@@ -174,13 +174,16 @@ start_kernel() {
   exit 1
 }
 
+# One that has ended and that nobody has waited for (a zombie) is not alive.
+is_alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+
 down() {
   local pid tries
   pid="$(kernel_pid)"
   [[ -n $pid ]] || { say "no kernel answers at $socket"; return 0; }
   kill -TERM "$pid"
   for ((tries = 0; tries < 300; tries++)); do
-    kill -0 "$pid" 2>/dev/null || { rm -f "$runtime/kernel.pid"; say "the kernel (pid $pid) has stopped"; return 0; }
+    is_alive "$pid" || { rm -f "$runtime/kernel.pid"; say "the kernel (pid $pid) has stopped"; return 0; }
     sleep 0.05
   done
   fail "the kernel (pid $pid) is still finishing its work after 15 s; kill -KILL $pid ends it at once"

@@ -75,6 +75,7 @@ import Testing
     "a first line that names nobody is refused with what is wrong",
     arguments: [
       ("", "empty"), ("   ", "empty"), (String(repeating: "n", count: 65), "64 bytes"), ("a\"b", "quotes"), ("a\u{7}b", "control"),
+      ("\rGUI", "control"),
       ("KERNEL", "not free"), ("*", "not free"), ("#news", "not free"), ("{\"hello\":2}", "neither"), ("{\"target\":\"X\"}", "neither"),
       (#"{"hello":1,"name":""}"#, "empty"), (#"{"hello":1,"name":"KERNEL"}"#, "not free"),
     ])

@@ -67,12 +67,17 @@ import Testing
   @Test("a failing health check in its trial brings the version before back by itself")
   func trial() throws {
     let house = try House([("ECHO", "echo", ["VERSION": "1"])]) { $0.reload.trialMilliseconds = 3000 }
+    try rollsBack(house, from: "fails_health", because: "library card")
+  }
+
+  /// Replaces version 1 by a build of the fixture, which passes its checks, and waits until version 1 is back for this reason.
+  private func rollsBack(_ house: House, from fixture: String, because reason: String) throws {
     let client = try house.attached("GUI")
     try house.settle("ECHO", as: client)
-    try house.build("ECHO", "fails_health", defines: ["VERSION": "2"])
+    try house.build("ECHO", fixture, defines: ["VERSION": "2"])
     try client.line(#"{"target":"KERNEL","method":"personas.reload","payload":{"name":"ECHO"},"id":1}"#)
     let receipt = try client.gram { $0.method == "receipt" && $0["outcome"] == "rolled_back" }
-    #expect(receipt["reason"]?.contains("library card") == true, "\(receipt)")
+    #expect(receipt["reason"]?.contains(reason) == true, "\(receipt)")
     #expect(try client.ask("ECHO", "echo", "1", id: 2)["version"] == "1")
   }
 
@@ -217,13 +222,7 @@ import Testing
       $0.reload.trialMilliseconds = 100
       $0.reload.drainMilliseconds = 300
     }
-    let client = try house.attached("GUI")
-    try house.settle("ECHO", as: client)
-    try house.build("ECHO", "hangs_in_health", defines: ["VERSION": "2"])
-    try client.line(#"{"target":"KERNEL","method":"personas.reload","payload":{"name":"ECHO"},"id":1}"#)
-    let receipt = try client.gram { $0.method == "receipt" && $0["outcome"] == "rolled_back" }
-    #expect(receipt["reason"]?.contains("has not come back") == true, "\(receipt)")
-    #expect(try client.ask("ECHO", "echo", "1", id: 2)["version"] == "1")
+    try rollsBack(house, from: "hangs_in_health", because: "has not come back")
   }
 
   @Test("what a generation says in its last moments is heard")

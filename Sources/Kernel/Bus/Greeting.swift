@@ -1,5 +1,3 @@
-import Wire
-
 /// How far a connection has come: its first line says who it is, and nothing else is understood before.
 enum Greeting: Equatable {
   /// The first line is awaited.
@@ -19,9 +17,11 @@ enum Greeting: Equatable {
 
   /// Reads a first line. Whether the name is free is for the bus to say.
   static func read(_ line: some Collection<UInt8>) -> FirstLine {
-    func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
-    var name = Array(line.drop(while: isBlank))
-    while let last = name.last, isBlank(last) { name.removeLast() }
+    func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    var name = Array(line)
+    // A line may end in CR LF.
+    while let last = name.last, isBlank(last) || last == 0x0d { name.removeLast() }
+    name = Array(name.drop(while: isBlank))
     var greeting = Greeting.named
     if name.first == UInt8(ascii: "{") {
       guard let hello = Payload.decode(Payload.Hello.self, name), hello.hello == 1 else {

@@ -28,10 +28,11 @@ let package = Package(
     .target(name: "Kernel", dependencies: ["PersonaABI", "CPlatform", "Wire"], swiftSettings: strict),
     .target(name: "Services", dependencies: ["Kernel", "CCurl"], swiftSettings: strict),
     .target(name: "PersonaKit", dependencies: ["PersonaABI"], swiftSettings: strict),
+    .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "Wire"], swiftSettings: strict),
 
     .executableTarget(
-      name: "batkernel", dependencies: ["Kernel", "Services", "Wire", "CTOML"], swiftSettings: strict),
-    .executableTarget(name: "parlor", dependencies: ["Wire"], swiftSettings: strict),
+      name: "batkernel", dependencies: ["Kernel", "Services", "Workbench", "Wire", "CTOML"], swiftSettings: strict),
+    .executableTarget(name: "parlor", dependencies: ["Workbench", "Wire"], swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),
@@ -40,6 +41,8 @@ let package = Package(
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel"], swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Wire", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor", "TestSupport"], exclude: ["original"],
       swiftSettings: strict),

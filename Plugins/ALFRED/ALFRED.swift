@@ -10,10 +10,13 @@ actor Alfred: Persona {
     version = 1.0
     summary = The steward: reviews, and keeps the house in order
     needs = llm/1 bus/1
+    method.review = judge a text; with "persona", what that one answers to it
+    takes.review = {"type":"object","properties":{"content":{"type":"string"},"persona":{"type":"string","description":"whose answer to the text is judged"}},"required":["content"]}
+    gives.review = {"type":"object","properties":{"content":{"type":"string"},"reviewed":{"type":"object"}},"required":["content"]}
+    method.status = how the house is, without a model
+    takes.status = {"type":"object","properties":{}}
+    gives.status = {"type":"object","properties":{"content":{"type":"string"}},"required":["content"]}
     """
-  static let methods: KeyValuePairs = [
-    "review": "judge a text; with \"persona\", what that one answers to it", "status": "how the house is, without a model",
-  ]
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 

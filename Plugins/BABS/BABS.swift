@@ -12,8 +12,13 @@ actor Babs: Persona {
     version = 1.0
     summary = The observatory: explores, and keeps the log of what was seen
     needs = llm/1 bus/1 state/1
+    method.observe = note a text in the log, with who saw it and when
+    takes.observe = {"type":"object","properties":{"content":{"type":"string","maxLength":4000}},"required":["content"]}
+    gives.observe = {"type":"object","properties":{"content":{"type":"string"},"count":{"type":"integer"}},"required":["content","count"]}
+    method.observations = the log
+    takes.observations = {"type":"object","properties":{}}
+    gives.observations = {"type":"object","properties":{"observations":{"type":"array","items":{"type":"object","properties":{"by":{"type":"string"},"text":{"type":"string"},"time":{"type":"string"}}}}},"required":["observations"]}
     """
-  static let methods: KeyValuePairs = ["observe": "note a text in the log, with who saw it and when", "observations": "the log"]
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 

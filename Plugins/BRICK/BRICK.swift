@@ -16,10 +16,10 @@ actor Brick: Persona {
     version = 1.0
     summary = The logical architect: deconstructs, delegates
     needs = llm/1 bus/1
+    method.process_architect_query = take a question apart and answer it; "@robin …" at its beginning, or "delegate", asks a colleague first
+    takes.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegate":{"type":"string","description":"the colleague who is asked first"},"thread":{"type":"string"}},"required":["content"]}
+    gives.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegated":{"type":"object"}},"required":["content"]}
     """
-  static let methods: KeyValuePairs = [
-    "process_architect_query": "take a question apart and answer it; \"@robin …\" at its beginning, or \"delegate\", asks a colleague first"
-  ]
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 

@@ -29,7 +29,7 @@ extension KernelHandle {
   }
 
   private var known: [(key: String, value: String)] {
-    methods + [
+    about.methods + [
       ("talk", "converse; any other method with a text does it too"), ("forget", "forget this conversation"), ("describe", "this list"),
     ]
   }
@@ -40,7 +40,15 @@ extension KernelHandle {
     return [
       "persona": .string(name), "summary": .string(summary), "content": .string(lines.joined(separator: "\n")),
       "methods": .object(Dictionary(known.map { ($0.key, .string($0.value)) }) { first, _ in first }),
+      "takes": .object(schemas("takes.")), "gives": .object(schemas("gives.")),
     ]
+  }
+
+  /// By method. One that is no JSON is left out; the kernel refuses such a library before it runs.
+  private func schemas(_ prefix: String) -> [String: JSON] {
+    var found: [String: JSON] = [:]
+    for method in about.methods { found[method.key] = about[prefix + method.key].flatMap { try? JSON(parsing: $0.utf8) } }
+    return found
   }
 
   private func nothingSaid(_ gram: BatGram) -> KernelError {

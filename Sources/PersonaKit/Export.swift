@@ -13,7 +13,7 @@ public func export<P: Persona>(_ type: P.Type) -> UnsafePointer<persona_entry> {
     if let entry = registration.entry { return entry }
     registration.make = { host, executor in
       try host.checkBus()
-      let kernel = KernelHandle(host: host, lane: executor, about: P.about, methods: P.methods)
+      let kernel = KernelHandle(host: host, lane: executor, about: P.about)
       return Instance(try P(kernel: kernel), host, executor)
     }
     let entry = UnsafeMutablePointer<persona_entry>.allocate(capacity: 1)

@@ -9,8 +9,6 @@ public struct KernelHandle: Sendable {
   let host: HostReference
   let lane: LaneExecutor
   let about: About
-  /// What the persona says that it can be asked.
-  let methods: KeyValuePairs<String, String>
 
   /// Messages.
   public var bus: Bus { Bus(host: host) }

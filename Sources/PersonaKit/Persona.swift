@@ -24,11 +24,9 @@
 /// that waits (for the model, for a colleague) lets the next one begin. What must survive a reload is
 /// kept by the kernel (`kernel.state`, conversations), or handed over by `save` and `load`.
 public protocol Persona: Actor {
-  /// Who it is: the text that persona.h describes, as one literal.
+  /// Who it is and what it can be asked: the text that persona.h describes, as one literal. Its methods are what
+  /// `converse` tells those who ask for `describe`, and those who ask for what it does not know.
   static var about: About { get }
-  /// The methods that it knows besides conversation, each with what it does in a few words: `converse` tells them
-  /// to those who ask for `describe`, and to those who ask for what it does not know. Optional.
-  static var methods: KeyValuePairs<String, String> { get }
   /// Its way to the kernel: keep what `init` was given.
   nonisolated var kernel: KernelHandle { get }
 
@@ -61,7 +59,6 @@ extension Persona {
   /// The lane.
   public nonisolated var unownedExecutor: UnownedSerialExecutor { kernel.lane.asUnownedSerialExecutor() }
 
-  public static var methods: KeyValuePairs<String, String> { [:] }
   public func start() async throws {}
   public func stop() {}
   public func configChanged() throws {}
@@ -78,11 +75,19 @@ public struct About: ExpressibleByStringLiteral, Sendable {
 
   /// The value of one key, or nil.
   public subscript(_ key: String) -> String? {
-    for line in text.description.split(separator: "\n") {
+    lines.first { $0.key == key }?.value
+  }
+
+  /// The methods, each with what it does in a few words, in the order of the text.
+  var methods: [(key: String, value: String)] {
+    lines.filter { $0.key.hasPrefix("method.") }.map { (String($0.key.dropFirst(7)), $0.value) }
+  }
+
+  private var lines: [(key: String, value: String)] {
+    text.description.split(separator: "\n").compactMap { line in
       let parts = line.split(separator: "=", maxSplits: 1)
-      if parts.count == 2, parts[0].trimmingBlanks == key { return parts[1].trimmingBlanks }
+      return parts.count == 2 ? (parts[0].trimmingBlanks, parts[1].trimmingBlanks) : nil
     }
-    return nil
   }
 }
 

@@ -25,6 +25,23 @@ import Testing
     #expect(about.text == text)
   }
 
+  @Test("methods come with their schemas, in the order of the text")
+  func methods() throws {
+    let about = try About(
+      parsing: """
+        bat-persona 1
+        name = A
+        version = 1
+        method.count = Counts words
+        takes.count = {"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}
+        method.greet = Says hello
+        gives.greet = {"type":"object"}
+        """)
+    #expect(about.methods.map(\.name) == ["count", "greet"])
+    #expect(about.methods[0].takes?.hasSuffix(#""required":["text"]}"#) == true && about.methods[0].gives == nil)
+    #expect(about.methods[1] == .init(name: "greet", summary: "Says hello", takes: nil, gives: #"{"type":"object"}"#))
+  }
+
   @Test("name and version are enough, and one number is a schema that reads itself")
   func short() throws {
     let about = try About(parsing: "bat-persona 1\nname = A\nversion = 1\nstate = 3")
@@ -51,6 +68,10 @@ import Testing
       ("bat-persona 1\nname = A\nversion = 1\nstate = 0", "1 <= M <= N"),
       ("bat-persona 1\nname = A\nversion = 1\nstate = 2 writes 1", "1 <= M <= N"),
       ("bat-persona 1\nname = A\nversion = 1\nstate = 4294967296", "1 <= M <= N"),
+      ("bat-persona 1\nname = A\nversion = 1\ntakes.go = {}", "no method.go"),
+      ("bat-persona 1\nname = A\nversion = 1\nmethod.go = x\ntakes.go = {\"a\"", "no JSON schema"),
+      ("bat-persona 1\nname = A\nversion = 1\nmethod.go = x\ngives.go = [1]", "no JSON schema"),
+      ("bat-persona 1\nname = A\nversion = 1\nmethod. = x", "names no method"),
     ])
   func refused(text: String, reason: String) {
     let error = #expect(throws: About.Malformed.self) { try About(parsing: text) }

@@ -36,6 +36,21 @@ import TestSupport
     #expect(try reload(client, "ECHO", id: 2, force: true)["to"] as? Int == 2)
   }
 
+  @Test("another library can be loaded once in the place of the persona's own, for one persona and from a full path")
+  func otherLibrary() throws {
+    let house = try House([("ECHO", "echo", ["VERSION": "1"])])
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    let other = try Fixtures.build("echo", defines: ["NAME": "ECHO", "VERSION": "dev"])
+    let receipt = try client.ask("KERNEL", "personas.reload", #"{"name":"ECHO","library":"\#(other)"}"#, id: 1)
+    #expect(receipt.line.contains(#""outcome":"reloaded""#) && receipt.line.contains(#""version":"dev""#))
+    #expect(try client.ask("ECHO", "echo", "1", id: 2)["version"] == "dev")
+    #expect(try reload(client, "ECHO", id: 3)["outcome"] as? String == "reloaded")
+    #expect(try client.ask("ECHO", "echo", "1", id: 4)["version"] == "1")
+    #expect(try client.ask("KERNEL", "personas.reload", #"{"name":"ECHO","library":"here.so"}"#, id: 5).code == "invalid")
+    #expect(try client.ask("KERNEL", "personas.reload", #"{"names":["ECHO","ECHO"],"library":"/a.so"}"#, id: 6).code == "invalid")
+  }
+
   @Test("what the old code was asked before, it finishes after, and its answer is its own")
   func drains() throws {
     let house = try House([("ECHO", "echo", ["VERSION": "1"])])

@@ -102,17 +102,21 @@ final class Control {
   private static func told(_ receipt: Receipt) -> Result<[UInt8], Failure> { .success(Payload.encode(receipt)) }
 
   private func load(_ slot: PersonaSlot, _ answer: @escaping Answer) {
-    slot.load(.file, force: false) { answer(Self.told($0)) }
+    slot.load(.file(), force: false) { answer(Self.told($0)) }
   }
 
   private func reload(_ order: Payload.Reload, _ answer: @escaping Answer) throws(Failure) {
     let names = order.names ?? order.name.map { [$0] } ?? supervisor.slots.map(\.name)
+    if let library = order.library {
+      guard names.count == 1 else { throw Failure(.invalid, "\"library\" is for one persona: say which, with \"name\"") }
+      guard library.hasPrefix("/") else { throw Failure(.invalid, "\"library\" is a path from the root on; this is \(library)") }
+    }
     var slots: [PersonaSlot] = []
     for name in names { slots.append(try slot(named: name)) }
     if slots.isEmpty { return answer(.success(Payload.encode(Payload.Receipts(receipts: [])))) }
     var receipts: [String: Receipt] = [:]
     for slot in slots {
-      slot.load(.file, force: order.force ?? false) { receipt in
+      slot.load(.file(path: order.library), force: order.force ?? false) { receipt in
         receipts[slot.name] = receipt
         if receipts.count == Set(names).count {
           answer(.success(Payload.encode(Payload.Receipts(receipts: names.compactMap { receipts[$0] }))))

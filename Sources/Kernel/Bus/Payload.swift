@@ -17,6 +17,8 @@ enum Payload {
     var name: String?
     var names: [String]?
     var force: Bool?
+    /// Loaded this once instead of the persona's own.
+    var library: String?
   }
   struct Switch: Codable { var on: Bool }
   struct TopicName: Decodable { var topic: String }

@@ -1,9 +1,11 @@
+import Wire
+
 /// What a persona's library says of itself, in the text that persona.h describes at its end.
 public struct About: Sendable, Equatable {
   /// The line that every about text begins with.
   static let firstLine = "bat-persona 1\n"
   /// Longer than any honest text; a string without an end in a broken file must not be read for ever.
-  static let longest = 4096
+  static let longest = 65_536
 
   public var name: String
   public var version: String
@@ -14,6 +16,8 @@ public struct About: Sendable, Equatable {
   public var needs: [String] = []
   /// Services that it uses when they are there.
   public var wants: [String] = []
+  /// What it can be asked, in the order of the text.
+  public var methods: [Method] = []
   /// The whole text, as it stands in the file.
   public var text: String
 
@@ -26,6 +30,16 @@ public struct About: Sendable, Equatable {
       self.writes = writes
       self.reads = reads
     }
+  }
+
+  /// "method.NAME", "takes.NAME", "gives.NAME": one thing that it can be asked.
+  public struct Method: Sendable, Equatable {
+    public var name: String
+    public var summary: String
+    /// The JSON schema of the payload, as JSON text.
+    public var takes: String?
+    /// The JSON schema of the reply.
+    public var gives: String?
   }
 
   /// What is wrong with an about text.
@@ -47,12 +61,14 @@ public struct About: Sendable, Equatable {
     guard text.hasPrefix(Self.firstLine) else { throw Malformed("the about text does not begin with the line \"bat-persona 1\"") }
     guard text.utf8.count <= Self.longest else { throw Malformed("the about text is longer than \(Self.longest) bytes") }
     var values: [Substring: Substring] = [:]
+    var methods: [String] = []
     for line in text.split(separator: "\n", omittingEmptySubsequences: true).dropFirst() {
       guard let equals = line.firstIndex(of: "=") else { throw Malformed("about text: \"\(line)\" is not \"key = value\"") }
       let key = Self.trimmed(line[..<equals])
       guard values.updateValue(Self.trimmed(line[line.index(after: equals)...]), forKey: key) == nil else {
         throw Malformed("about text: \"\(key)\" stands there twice")
       }
+      if key.hasPrefix("method.") { methods.append(String(key.dropFirst(7))) }
     }
     func value(_ key: Substring, atMost limit: Int) throws(Malformed) -> String? {
       guard let value = values[key] else { return nil }
@@ -74,6 +90,25 @@ public struct About: Sendable, Equatable {
     self.state = try value("state", atMost: 64).map { text throws(Malformed) in try StateSchema(text) }
     self.needs = try value("needs", atMost: Self.longest).map(Self.words) ?? []
     self.wants = try value("wants", atMost: Self.longest).map(Self.words) ?? []
+    for key in values.keys.sorted() where key.hasPrefix("takes.") || key.hasPrefix("gives.") {
+      guard methods.contains(String(key.dropFirst(6))) else {
+        throw Malformed("about text: \"\(key)\" has no method.\(key.dropFirst(6)) that says what the method does")
+      }
+    }
+    func schema(_ key: String) throws(Malformed) -> String? {
+      guard let schema = try value(Substring(key), atMost: Self.longest) else { return nil }
+      guard schema.utf8.first == UInt8(ascii: "{"), Array(schema.utf8).withUnsafeBytes(isJSONValue) else {
+        throw Malformed("about text: \"\(key)\" is no JSON schema: it must be a JSON object, on one line")
+      }
+      return schema
+    }
+    for name in methods {
+      guard !name.isEmpty, name.utf8.count <= 64, !name.contains(where: \.isWhitespace) else {
+        throw Malformed("about text: \"method.\(name)\" names no method: at most 64 bytes, no blanks")
+      }
+      guard let summary = try value("method.\(name)", atMost: 200) else { preconditionFailure("its key was read") }
+      self.methods.append(Method(name: name, summary: summary, takes: try schema("takes.\(name)"), gives: try schema("gives.\(name)")))
+    }
     self.text = text
   }
 

@@ -11,7 +11,8 @@ final class PersonaSlot {
   }
   /// What is to be put in place.
   enum Source {
-    case file
+    /// The file of its `library`, or this once the one at the path.
+    case file(path: String? = nil)
     case library(LoadedLibrary, reason: String?)
   }
 
@@ -55,6 +56,7 @@ final class PersonaSlot {
     let began = EventLoop.now()
     let done: (Receipt) -> Void
     var reason: String?
+    var path: String?
     var library: LoadedLibrary?
     var rehearsal: Int?
     var candidate: Tenure?
@@ -168,7 +170,7 @@ final class PersonaSlot {
     var hasFailed = false
     if case .failed = state { hasFailed = true }
     if hasFailed || old.library != new.library {
-      load(.file, force: false) { _ in }
+      load(.file(), force: false) { _ in }
     } else {
       tellConfiguration()
     }
@@ -178,7 +180,7 @@ final class PersonaSlot {
   func comeBack(_ new: PersonaConfiguration) {
     isLeaving = false
     configuration = new
-    load(.file, force: false) { _ in }
+    load(.file(), force: false) { _ in }
   }
 
   /// Tells the running generation its configuration, if it was made with another one.

@@ -16,7 +16,9 @@ extension PersonaSlot {
     let (machine, actions) = ReloadMachine.begin(
       hasOld: current != nil, prepared: prepared, force: force, success: prepared ? .rolledBack : current == nil ? .loaded : .reloaded)
     let attempt = Attempt(machine, from: current?.generation.number, done: done)
-    if case .library(let library, let reason) = source {
+    switch source {
+    case .file(let path): attempt.path = path
+    case .library(let library, let reason):
       attempt.library = library
       attempt.reason = reason
     }
@@ -57,7 +59,7 @@ extension PersonaSlot {
   func prepare(_ attempt: Attempt) {
     let running = current?.generation
     let order = Workshop.Order(
-      name: name, configuration: configuration, number: lastNumber + 1, running: running,
+      name: name, library: attempt.path ?? configuration.library, configuration: configuration, number: lastNumber + 1, running: running,
       keptState: lastSchema.flatMap { schema in states[schema].map { (schema, $0) } },
       unlessHash: attempt.machine.force ? nil : running?.library.image.hash)
     let attemptBox = LoopOnly((self, attempt))

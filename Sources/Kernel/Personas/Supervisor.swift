@@ -61,7 +61,7 @@ final class Supervisor {
     do throws(Failure) {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
-      slot.load(.file, force: false) { _ in }
+      slot.load(.file(), force: false) { _ in }
       return true
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
@@ -149,7 +149,7 @@ final class Supervisor {
         }
       }
       switch slot.state {
-      case .running, .loading, .failed: slot.load(.file, force: false) { _ in }
+      case .running, .loading, .failed: slot.load(.file(), force: false) { _ in }
       case .unloaded: break
       }
     }

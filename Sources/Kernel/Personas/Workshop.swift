@@ -6,6 +6,8 @@ import Glibc
 final class Workshop: Sendable {
   struct Order: Sendable {
     var name: String
+    /// A name or a path, as in personas.toml.
+    var library: String
     var configuration: PersonaConfiguration
     /// The generation that it may become: for the copy's file name.
     var number: Int
@@ -46,7 +48,7 @@ final class Workshop: Sendable {
 
   private func make(_ order: Order) throws(Failure) -> Outcome {
     do throws(LibraryError) {
-      let file = try LibraryFile(reading: try LibraryFile.resolve(order.configuration.library, in: folders))
+      let file = try LibraryFile(reading: try LibraryFile.resolve(order.library, in: folders))
       if file.hash == order.unlessHash { return .unchanged }
       let image = try store.image(of: file, services: HostTables.services, running: order.running?.library.image.about.state)
       let milliseconds = try rehearse(image, order)

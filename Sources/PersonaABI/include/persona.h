@@ -356,8 +356,12 @@ typedef struct persona_entry {
  *     state    "N" or "N reads M": save() writes schema N, load() reads M to N. Default: no state
  *     needs    services without which it cannot work, separated by blanks; else it is refused
  *     wants    services that it uses when they are there
+ *     method.M what the method M does, one line: for people, and for models that are offered it as a tool
+ *     takes.M  the JSON schema of M's payload, on one line
+ *     gives.M  the JSON schema of M's reply, on one line
  *
- * Unknown keys are ignored, so that the text can grow. In C:
+ * At most 64 KiB; method.M and its two companions stand as often as there are methods, the other keys
+ * once. Unknown keys are ignored, so that the text can grow. In C:
  *
  *     PERSONA_ABOUT("bat-persona 1\n"
  *                   "name = ECHO\n"

@@ -1,3 +1,4 @@
+import Glibc
 import Kernel
 
 /// What a persona's library says of itself on disk; nothing of it is run.
@@ -15,5 +16,19 @@ public struct LibraryFacts: Sendable {
     (about, warnings) = try file.check(services: HostTables.services)
     self.path = path
     hash = file.hash
+  }
+
+  /// The libraries of a folder, by name; a path that is no folder is itself. Nil: the folder cannot be read.
+  public static func paths(in path: String) -> [String]? {
+    var status = stat()
+    guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return [path] }
+    guard let folder = opendir(path) else { return nil }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if name.hasSuffix(".so") { names.append(name) }
+    }
+    return names.sorted().map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
   }
 }

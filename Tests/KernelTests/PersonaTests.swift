@@ -132,6 +132,7 @@ final class ScriptedModel: LanguageService {
   func forget(persona: String, thread: String) {}
   func configure(_ configuration: LanguageConfiguration) {}
   func statistics() -> [UInt8] { Array("{}".utf8) }
+  func usage(of persona: String) -> LanguageUsage { LanguageUsage() }
   func stop() {}
 }
 

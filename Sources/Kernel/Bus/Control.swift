@@ -37,6 +37,7 @@ final class Control {
       switch method {
       case "ping": answer(.success(Payload.encode(Payload.Empty())))
       case "personas.list": answer(.success(Payload.encode(Payload.Personas(personas: supervisor.slots.map(\.status)))))
+      case "personas.show": answer(.success(try slot(payload).details))
       case "personas.load": try load(slot(payload), answer)
       case "personas.reload": try reload(read(Payload.Reload.self, payload), answer)
       case "personas.rollback": try slot(payload).rollBack(reason: nil) { answer(Self.told($0)) }
@@ -63,7 +64,7 @@ final class Control {
       default:
         throw Failure(
           .unknownMethod,
-          "KERNEL has no method \(method); it has personas.list, .load, .reload, .rollback, .unload, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
+          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
         )
       }
     } catch {
@@ -144,10 +145,7 @@ final class Control {
         uptime_s: Int((EventLoop.now() - began) / 1_000_000_000), version: version, pid: getpid(), memory_kb: Self.memoryKilobytes(),
         connections: bus.connections.count, requests: bus.openRequests, messages: counters.messages, errors: counters.errors,
         undelivered: counters.undelivered, personas: supervisor.slots.map(\.status)))
-    json.removeLast()
-    json.append(contentsOf: #","llm":"#.utf8)
-    json.append(contentsOf: supervisor.language?.statistics() ?? Array("null".utf8))
-    json.append(0x7d)
+    Payload.add("llm", supervisor.language?.statistics() ?? Array("null".utf8), to: &json)
     return json
   }
 

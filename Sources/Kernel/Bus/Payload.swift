@@ -84,6 +84,14 @@ enum Payload {
 
   static func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8]) -> T? { try? JSONDecoder().decode(type, from: Data(bytes)) }
 
+  /// Adds a member, whose value is JSON already, to a JSON object that is not empty.
+  static func add(_ key: StaticString, _ json: [UInt8], to object: inout [UInt8]) {
+    object.removeLast()
+    object.append(contentsOf: ",\"\(key)\":".utf8)
+    object.append(contentsOf: json)
+    object.append(0x7d)
+  }
+
   static func encode(_ value: some Encodable) -> [UInt8] {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

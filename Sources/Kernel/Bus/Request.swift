@@ -30,6 +30,16 @@ final class Request {
   /// Streamed text that waits for the asker to read.
   var heldText: [UInt8] = []
 
+  /// For people: who waits.
+  var askerName: String {
+    switch asker {
+    case .connection(let connection, _): connection.participant?.text ?? "a client that has gone"
+    case .name(let participant): participant.text
+    case .persona(let tenure, _): tenure.slot.name
+    case .nobody: "nobody"
+    }
+  }
+
   init(token: UInt64, asker: Asker, target: Participant?, trace: [UInt8], hops: Int, deadline: UInt64, wantsStream: Bool) {
     self.token = token
     self.asker = asker

@@ -132,3 +132,31 @@ extension About.StateSchema {
     self.init(writes: writes, reads: reads)
   }
 }
+
+extension About {
+  /// The text as one JSON object: "name", "version", "summary", "state" {"writes", "reads"}, "needs", "wants", and
+  /// "methods" [{"name", "summary", "takes", "gives"}]; what the text does not say is left out.
+  public var json: [UInt8] {
+    struct Members: Encodable {
+      struct State: Encodable { var writes, reads: UInt32 }
+      var name, version: String
+      var summary: String?
+      var state: State?
+      var needs, wants: [String]
+    }
+    var json = Payload.encode(
+      Members(
+        name: name, version: version, summary: summary, state: state.map { .init(writes: $0.writes, reads: $0.reads) }, needs: needs,
+        wants: wants))
+    var list: [UInt8] = []
+    for method in methods {
+      struct Named: Encodable { var name, summary: String }
+      var member = Payload.encode(Named(name: method.name, summary: method.summary))
+      if let takes = method.takes { Payload.add("takes", Array(takes.utf8), to: &member) }
+      if let gives = method.gives { Payload.add("gives", Array(gives.utf8), to: &member) }
+      list += (list.isEmpty ? [] : [0x2c]) + member
+    }
+    Payload.add("methods", [0x5b] + list + [0x5d], to: &json)
+    return json
+  }
+}

@@ -32,7 +32,9 @@ final class PersonaSlot {
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
   var lineage: [LoadedLibrary] = []
   var lastNumber = 0
-  var generations: [Int] = []
+  /// All that have lived here, oldest first: their code stays in memory.
+  var generations: [(number: Int, library: LoadedLibrary)] = []
+  var lastReceipt: Receipt?
   /// The last state of each schema, for rollbacks and later loads.
   var states: [UInt32: [UInt8]] = [:]
   var lastSchema: UInt32?
@@ -215,7 +217,7 @@ final class PersonaSlot {
       name: name, summary: configuration.summary ?? current?.generation.library.image.about.summary,
       version: current?.generation.library.image.about.version,
       library: configuration.library, generation: current?.generation.number, state: word, reason: reason, draining: draining.count,
-      kept: generations.count, generations: generations.suffix(20), received: received, failed: failed,
+      kept: generations.count, generations: generations.suffix(20).map(\.number), received: received, failed: failed,
       queued: held.count + (load?.waiting ?? 0), busy_ms: Int((load?.busy ?? 0) / 1_000_000))
   }
 }

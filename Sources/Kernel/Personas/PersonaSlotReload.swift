@@ -160,7 +160,7 @@ extension PersonaSlot {
     state = .running
     sick = false
     healthAsked = 0
-    generations.append(candidate.generation.number)
+    generations.append((candidate.generation.number, library))
     if attempt.machine.success == .rolledBack { lineage.removeLast() } else { lineage.append(library) }
     let waiting = held.takeAll().filter(candidate.begin)
     attempt.heldCount = waiting.count
@@ -220,6 +220,7 @@ extension PersonaSlot {
   }
 
   func tell(_ receipt: Receipt, _ done: (Receipt) -> Void) {
+    lastReceipt = receipt
     supervisor.announce(receipt)
     done(receipt)
   }

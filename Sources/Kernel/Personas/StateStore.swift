@@ -19,5 +19,8 @@ final class StateStore: Sendable {
     }
   }
 
+  /// How many values there are, and their bytes, keys counted.
+  var size: (count: Int, bytes: Int) { values.withLock { ($0.count, $0.reduce(0) { $0 + $1.key.utf8.count + $1.value.count }) } }
+
   func keys(prefix: String) -> [String] { values.withLock { $0.keys.filter { $0.hasPrefix(prefix) }.sorted() } }
 }

@@ -40,6 +40,10 @@ final class Tenure {
   /// It has nothing left to finish.
   var isIdle: Bool { grams.isEmpty && asks.isEmpty && calls.isEmpty }
   var openGrams: Int { grams.count }
+  /// How much it waits for itself: questions to the model and to others.
+  var openRequests: Int { calls.count + asks.count }
+  /// Who waits for it, one entry for each gram.
+  var askers: [String] { grams.map { bus.request($0)?.askerName ?? "nobody" } }
 
   // MARK: Mail
 

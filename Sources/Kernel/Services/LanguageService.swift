@@ -17,6 +17,9 @@ public protocol LanguageService: AnyObject, Sendable {
   /// Counters for `parlor stats`, one JSON object: see Services/LLM/LanguageStatistics.
   func statistics() -> [UInt8]
 
+  /// What the model has done for one persona since the kernel was started.
+  func usage(of persona: String) -> LanguageUsage
+
   /// Ends every call with `.retired`, stops the child processes, and returns when they are gone.
   /// Called once, off the event loop.
   func stop()
@@ -66,4 +69,13 @@ public enum LanguageEvent: Sendable {
   case piece(String)
   /// The end: the JSON object that persona.h describes, or what went wrong.
   case finished(Result<[UInt8], Failure>)
+}
+
+/// What the model has done for one persona.
+public struct LanguageUsage: Sendable, Equatable, Codable {
+  public var requests = 0
+  public var answered = 0
+  public var prompt_tokens = 0
+  public var completion_tokens = 0
+  public init() {}
 }

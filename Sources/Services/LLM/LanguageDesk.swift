@@ -80,7 +80,10 @@ final class LanguageDesk {
   // MARK: What the outside asks for
 
   func ask(_ id: UInt64, _ question: LanguageQuestion, onEvent: @escaping OnEvent) {
-    statistics.change { $0.requests += 1 }
+    statistics.change {
+      $0.requests += 1
+      $0.personas[question.persona, default: .init()].requests += 1
+    }
     do {
       let exchange = Exchange(id: id, question: try ChatQuestion(question, defaults: configuration), server: server, onEvent: onEvent)
       exchanges[id] = exchange
@@ -335,6 +338,9 @@ final class LanguageDesk {
       $0.answered += 1
       $0.prompt_tokens += answer.promptTokens ?? 0
       $0.completion_tokens += answer.completionTokens ?? 0
+      $0.personas[question.persona, default: .init()].answered += 1
+      $0.personas[question.persona, default: .init()].prompt_tokens += answer.promptTokens ?? 0
+      $0.personas[question.persona, default: .init()].completion_tokens += answer.completionTokens ?? 0
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -55,6 +55,8 @@ public final class LanguageModels: LanguageService {
 
   public func statistics() -> [UInt8] { statisticsBoard.read().json() }
 
+  public func usage(of persona: String) -> LanguageUsage { statisticsBoard.read().personas[persona] ?? LanguageUsage() }
+
   public func stop() { thread.stop() }
 
   deinit { thread.stop() }

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Kernel
 
 /// The counters of `parlor stats`, as they stand in its JSON. Times in milliseconds.
 struct LanguageStatistics: Codable, Sendable {
@@ -30,13 +31,14 @@ struct LanguageStatistics: Codable, Sendable {
   /// From the question to the first piece of the answer, waiting included; p50 of the last 128.
   var first_piece_ms = Latency()
   var local: Local?
+  var personas: [String: LanguageUsage] = [:]
 
   private var latencies: [Int] = []
 
   private enum CodingKeys: String, CodingKey {
     case provider, url, model, requests, answered, failures, prompt_tokens, completion_tokens, waiting, running, conversations,
       first_piece_ms
-    case local
+    case local, personas
   }
 
   init(provider: String, url: String, model: String?) {

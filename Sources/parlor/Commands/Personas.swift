@@ -1,9 +1,18 @@
+import Kernel
+import Workbench
+
 extension Command {
   static let personas = Command(
-    name: "personas", usage: "parlor personas [--json]", summary: "list the personas and their generations",
-    help: "Lists the personas: name, state, generation, kept generations, messages received and failed, summary.",
-    flags: ["--json"],
+    name: "personas", usage: "parlor personas [FOLDER|LIBRARY.so…] [--json]", summary: "list the personas and their generations",
+    help: """
+      Lists the personas: name, state, generation, kept generations, messages received and failed, summary.
+      Of folders and library files: what personas are in there. None of their code is run, and no kernel is needed.
+
+        --json    as one line of JSON
+      """,
+    flags: ["--json"], operands: 0...Int.max,
     run: { arguments throws(Trouble) in
+      if !arguments.operands.isEmpty { return try libraries(arguments) }
       let list = try arguments.connect().ask(Request(method: "personas.list"))
       if arguments.has("--json") {
         try Output.answer.line(list.text)
@@ -12,6 +21,32 @@ extension Command {
       }
       return .ok
     })
+
+  /// A file that was named must be a persona; in a folder other libraries are passed over.
+  private static func libraries(_ arguments: Arguments) throws(Trouble) -> ExitCode {
+    var all: [JSON] = []
+    var outcome = ExitCode.ok
+    for operand in arguments.operands {
+      guard let paths = LibraryFacts.paths(in: operand) else { throw Trouble(.failed, "the folder \(operand) cannot be read") }
+      for path in paths {
+        do throws(LibraryError) { all.append(try LibraryFacts(reading: path).json) } catch {
+          if paths != [operand], error.kind == .noEntry { continue }
+          try Output.diagnostics.line("parlor: \(error.message)")
+          outcome = .failed
+        }
+      }
+    }
+    if arguments.has("--json") {
+      try Output.answer.line(JSON.object(["libraries": .array(all)]).text)
+    } else {
+      for facts in all {
+        let about = facts["about"] ?? .null
+        let name = [about["name"], about["version"]].map { $0?.plain ?? "?" }.joined(separator: " ")
+        try Output.answer.line("\(name.padded(20)) \((about["summary"]?.plain ?? "").oneLine(100))  \(facts["path"]?.plain ?? "")")
+      }
+    }
+    return outcome
+  }
 
   static let reload = Command(
     name: "reload", usage: "parlor reload NAME…|--all [--force] [--json]",

@@ -41,7 +41,16 @@ enum StatsText {
     }
     let told: Set = ["version", "pid", "uptime_s", "memory_kb", "connections", "messages", "errors", "undelivered", "personas", "llm"]
     for (key, value) in (stats.object ?? [:]).sorted(by: { $0.key < $1.key }) where !told.contains(key) { row(key, value.plain) }
-    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) { row("llm " + key, value.plain) }
+    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where key != "personas" {
+      row("llm " + key, value.plain)
+    }
+    for (name, usage) in (stats["llm"]?["personas"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
+      func number(_ key: String) -> String { usage[key]?.plain ?? "?" }
+      row(
+        "llm " + name.oneLine(64),
+        "\(number("answered")) of \(number("requests")) answered, \(number("prompt_tokens")) tokens read, \(number("completion_tokens")) written"
+      )
+    }
     if let personas = stats["personas"]?.array { text += "\n" + PersonaTable.text(personas, style: style) }
     return text
   }

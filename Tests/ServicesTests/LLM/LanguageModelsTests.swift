@@ -227,6 +227,10 @@ import Testing
     #expect(statistics.requests == 3 && statistics.answered == 1)
     #expect(statistics.failures == ["llm_refused": 1, "invalid": 1])
     #expect(statistics.prompt_tokens == 26 && statistics.completion_tokens == 2)
+    let usage = statistics.personas.values.reduce(into: (requests: 0, answered: 0, tokens: 0)) {
+      $0 = ($0.requests + $1.requests, $0.answered + $1.answered, $0.tokens + $1.prompt_tokens + $1.completion_tokens)
+    }
+    #expect(usage == (3, 1, 28))
     #expect(statistics.first_piece_ms.last != nil && statistics.conversations == 1)
     #expect(statistics.url == server.url && statistics.waiting == 0 && statistics.running == 0)
     models.stop()

@@ -26,7 +26,7 @@ let package = Package(
 
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "Kernel", dependencies: ["PersonaABI", "CPlatform", "Wire"], swiftSettings: strict),
-    .target(name: "Services", dependencies: ["Kernel", "CCurl"], swiftSettings: strict),
+    .target(name: "Services", dependencies: ["Kernel", "Wire", "CCurl"], swiftSettings: strict),
     .target(name: "PersonaKit", dependencies: ["PersonaABI"], swiftSettings: strict),
     .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "Wire"], swiftSettings: strict),
 
@@ -39,7 +39,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel"], swiftSettings: strict),
+    .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel", "Wire"], swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Wire", "TestSupport"], swiftSettings: strict),

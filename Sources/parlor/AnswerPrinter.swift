@@ -1,3 +1,5 @@
+import Wire
+
 /// Prints one answer as it grows, and never twice.
 ///
 /// Values in, text out: the owner writes what it returns. What a model says is made harmless if `safely` is set.

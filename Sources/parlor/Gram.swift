@@ -1,3 +1,5 @@
+import Wire
+
 /// One message that came from the kernel.
 struct Gram: Sendable {
   let json: JSON

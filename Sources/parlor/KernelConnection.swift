@@ -1,4 +1,5 @@
 import Glibc
+import Wire
 
 /// One attached connection to the kernel: hello, requests, and whatever comes. Blocking; for one thread.
 final class KernelConnection {

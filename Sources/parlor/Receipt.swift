@@ -1,3 +1,5 @@
+import Wire
+
 /// What came of an attempt to load, reload, roll back or unload a persona: docs/WIRE.md, "Receipts".
 struct Receipt {
   let json: JSON

@@ -1,3 +1,5 @@
+import Wire
+
 /// What parlor's exit status says to a script.
 enum ExitCode: Int32 {
   case ok = 0

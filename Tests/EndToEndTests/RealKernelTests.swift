@@ -1,6 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
+import Wire
 
 @Suite("The real kernel") struct RealKernelTests {
   private let echo = "[persona.ECHO]\n"

@@ -1,3 +1,5 @@
+import Wire
+
 extension Command {
   static let ask = Command(
     name: "ask", usage: "parlor ask [-p NAME] [--json] [--no-stream] [--deadline SECONDS] [--thread T] [-|TEXT…]",

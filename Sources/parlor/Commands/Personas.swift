@@ -1,5 +1,6 @@
 import Kernel
 import Workbench
+import Wire
 
 extension Command {
   static let personas = Command(

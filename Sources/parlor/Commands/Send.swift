@@ -1,3 +1,5 @@
+import Wire
+
 extension Command {
   static let send = Command(
     name: "send", usage: "parlor send TARGET METHOD [JSON|-] [--deadline SECONDS]",

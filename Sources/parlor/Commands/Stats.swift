@@ -1,3 +1,5 @@
+import Wire
+
 extension Command {
   static let stats = Command(
     name: "stats", usage: "parlor stats [--json] [--watch]", summary: "counters of the kernel, its personas and the model",

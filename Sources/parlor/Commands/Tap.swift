@@ -1,4 +1,5 @@
 import Glibc
+import Wire
 
 extension Command {
   static let tap = Command(

@@ -7,20 +7,22 @@ struct Receipt {
   var persona: String { json["persona"]?.string ?? "?" }
   var refused: Bool { json["outcome"]?.string == "refused" }
 
+  /// "generation 3 → 4, 0.2 ms pause"
+  var change: String {
+    let pause = json["pause_us"]?.number.map { ", \(Self.milliseconds($0)) ms pause" } ?? ""
+    let held = json["held"]?.int.flatMap { $0 > 0 ? ", \($0) message\($0 == 1 ? "" : "s") held" : nil } ?? ""
+    return "generation " + [json["from"]?.int, json["to"]?.int].compactMap { $0.map(String.init) }.joined(separator: " → ") + pause + held
+  }
+
   /// One line for people.
   var sentence: String {
     let from = json["from"]?.int
     let to = json["to"]?.int
-    let pause = json["pause_us"]?.number.map { ", \(Self.milliseconds($0)) ms pause" } ?? ""
-    let held = json["held"]?.int.flatMap { $0 > 0 ? ", \($0) message\($0 == 1 ? "" : "s") held" : nil } ?? ""
-    let version = json["version"]?.string.map { " (version \($0))" } ?? ""
-    let change = [from, to].compactMap { $0.map(String.init) }.joined(separator: " → ")
     switch json["outcome"]?.string {
-    case "loaded": return "\(persona) loaded: generation \(change)\(version)"
-    case "reloaded": return "\(persona) reloaded: generation \(change)\(pause)\(held)"
-    case "rolled_back":
-      let why = json["reason"]?.string.map { " (\($0))" } ?? ""
-      return "\(persona) rolled back: generation \(change)\(pause)\(held)\(why)"
+    case "loaded":
+      return "\(persona) loaded: generation \(to.map(String.init) ?? "?")\(json["version"]?.string.map { " (version \($0))" } ?? "")"
+    case "reloaded": return "\(persona) reloaded: \(change)"
+    case "rolled_back": return "\(persona) rolled back: \(change)\(json["reason"]?.string.map { " (\($0))" } ?? "")"
     case "unloaded": return "\(persona) unloaded\(from.map { ": generation \($0) is retired" } ?? "")"
     case "unchanged": return "\(persona) unchanged: generation \((from ?? to).map(String.init) ?? "?") goes on"
     case "refused":

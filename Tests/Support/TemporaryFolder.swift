@@ -16,10 +16,13 @@ public final class TemporaryFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// Writes a file into it and returns its path.
+  /// Writes a file into it, with the folders that its name has, and returns its path.
   @discardableResult
   public func write(_ name: String, _ bytes: some Sequence<UInt8>) throws -> String {
     let file = "\(path)/\(name)"
+    if name.contains("/") {
+      try FileManager.default.createDirectory(at: URL(filePath: file).deletingLastPathComponent(), withIntermediateDirectories: true)
+    }
     try Data(bytes).write(to: URL(filePath: file))
     return file
   }

@@ -1,0 +1,94 @@
+import Glibc
+
+/// The commands that make a library of a persona's source, the fastest way that gives the same answer as the whole build.
+///
+/// A plugin goes straight through `swiftc`, with PersonaKit as it was built before: that takes about half a second, of which
+/// SwiftPM's own part would be another half. Packages and Makefiles build as their authors say.
+public struct BuildPlan: Sendable, Equatable {
+  /// One command; the program is found in PATH.
+  public struct Step: Sendable, Equatable {
+    public var words: [String]
+    public var folder: String
+    /// Beside what is inherited.
+    public var environment: [String: String] = [:]
+    /// Shown while it runs, where it takes long.
+    public var note: String?
+  }
+
+  public var steps: [Step]
+  /// What the last step writes. `target`, if there is one, is where it is then moved to, in one step.
+  public var library: String
+  public var target: String?
+
+  /// Makes the plan. Looks at files, changes nothing but for `.build/dev` of a house, which is made.
+  ///
+  /// - Parameter modules: SwiftPM's build folder with PersonaKit in it (`.build/release`); nil: the newest of the house.
+  public init(_ source: PersonaSource, modules: String? = nil) {
+    switch source.kind {
+    case .makefile:
+      steps = [Step(words: ["make", "--silent"], folder: source.folder)]
+      library = "\(source.folder)/lib\(source.name).so"
+    case .package:
+      steps = [Step(words: ["swift", "build", "--product", source.name], folder: source.folder)]
+      library = "\(source.folder)/.build/debug/lib\(source.name).so"
+    case .plugin(let house):
+      let found = modules ?? Self.modules(of: house)
+      let modules = found ?? house + "/.build/release"
+      steps = []
+      if found == nil {
+        steps.append(
+          Step(
+            words: ["swift", "build", "-c", "release", "--target", "PersonaKit"], folder: house,
+            environment: ["PLUGINS": Self.plugins(of: house)], note: "building PersonaKit, once"))
+      }
+      let folder = house + "/.build/dev"
+      _ = mkdir(house + "/.build", 0o755)
+      _ = mkdir(folder, 0o755)
+      target = "\(folder)/lib\(source.name).so"
+      library = "\(folder)/lib\(source.name).so.new"
+      // The folder's files, PersonaKit's objects: a shell names them, because the first step may write them only.
+      steps.append(
+        Step(
+          words: Self.swiftc(source, modules: modules, house: house, output: library), folder: house))
+    }
+  }
+
+  /// What Package.swift says of plugins: Swift 6, warnings are errors, never unloaded.
+  private static func swiftc(_ source: PersonaSource, modules: String, house: String, output: String) -> [String] {
+    let files = PersonaSource.files(in: source.folder).filter { $0.hasSuffix(".swift") }
+    return [
+      "/bin/sh", "-c",
+      #"out=$1 modules=$2; shift 2; exec swiftc -emit-library -o "$out" "$@" "$modules"/PersonaKit.build/*.o"#, "swiftc", output, modules,
+      "-module-name", moduleName(source.name), "-swift-version", "6", "-warnings-as-errors", "-Onone", "-wmo", "-g",
+      "-I", modules + "/Modules", "-I", house + "/Sources/PersonaABI/include", "-Xlinker", "-z", "-Xlinker", "nodelete",
+      "-Xlinker", "-soname=lib\(source.name).so",
+    ] + files
+  }
+
+  /// SwiftPM's rule: what cannot stand in an identifier becomes "_".
+  static func moduleName(_ name: String) -> String {
+    let name = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
+    return name.first?.isNumber == true ? "_" + name : name
+  }
+
+  static func plugins(of house: String) -> String {
+    guard let folder = opendir(house + "/Plugins") else { return "" }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.sorted().joined(separator: "\n")
+  }
+
+  /// The build folder with the newest PersonaKit that is not older than its source.
+  private static func modules(of house: String) -> String? {
+    let sources = PersonaSource.newest(
+      of: PersonaSource.files(in: house + "/Sources/PersonaKit") + [house + "/Sources/PersonaABI/include/persona.h"])
+    let built = ["release", "debug"].map { house + "/.build/" + $0 }.map {
+      ($0, isKept: PersonaSource.newest(of: [$0 + "/Modules/PersonaKit.swiftmodule"]))
+    }
+    return built.filter { $0.isKept >= sources && $0.isKept > 0 }.max { $0.isKept < $1.isKept }?.0
+  }
+}

@@ -1,0 +1,70 @@
+import Glibc
+import Wire
+import Workbench
+
+extension Command {
+  static let dev = Command(
+    name: "dev", usage: "parlor dev NAME… [--source FOLDER] [--home FOLDER] [--ask TEXT]",
+    summary: "build and reload personas whenever their source is saved",
+    help: """
+      Watches the sources of the personas NAME, builds what is saved the fastest way, and has the kernel switch to it;
+      nobody is disconnected. Compile errors are shown with file and line, and the running generation goes on. Each time
+      it tells how long it took from saving to the new generation's first answer, and how much of that the compiler was.
+      Ctrl-C ends the watching (exit status 130); the personas go on with the last generation.
+
+      A plugin of this house (Plugins/NAME) is compiled without optimisation into .build/dev; ./bat up makes the
+      release build again. A folder with a Makefile is built with make, a package with swift build.
+
+        --source FOLDER  where the source is, if it is neither in Plugins nor beside the library; for one NAME
+        --home FOLDER    the house, if the current folder is not in it
+        --ask TEXT       ask this each time, and show the answer, in place of the persona's description
+      """,
+    values: ["--source", "--home", "--ask"], operands: 1...Int.max,
+    run: { arguments throws(Trouble) in
+      let connection = try arguments.connect()
+      if arguments.value("--source") != nil, arguments.operands.count > 1 {
+        throw Trouble(.usage, "--source is for one persona: name one")
+      }
+      let list = try connection.ask(Request(method: "personas.list"))["personas"]?.array ?? []
+      var sources: [(name: String, source: PersonaSource)] = []
+      for operand in arguments.operands {
+        let name = Names.resolve(operand, among: connection.personas)
+        guard let persona = list.first(where: { $0["name"]?.string == name }) else {
+          throw Names.explain(
+            Trouble(.noPersona, "there is no persona \(name) in personas.toml: `parlor new \(name)` makes one"),
+            personas: connection.personas)
+        }
+        if sources.contains(where: { $0.name == name }) { continue }
+        let library = persona["library"]?.string ?? name
+        sources.append((name, try source(of: name, library: library, arguments: arguments, connection)))
+        if library == "Prompt", name != "Prompt" {
+          try Output.answer.line("\(name) is the library Prompt with words of its own: those are in personas.toml, under [persona.\(name)]")
+        }
+      }
+      return try DevLoop(connection, name: arguments.value("--name"), sources: sources, question: arguments.value("--ask")).run()
+    })
+
+  private static func source(
+    of name: String, library: String, arguments: Arguments, _ connection: KernelConnection
+  ) throws(Trouble) -> PersonaSource {
+    /// `…/libNAME.so` is the library NAME.
+    func base(_ path: String) -> String {
+      var file = path.split(separator: "/").last.map(String.init) ?? path
+      if file.hasSuffix(".so") { file.removeLast(3) }
+      return path.contains("/") && file.hasPrefix("lib") ? String(file.dropFirst(3)) : file
+    }
+    do throws(PersonaSource.Unknown) {
+      if let folder = arguments.value("--source") { return try PersonaSource(name: base(library), folder: folder) }
+      if library.contains("/") { return try PersonaSource(ofLibrary: library, name: base(library)) }
+      if let house = PersonaSource.house(above: arguments.value("--home") ?? "."), access("\(house)/Plugins/\(library)", F_OK) == 0 {
+        return try PersonaSource(name: library, folder: "\(house)/Plugins/\(library)")
+      }
+    } catch {
+      throw Trouble(.failed, error.description)
+    }
+    throw Trouble(
+      .failed,
+      "the source of \(name) (library \(library)) is not found: there is no Plugins/\(library) in a house at or above this folder; "
+        + "say --home or --source")
+  }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Workbench
+
+@Suite("Builds of personas") struct BuildTests {
+  @Test("what compilers and linkers write is read as complaints with their places, each once")
+  func diagnostics() {
+    let output = """
+      /h/Plugins/A/A.swift:12:5: error: cannot find 'x' in scope
+      10 |
+      12 |     x()
+         |     `- error: cannot find 'x' in scope
+      /h/Plugins/A/A.swift:12:5: error: cannot find 'x' in scope
+      a.c: In function ‘receive’:
+      a.c:7:3: warning: unused variable ‘y’ [-Wunused-variable]
+      a.c:9:10: fatal error: nothing.h: No such file or directory
+      lucius.py:3: error: invalid syntax
+      /usr/bin/ld: /tmp/a.o: in function `receive':
+      a.c:(.text+0x1d): undefined reference to `nowhere'
+      collect2: error: ld returned 1 exit status
+      make: *** [Makefile:2: libA.so] Error 1
+      error: fatalError
+      """
+    let found = Diagnostic.read(output).map { $0.text(from: "/h/Plugins/A") }
+    #expect(
+      found == [
+        "A.swift:12:5: error: cannot find 'x' in scope", "a.c:7:3: warning: unused variable ‘y’ [-Wunused-variable]",
+        "a.c:9:10: error: nothing.h: No such file or directory", "lucius.py:3: error: invalid syntax",
+        "error: undefined reference to `nowhere'", "error: [Makefile:2: libA.so] Error 1", "error: fatalError",
+      ])
+  }
+
+  @Test("a folder is known by what is in it; what is none says what it would need")
+  func sources() throws {
+    let folder = TemporaryFolder()
+    try folder.write("c/Makefile", "all:\n")
+    try folder.write("s/Package.swift", "")
+    try folder.write("house/Plugins/A/A.swift", "")
+    try folder.write("house/Package.swift", "")
+    try folder.write("house/Sources/PersonaKit/P.swift", "")
+    try folder.write("empty/a.txt", "")
+    #expect(try PersonaSource(name: "A", folder: folder.path + "/c").kind == .makefile)
+    #expect(try PersonaSource(name: "A", folder: folder.path + "/s").kind == .package)
+    let house = try #require(PersonaSource.real(folder.path + "/house"))
+    #expect(try PersonaSource(name: "A", folder: house + "/Plugins/A").kind == .plugin(house: house))
+    #expect(PersonaSource.house(above: house + "/Plugins/A") == house && PersonaSource.house(above: folder.path) == nil)
+    let error = #expect(throws: PersonaSource.Unknown.self) { try PersonaSource(name: "A", folder: folder.path + "/empty") }
+    #expect(error?.description.contains("neither a Makefile nor a Package.swift") == true)
+    try folder.write("s/.build/debug/libA.so", "")
+    #expect(try PersonaSource(ofLibrary: folder.path + "/s/.build/debug/libA.so", name: "A").kind == .package)
+  }
+
+  @Test("what editors and compilers leave behind is no source")
+  func isSource() {
+    for name in ["A.swift", "a.c", "Makefile", "x/y.h", "a.py"] { #expect(PersonaSource.isSource("/p/" + name)) }
+    for name in ["liba.so", "a.o", ".a.c.swp", "a.c~", "4913", "a.so.new"] { #expect(!PersonaSource.isSource("/p/" + name)) }
+  }
+
+  @Test("a build that fails tells why, one that cannot be started too, and one that works names its library")
+  func outcomes() throws {
+    let folder = TemporaryFolder()
+    try folder.write("Makefile", "libA.so: a.c\n\tcc -shared -fPIC -o $@ $<\n")
+    try folder.write("a.c", "int f(void) { return x; }\n")
+    let source = try PersonaSource(name: "A", folder: folder.path)
+    guard case .failed(let found, _) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "it was built") }
+    #expect(found.first?.file?.hasSuffix("a.c") == true && found.first?.line == 1)
+    try folder.write("a.c", "int f(void) { return 1; }\n")
+    guard case .built(let library, let seconds) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "not built") }
+    #expect(library == source.folder + "/libA.so" && seconds > 0)
+    try folder.write("Makefile", "all:\n\tkill -9 $$PPID\n")
+    guard case .failed(let killed, _) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "it was built") }
+    #expect(killed.last?.message.contains("signal") == true)
+  }
+
+  @Test("a build that is given up ends with all that it has started")
+  func cancelled() throws {
+    let folder = TemporaryFolder()
+    try folder.write("Makefile", "all:\n\techo $$$$ > pid; exec sleep 1000\n")
+    var build: Build? = Build(BuildPlan(try PersonaSource(name: "A", folder: folder.path)))
+    var pid: pid_t?
+    while pid == nil {
+      _ = build?.advance()
+      pid = (try? String(contentsOfFile: folder.path + "/pid", encoding: .utf8)).flatMap { pid_t($0.dropLast()) }
+      sched_yield()
+    }
+    build = nil
+    // It is its parent's, which was killed with it, so it goes when the system has seen to that.
+    while kill(pid!, 0) == 0, (try? String(contentsOfFile: "/proc/\(pid!)/stat", encoding: .utf8))?.contains(") Z") == false {
+      sched_yield()
+    }
+  }
+}

@@ -6,10 +6,13 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
-/// Each folder under Plugins is a persona: one dynamic library that knows PersonaKit and nothing else.
-let plugins =
-  (try? FileManager.default.contentsOfDirectory(atPath: Context.packageDirectory + "/Plugins"))?
-  .filter { !$0.hasPrefix(".") }.sorted() ?? []
+/// Each folder under Plugins with Swift in it is a persona: one dynamic library that knows PersonaKit and nothing else.
+let plugins = files(in: "Plugins").filter { name in files(in: "Plugins/\(name)").contains { $0.hasSuffix(".swift") } }
+
+func files(in folder: String) -> [String] {
+  let path = Context.packageDirectory + "/" + folder
+  return (try? FileManager.default.contentsOfDirectory(atPath: path))?.filter { !$0.hasPrefix(".") }.sorted() ?? []
+}
 
 let package = Package(
   name: "bat",
@@ -49,7 +52,8 @@ let package = Package(
   ]
     + plugins.map {
       .target(
-        name: $0, dependencies: ["PersonaKit", "PersonaABI"], path: "Plugins/\($0)", swiftSettings: strict,
+        name: $0, dependencies: ["PersonaKit", "PersonaABI"], path: "Plugins/\($0)",
+        exclude: files(in: "Plugins/\($0)").contains("tests") ? ["tests"] : [], swiftSettings: strict,
         linkerSettings: [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "nodelete"])])
     },
   cxxLanguageStandard: .cxx17

@@ -47,7 +47,7 @@ public final class BatKernel {
     control = Control(bus: bus, supervisor: supervisor, version: Self.version)
     bus.control = control
     if readConfiguration != nil {
-      control.reloadConfiguration = { [unowned self] () throws(Failure) in try reloadConfiguration() }
+      control.reloadConfiguration = { [unowned self] libraries throws(Failure) in try reloadConfiguration(libraries) }
     }
     open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
     loop.betweenEvents = { [unowned self] in
@@ -147,7 +147,7 @@ public final class BatKernel {
     }
   }
 
-  private func reloadConfiguration() throws(Failure) -> Payload.Changes {
+  private func reloadConfiguration(_ libraries: [String: String] = [:]) throws(Failure) -> Payload.Changes {
     guard let readConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
     let new = try readConfiguration()
     logger.configure(new.log)
@@ -156,7 +156,7 @@ public final class BatKernel {
       log.warning("[kernel] has changed in personas.toml; that takes effect when the kernel is started again")
     }
     language?.configure(new.language)
-    return supervisor.apply(new.personas, new.reload)
+    return supervisor.apply(new.personas, new.reload, libraries: libraries)
   }
 
   private func open(_ descriptor: Int32, _ ready: @escaping () -> Void) {

@@ -9,8 +9,8 @@ final class Control {
   private unowned let supervisor: Supervisor
   private let version: String
   private let began = EventLoop.now()
-  /// Reads personas.toml again and applies it.
-  var reloadConfiguration: (() throws(Failure) -> Payload.Changes)?
+  /// Reads personas.toml again and applies it; libraries for this once, by the name of a persona that comes.
+  var reloadConfiguration: (([String: String]) throws(Failure) -> Payload.Changes)?
 
   init(bus: Bus, supervisor: Supervisor, version: String) {
     self.bus = bus
@@ -60,7 +60,7 @@ final class Control {
         answer(.success(Payload.encode(Payload.Cancelled(cancelled: bus.cancel(id: id.raw, of: try client(connection, method))))))
       case "config.reload":
         guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
-        answer(.success(Payload.encode(try reloadConfiguration())))
+        answer(.success(Payload.encode(try reloadConfiguration(read(Payload.ReloadConfiguration.self, payload).libraries ?? [:]))))
       default:
         throw Failure(
           .unknownMethod,

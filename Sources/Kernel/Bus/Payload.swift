@@ -20,6 +20,7 @@ enum Payload {
     /// Loaded this once instead of the persona's own.
     var library: String?
   }
+  struct ReloadConfiguration: Decodable { var libraries: [String: String]? }
   struct Switch: Codable { var on: Bool }
   struct TopicName: Decodable { var topic: String }
   struct TopicCount: Codable {

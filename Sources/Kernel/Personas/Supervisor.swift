@@ -56,12 +56,12 @@ final class Supervisor {
   }
 
   /// False: it cannot be here, and the log says why.
-  @discardableResult private func add(_ persona: PersonaConfiguration) -> Bool {
+  @discardableResult private func add(_ persona: PersonaConfiguration, library: String? = nil) -> Bool {
     lastSender += 1
     do throws(Failure) {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
-      slot.load(.file(), force: false) { _ in }
+      slot.load(.file(path: library), force: false) { _ in }
       return true
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
@@ -70,7 +70,7 @@ final class Supervisor {
   }
 
   /// personas.toml was read again: who is new comes, who is gone goes, who is changed is told.
-  func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration) -> Payload.Changes {
+  func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration, libraries: [String: String] = [:]) -> Payload.Changes {
     self.settings = settings
     var changes = Payload.Changes(added: [], removed: [], changed: [])
     for slot in slots where !slot.isLeaving && !personas.contains(where: { $0.name == slot.name }) {
@@ -86,7 +86,7 @@ final class Supervisor {
     }
     for persona in personas {
       guard let slot = slot(persona.name) else {
-        if add(persona) { changes.added.append(persona.name) }
+        if add(persona, library: libraries[persona.name]) { changes.added.append(persona.name) }
         continue
       }
       if slot.isLeaving {

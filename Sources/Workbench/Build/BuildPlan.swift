@@ -13,6 +13,13 @@ public struct BuildPlan: Sendable, Equatable {
     public var environment: [String: String] = [:]
     /// Shown while it runs, where it takes long.
     public var note: String?
+
+    public init(words: [String], folder: String, environment: [String: String] = [:], note: String? = nil) {
+      self.words = words
+      self.folder = folder
+      self.environment = environment
+      self.note = note
+    }
   }
 
   public var steps: [Step]

@@ -1,0 +1,159 @@
+import Glibc
+import Kernel
+import Wire
+import Workbench
+
+extension Command {
+  static let new = Command(
+    name: "new", usage: "parlor new NAME [--c] [--outside FOLDER] [--home FOLDER] [--no-build]",
+    summary: "begin a persona of your own: it builds, and answers at once",
+    help: """
+      Makes the persona NAME: Plugins/NAME/NAME.swift with a test beside it, and its part [persona.NAME] at the end of
+      personas.toml. Then builds it, has the running kernel take it in, and asks it for its first words.
+
+        --c               in C: one file and a Makefile of two lines
+        --outside FOLDER  in FOLDER/NAME, as a package of its own that needs PersonaKit alone
+        --home FOLDER     the house, if the current folder is not in it
+        --no-build        only write the files
+      """,
+    flags: ["--c", "--no-build"], values: ["--outside", "--home"], operands: 1...1,
+    run: { arguments throws(Trouble) in
+      let birth = try Birth(
+        arguments.operands[0], home: arguments.value("--home"), outside: arguments.value("--outside"), inC: arguments.has("--c"))
+      try birth.write()
+      for line in birth.told { try Output.answer.line(line) }
+      if arguments.has("--no-build") { return .ok }
+      guard case .built(let library, let seconds) = try birth.build() else { return .failed }
+      try Output.answer.line("built in \(fixed(seconds, 1)) s")
+      let connection: KernelConnection
+      do throws(Trouble) { connection = try arguments.connect() } catch {
+        guard error.exit == .noKernel else { throw error }
+        try Output.answer.line("no kernel runs here now; `./bat up` starts one, with \(birth.name) in it")
+        return .ok
+      }
+      try birth.introduce(library: library, to: connection)
+      return .ok
+    })
+}
+
+/// A persona that comes into the house: its files, its part of personas.toml, its library.
+struct Birth {
+  let name: String
+  private let house: String
+  private let folder: String
+  private let scaffold: Scaffold
+  private let personas: String
+  private let text: String
+
+  /// Looks at everything that could be in the way; nothing is written yet.
+  init(_ name: String, home: String?, outside: String?, inC: Bool) throws(Trouble) {
+    guard About.isName(name) else {
+      throw Trouble(.usage, "\(name) is no name for a persona: a letter, then letters, digits, '-' or '_', at most 64")
+    }
+    guard let house = PersonaSource.house(above: home ?? ".") else {
+      throw Trouble(
+        .failed,
+        "there is no house at or above \(home ?? "this folder") (Package.swift, Plugins, Sources/PersonaKit): say where with --home")
+    }
+    self.name = name
+    self.house = house
+    if let outside {
+      // Only what is above the new folder must be there.
+      guard let parent = PersonaSource.real(outside) ?? Self.made(outside) else {
+        throw Trouble(.failed, "\(outside): there is no such folder, and it cannot be made: \(Errno(number: errno))")
+      }
+      folder = parent + "/" + name
+    } else {
+      folder = house + "/Plugins/" + name
+    }
+    guard access(folder, F_OK) != 0 else { throw Trouble(.failed, "\(folder) is there already: take another name, or remove it") }
+    if !inC, access("\(house)/Sources/\(name)", F_OK) == 0 || access("\(house)/Tests/\(name)", F_OK) == 0 {
+      throw Trouble(.failed, "\(name) is the name of a part of the house; take another one")
+    }
+    let include = house + "/Sources/PersonaABI/include"
+    scaffold = Scaffold(
+      name: name,
+      shape: inC
+        ? .c(include: outside == nil ? "../../Sources/PersonaABI/include" : "'\(include)'")
+        : outside == nil ? .plugin : .package(house: house))
+    personas = house + "/personas.toml"
+    let old: String
+    do throws(FileError) { old = access(personas, F_OK) == 0 ? try readFile(personas) : "" } catch { throw Trouble(.failed, error.message) }
+    var keys = [(key: "summary", value: "A persona in the making")]
+    if let library = scaffold.library {
+      keys.append(("library", outside == nil ? "Plugins/\(name)/\(library)" : folder + "/" + library))
+    }
+    if !inC { keys.append(("prompt", "You are \(name). Answer in one or two sentences.")) }
+    do throws(PersonasFile.Taken) { text = try PersonasFile(text: old).adding(name, keys) } catch {
+      throw Trouble(.failed, "\(personas):\(error.line): there is a persona \(name) already; take another name")
+    }
+  }
+
+  private static func made(_ folder: String) -> String? { mkdir(folder, 0o777) == 0 ? PersonaSource.real(folder) : nil }
+
+  /// What was done, for people.
+  var told: [String] { scaffold.files.map { "made \(shown(folder + "/" + $0.path))" } + ["added [persona.\(name)] to \(shown(personas))"] }
+
+  private func shown(_ path: String) -> String { path.hasPrefix(house + "/") ? String(path.dropFirst(house.utf8.count + 1)) : path }
+
+  /// Writes all of it, or nothing.
+  func write() throws(Trouble) {
+    var done = false
+    defer { if !done { removeTree(folder) } }
+    do throws(FileError) {
+      // The file as it will be, beside the one that is: the kernel's own reader judges it, and a rename puts it in place.
+      let real = PersonaSource.real(personas) ?? personas
+      let new = real + ".new"
+      try writeFile(new, text, like: real)
+      defer { unlink(new) }
+      try check(new)
+      for file in scaffold.files { try writeFile(folder + "/" + file.path, file.text) }
+      guard rename(new, real) == 0 else { throw FileError(message: "\(real) cannot be replaced: \(Errno(number: errno))") }
+    } catch {
+      throw Trouble(.failed, error.message)
+    }
+    done = true
+  }
+
+  /// `batkernel --check`, which says "ok" of a file that it can read, whatever it says of the libraries.
+  private func check(_ path: String) throws(FileError) {
+    guard let own = PersonaSource.real("/proc/self/exe"), let slash = own.lastIndex(of: "/") else { return }
+    let kernel = String(own[..<slash]) + "/batkernel"
+    guard access(kernel, X_OK) == 0 else { return }
+    let step = BuildPlan.Step(words: [kernel, "--check", "--config", path], folder: house)
+    guard let outcome = try? BuildProcess(step).wait(), !outcome.output.contains("\(path): ok") else { return }
+    throw FileError(
+      message: "personas.toml is left as it is, for the kernel could not read it with [persona.\(name)] at its end:\n"
+        + outcome.output.replacing(path, with: personas))
+  }
+
+  func build() throws(Trouble) -> Build.Outcome {
+    let source: PersonaSource
+    do throws(PersonaSource.Unknown) { source = try PersonaSource(name: name, folder: folder) } catch {
+      throw Trouble(.failed, error.description)
+    }
+    let plan = BuildPlan(source)
+    for note in plan.steps.compactMap(\.note) { try Output.diagnostics.line("parlor: \(note)") }
+    let outcome = Build(plan).wait()
+    if case .failed(let diagnostics, let output) = outcome {
+      for diagnostic in diagnostics { try Output.diagnostics.line("parlor: " + diagnostic.text(from: folder)) }
+      if diagnostics.isEmpty { try Output.diagnostics.line(output) }
+      try Output.diagnostics.line("parlor: \(name) is written, and does not build; `parlor dev \(name)` builds it when you save")
+    }
+    return outcome
+  }
+
+  /// The kernel reads personas.toml again and loads the library; then it is asked for its first words.
+  func introduce(library: String, to connection: KernelConnection) throws(Trouble) {
+    let changes = try connection.ask(Request(method: "config.reload", payload: ["libraries": [name: .string(library)]]))
+    guard changes["added"]?.array?.contains(.string(name)) == true else {
+      return try Output.answer.line(
+        "the kernel that runs reads another personas.toml than \(personas), so \(name) is not in it: `./bat up` starts this house's")
+    }
+    let visitor = Terminal.environment("USER") ?? "friend"
+    let reply = try connection.ask(Request(target: name, method: "greet", payload: ["name": .string(visitor)], deadline: .seconds(60)))
+    try Output.answer.line("\(name) says: \(AnswerPrinter.content(of: reply).harmless)")
+    try Output.answer.line("")
+    try Output.answer.line("Next: `parlor dev \(name)` in one terminal, \(shown(folder + "/" + scaffold.source)) in your editor.")
+  }
+}

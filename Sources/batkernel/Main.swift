@@ -22,6 +22,7 @@ import Services
     case .rehearse(let words):
       guard let library = words.last else { fail("batkernel: --rehearse needs a library", 2) }
       exit(Rehearsal.perform(library: library))
+    case .stage: exit(Stage.perform())
     case .run: run(arguments, environment)
     }
   }
@@ -41,7 +42,9 @@ import Services
     let rehearsal = Rehearsal(
       command: ["/proc/self/exe", "--rehearse"], limitMilliseconds: configuration.reload.callMilliseconds)
     do throws(Failure) {
-      let kernel = try BatKernel(configuration, logger: logger, language: language, rehearsal: rehearsal) { () throws(Failure) in
+      let kernel = try BatKernel(
+        configuration, logger: logger, language: language, rehearsal: rehearsal, stage: Stage(command: ["/proc/self/exe", "--stage"])
+      ) { () throws(Failure) in
         do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
       }
       kernel.handleSignals()

@@ -117,7 +117,8 @@ import Testing
     let failed = try await make(folder, "ORACLE")
     #expect(
       failed.status != 0
-        && Diagnostic.read(failed.output).first?.text(from: folder.path).hasPrefix("oracle.py:19: error: invalid syntax") == true, "\(failed)")
+        && Diagnostic.read(failed.output).first?.text(from: folder.path).hasPrefix("oracle.py:19: error: invalid syntax") == true,
+      "\(failed)")
     // … and what only shows when it runs, the rehearsal.
     try edit(folder, "oracle.py", "texts = = 0\n", "texts = nothing\n")
     try #require(try await make(folder, "ORACLE").status == 0)

@@ -19,7 +19,7 @@ struct Command: Sendable {
   static let globalValues: Set<String> = ["--socket", "--name"]
   static let shortOptions = ["-h": "--help", "-p": "--persona", "-V": "--version"]
 
-  static let all: [Command] = [ask, new, dev, personas, show, load, unload, reload, rollback, stats, tap, send, ping]
+  static let all: [Command] = [ask, new, dev, check, personas, show, load, unload, reload, rollback, stats, tap, send, ping]
 
   static let version = "0.1.0"
 

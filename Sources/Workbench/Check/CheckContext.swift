@@ -9,6 +9,8 @@ struct CheckContext: Sendable {
   /// Where that comes from.
   let part: CheckPart?
   let seed: UInt64
+  /// How long a call of the persona's code may take.
+  let callMilliseconds: Int
   /// The test's name: numbers are drawn by it.
   let test: String
   let log: CheckLog

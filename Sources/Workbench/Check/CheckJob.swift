@@ -6,6 +6,7 @@ struct CheckJob: Sendable {
   var image: LibraryImage
   var part: CheckPart?
   var seed: UInt64
+  var callMilliseconds: Int
 
   /// What create() is given: the persona's part of the file, or what every persona has.
   var config: JSON {
@@ -22,7 +23,9 @@ struct CheckJob: Sendable {
       let library: LoadedLibrary
       do throws(LibraryError) { library = try LoadedLibrary.open(image) } catch { throw Halt(.failure, error.message) }
       log.returned()
-      try test.body(CheckContext(library: library, config: config.bytes, part: part, seed: seed, test: test.name, log: log))
+      try test.body(
+        CheckContext(
+          library: library, config: config.bytes, part: part, seed: seed, callMilliseconds: callMilliseconds, test: test.name, log: log))
     } catch {
       log.find(error)
     }
@@ -41,7 +44,7 @@ extension CheckJob {
   var json: JSON {
     var members: [String: JSON] = [
       "copy": .string(image.path), "path": .string(image.originalPath), "hash": .string(image.hash),
-      "about": .string(image.about.text), "seed": .string("\(seed)"),
+      "about": .string(image.about.text), "seed": .string("\(seed)"), "call_ms": .int(callMilliseconds),
     ]
     if let part {
       members["part"] = [
@@ -54,10 +57,12 @@ extension CheckJob {
   /// Nil: it is none.
   init?(_ json: JSON) {
     guard let copy = json["copy"]?.string, let path = json["path"]?.string, let hash = json["hash"]?.string,
-      let text = json["about"]?.string, let about = try? About(parsing: text), let seed = json["seed"]?.string.flatMap({ UInt64($0) })
+      let text = json["about"]?.string, let about = try? About(parsing: text), let seed = json["seed"]?.string.flatMap({ UInt64($0) }),
+      let callMilliseconds = json["call_ms"]?.int
     else { return nil }
     image = LibraryImage(path: copy, originalPath: path, hash: hash, about: about)
     self.seed = seed
+    self.callMilliseconds = callMilliseconds
     if let part = json["part"], let file = part["file"]?.string, let name = part["name"]?.string {
       self.part = CheckPart(file: file, name: name, library: part["library"]?.string, config: part["config"] ?? [:])
     }

@@ -33,10 +33,9 @@ final class CheckLog: Sendable {
   func ended() { write(.ended) }
 
   func find(_ level: CheckFinding.Level, _ message: String) {
-    let scene = scene
-    let message = scene.isEmpty || level == .note || level == .skipped ? message : "\(message) (\(scene))"
     guard said.withLock({ $0.insert(message).inserted }) else { return }
-    write(.finding(CheckFinding(level, message)))
+    let scene = scene
+    write(.finding(CheckFinding(level, scene.isEmpty || level == .note || level == .skipped ? message : "\(message); \(scene)")))
   }
   func fail(_ message: String) { find(.failure, message) }
   func warn(_ message: String) { find(.warning, message) }

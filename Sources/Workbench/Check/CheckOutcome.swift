@@ -38,7 +38,7 @@ public struct CheckOutcome: Sendable, Equatable {
       case .ended: hasEnded = true
       }
     }
-    let place = call.map { "in \($0)" } ?? last.map { "after \($0) had returned" } ?? "before any call"
+    let place = call.map { "in \($0)" } ?? last.map { "after the return of \($0)" } ?? "before any call"
     let words = printed.suffix(3).joined(separator: " · ")
     let said = words.isEmpty ? "" : "; the last that it printed: \(words)"
     if end.timedOut {

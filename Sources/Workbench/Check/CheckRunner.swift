@@ -7,6 +7,8 @@ public struct CheckRunner: Sendable {
   public var tests = CheckTest.all
   /// The same seed draws the same payloads, states and orders.
   public var seed: UInt64
+  /// How long one call of the persona's code may take: the kernel's own limit, when personas.toml says nothing else.
+  public var callMilliseconds = 5000
   /// The program that becomes a test's process, and its first words: see CheckChild.
   public var command = ["/proc/self/exe", CheckChild.word]
   /// Run the tests in this process instead: for a debugger. A crash ends everything.
@@ -42,20 +44,16 @@ public struct CheckRunner: Sendable {
     report.hash = image.hash
     report.about = image.about
     report.part = Self.part(of: image, among: parts)
-    let job = CheckJob(image: image, part: report.part, seed: seed)
+    let job = CheckJob(image: image, part: report.part, seed: seed, callMilliseconds: callMilliseconds)
 
     let results = Results(tests, each)
     // First what everything else builds on.
-    let first = [CheckTest.file.name, "entry", "config"]
-    run(tests.filter { first.contains($0.name) }, job, results)
     var reason: String?
-    if results.hasFailed("entry") { reason = "the library cannot be opened as it should be: see entry" }
-    for test in tests where test.name == CheckTest.life.name {
-      if let reason { results.put(test, [CheckFinding(.skipped, reason)]) } else { run([test], job, results) }
+    for stage in CheckTest.Stage.allCases {
+      let tests = tests.filter { $0.stage == stage }
+      if let reason { for test in tests { results.put(test, [CheckFinding(.skipped, reason)]) } } else { run(tests, job, results) }
+      if reason == nil, let failed = tests.first(where: { results.hasFailed($0.name) }) { reason = stage.reason(failed.name) }
     }
-    if reason == nil, results.hasFailed(CheckTest.life.name) { reason = "a plain life fails: see life" }
-    let rest = tests.filter { !first.contains($0.name) && $0.name != CheckTest.life.name }
-    if let reason { for test in rest { results.put(test, [CheckFinding(.skipped, reason)]) } } else { run(rest, job, results) }
     report.outcomes = results.all
     report.seconds = (ContinuousClock.now - began) / .seconds(1)
     return report

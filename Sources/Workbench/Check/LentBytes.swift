@@ -34,6 +34,9 @@ struct GuardedPages {
     bytes = UnsafeMutableRawBufferPointer(start: start + usable - count, count: count)
   }
 
-  /// Whoever reads it afterwards crashes.
-  func remove() { munmap(start, length) }
+  /// Whoever reads it afterwards crashes. The addresses are never used again: a pointer that was kept must not meet other bytes.
+  func remove() {
+    madvise(start, length, MADV_DONTNEED)
+    mprotect(start, length, PROT_NONE)
+  }
 }

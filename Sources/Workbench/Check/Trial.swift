@@ -13,16 +13,13 @@ final class Trial {
     var isRefusal: Bool { status < 0 }
   }
 
-  /// As long as the kernel lets a call take, when personas.toml says nothing else.
-  static let callLimit = Duration.seconds(5)
   /// A gram that is still open when nothing was heard for so long will stay open.
-  static let patience = Duration.seconds(2)
-
+  private let patience: Duration
+  private let callMilliseconds: Int
   let host: CheckHost
   let log: CheckLog
   private let entry: UnsafePointer<persona_entry>
   private let vtable: persona_vtable
-  private let about: About
   private let config: [UInt8]
   private var instance: OpaquePointer?
 
@@ -33,7 +30,8 @@ final class Trial {
     self.entry = entry ?? context.library.entry
     self.vtable = vtable ?? context.library.vtable
     log = context.log
-    about = context.about
+    callMilliseconds = context.callMilliseconds
+    patience = .milliseconds(callMilliseconds * 2 / 5)
     config = context.config
     host = CheckHost(
       name: context.about.name, shape: shape, absent: absent, config: context.config, random: context.random("host"), log: context.log)
@@ -49,15 +47,15 @@ final class Trial {
   private struct Unchecked<T>: @unchecked Sendable { let value: T }
 
   /// Runs something on the lane and waits for it.
-  private func onLane<R: Sendable>(_ what: String, limit: Duration = Trial.callLimit, _ body: @escaping () -> R) throws(Halt) -> R {
+  private func onLane<R: Sendable>(_ what: String, times: Int = 1, _ body: @escaping () -> R) throws(Halt) -> R {
     let work = Unchecked(value: body)
     let result = Monitor<R?>(nil)
     host.lane.run {
       let value = work.value()
       result.withLock { $0 = value }
     }
-    guard let value = result.wait(limit, until: { $0 }) else {
-      throw Halt(.failure, "\(what) has not returned after \(limit.components.seconds) s: the kernel gives a generation up that does that")
+    guard let value = result.wait(.milliseconds(callMilliseconds * times), until: { $0 }) else {
+      throw Halt(.failure, "\(what) has not returned after \(callMilliseconds * times) ms: the kernel gives a generation up that does that")
     }
     return value
   }
@@ -72,9 +70,14 @@ final class Trial {
       log.returned()
       return Answer(status: status, why: host.takeExplanation())
     }
+    return answer
+  }
+
+  /// A refusal that nobody can understand. Of grams, grams.unknown and grams.methods tell it.
+  private func explained(_ answer: Answer, _ step: String) -> Answer {
     if answer.isRefusal, answer.why.isEmpty {
       log.warn(
-        "returns \(StatusText.name(answer.status)) from \(what.prefix { $0 != " " }) and does not explain it: the asker reads a number; call host->explain() first"
+        "returns \(StatusText.name(answer.status)) from \(step) and does not explain it: people read a bare number; call host->explain() first"
       )
     }
     return answer
@@ -92,7 +95,7 @@ final class Trial {
     made.value.initialize(to: nil)
     let (entry, host) = (Unchecked(value: entry), host.host)
     let pointer = Unchecked(value: host)
-    let answer = try withText("create()", config) { entry.value.pointee.create(pointer.value, $0, made.value) }
+    let answer = explained(try withText("create()", config) { entry.value.pointee.create(pointer.value, $0, made.value) }, "create()")
     instance = made.value.pointee
     made.value.deallocate()
     if !answer.isRefusal, instance == nil { throw Halt(.failure, "create() returns \(answer.status) and makes no instance") }
@@ -105,7 +108,7 @@ final class Trial {
 
   func start() throws(Halt) -> Answer {
     guard let start = vtable.start, let instance else { return Answer(status: 0, why: "") }
-    return try call("start()") { start(instance) }
+    return explained(try call("start()") { start(instance) }, "start()")
   }
 
   /// create and start, neither of which may refuse.
@@ -121,7 +124,7 @@ final class Trial {
     self.instance = nil
     let (host, log, vtable) = (host, log, vtable)
     let finished = Monitor(false)
-    try onLane("stop() or destroy()", limit: Self.callLimit * 2) {
+    try onLane("stop() or destroy()", times: 2) {
       if let stop = vtable.stop {
         log.begins("stop()")
         stop(instance)
@@ -135,27 +138,28 @@ final class Trial {
       host.lane.run { finished.withLock { $0 = true } }
       host.lane.close()
     }
-    guard finished.wait(Self.callLimit, until: { $0 ? true : nil }) != nil else {
-      throw Halt(.failure, "a job that was posted before destroy() has not returned after \(Self.callLimit.components.seconds) s")
+    guard finished.wait(.milliseconds(callMilliseconds), until: { $0 ? true : nil }) != nil else {
+      throw Halt(.failure, "a job that was posted before destroy() has not returned after \(callMilliseconds) ms")
     }
   }
 
   func health() throws(Halt) -> Answer {
     guard let health = vtable.health, let instance else { return Answer(status: 0, why: "") }
-    return try call("health()") { health(instance) }
+    return explained(try call("health()") { health(instance) }, "health()")
   }
 
   func configChanged(_ json: [UInt8]) throws(Halt) -> Answer {
     guard let changed = vtable.config_changed, let instance else { return Answer(status: 0, why: "") }
     host.record.withLock { $0.config = json }
-    return try withText("config_changed() to \(CheckText.short(json))", json) { changed(instance, $0) }
+    return explained(try withText("config_changed() to \(CheckText.short(json))", json) { changed(instance, $0) }, "config_changed()")
   }
 
   func load(_ state: [UInt8], schema: UInt32) throws(Halt) -> Answer {
     guard let load = vtable.load, let instance else { return Answer(status: Int32(PERSONA_E_STATE), why: "there is no load function") }
-    return try withText("load() of \(state.count) bytes in schema \(schema): \(CheckText.short(state))", state) {
+    let answer = try withText("load() of \(state.count) bytes in schema \(schema): \(CheckText.short(state))", state) {
       load(instance, schema, $0)
     }
+    return explained(answer, "load()")
   }
 
   /// What it saves, into a sink that is full after so many bytes.
@@ -168,7 +172,8 @@ final class Trial {
       defer { held.value.close() }
       return save(instance, &raw)
     }
-    return (answer, sink)
+    // What the sink has said needs no words of its own.
+    return (sink.overflow ? answer : explained(answer, "save()"), sink)
   }
 
   func extended(_ name: String) throws(Halt) -> Bool {
@@ -200,11 +205,11 @@ final class Trial {
     var fired = 0
     while true {
       enum Seen { case ended(CheckHost.Ending), gone, silent }
-      let seen = host.record.wait(.milliseconds(10)) { record -> Seen? in
+      let seen = host.record.wait(.milliseconds(1)) { record -> Seen? in
         switch record.tokens[token] {
         case .ended(let ending): .ended(ending)
         case .gone, nil: .gone
-        case .open: record.heard + Self.patience < .now ? .silent : nil
+        case .open: record.heard + patience < .now ? .silent : nil
         }
       }
       switch seen {
@@ -214,7 +219,7 @@ final class Trial {
         let open = host.record.withLock { $0.requests.count }
         throw Halt(
           .failure,
-          "\(gram.words) returned PERSONA_LATER, and the gram is still open \(Self.patience.components.seconds) s after the last word of it, with \(open) requests of its own in flight: an asker would wait until the deadline, and a reload for the drain"
+          "\(gram.words) returned PERSONA_LATER, and the gram is still open \(callMilliseconds * 2 / 5) ms after the last word of it, with \(open) requests of its own in flight: an asker would wait until the deadline, and a reload for the drain"
         )
       case nil:
         // One that sets a timer in each timer goes on for ever, with no harm; but not while a gram waits for it.
@@ -230,7 +235,7 @@ final class Trial {
 
   /// Waits until a gram has ended or requests are open; false if neither came.
   func settle(_ token: UInt64) -> Bool {
-    host.record.wait(Self.patience) { record -> Bool? in
+    host.record.wait(patience) { record -> Bool? in
       if !record.requests.isEmpty { return true }
       if case .open? = record.tokens[token] { return nil }
       return true

@@ -1,4 +1,5 @@
 import Kernel
+import Synchronization
 import Wire
 import Workbench
 
@@ -38,8 +39,9 @@ extension Command {
         return report.hasFailed ? .failed : .ok
       }
       let style = Style(for: .answer)
+      let text = CheckReportText(style)
       // A reader who has left has had enough; the end below tells it again.
-      let report = runner.run(library: library, parts: parts) { try? Output.answer.write(CheckReportText.text($0, style)) }
+      let report = runner.run(library: library, parts: parts) { try? Output.answer.write(text.text($0)) }
       try Output.answer.write(CheckReportText.end(of: report, style))
       return report.hasFailed ? .failed : .ok
     })
@@ -71,9 +73,15 @@ extension Command {
   }
 }
 
-/// A report, for people.
-enum CheckReportText {
-  static func text(_ outcome: CheckOutcome, _ style: Style) -> String {
+/// A report, for people. Any thread.
+final class CheckReportText: Sendable {
+  private let style: Style
+  /// What was said, and of which test: what a persona does wrong everywhere is told once.
+  private let said = Mutex<[String: String]>([:])
+
+  init(_ style: Style) { self.style = style }
+
+  func text(_ outcome: CheckOutcome) -> String {
     let word = outcome.verdict.rawValue.padded(8)
     let shown = outcome.verdict == .failed ? style.bad(word) : outcome.verdict == .warning ? style.bold(word) : style.dim(word)
     // Of a test that did not apply, only why.
@@ -81,7 +89,11 @@ enum CheckReportText {
     var text = "\(shown) \(outcome.name.padded(18)) \(style.dim((reason ?? outcome.shows).oneLine(200)))\n"
     for finding in outcome.findings where finding.level != .skipped {
       let lead = finding.level == .failure ? "failure: " : finding.level == .warning ? "warning: " : ""
-      text += "         \(lead)\(finding.message.oneLine(1200))\n"
+      let before = said.withLock { said in
+        defer { if said[finding.message] == nil { said[finding.message] = outcome.name } }
+        return finding.level == .note ? nil : said[finding.message]
+      }
+      text += "         \(lead)\(before.map { "the same as in \($0)" } ?? finding.message.oneLine(1200))\n"
     }
     return text
   }

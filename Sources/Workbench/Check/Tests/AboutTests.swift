@@ -5,14 +5,14 @@ import Wire
 extension CheckTest {
   /// Found before any code of the library is run: see CheckRunner.
   static let file = CheckTest(
-    name: "file", shows: "the file is a library that the kernel would load, and its about text is well formed", needsLife: false,
+    name: "file", shows: "the file is a library that the kernel would load, and its about text is well formed", stage: .open,
     body: { _ in })
 
   /// What the library says of itself.
   static let aboutTests: [CheckTest] = [
     file,
     CheckTest(
-      name: "entry", shows: "the entry is the same at each call, and says what the file says", needsLife: false,
+      name: "entry", shows: "the entry is the same at each call, and says what the file says", stage: .open,
       body: { context throws(Halt) in
         let entry = context.library.entry
         let image = context.library.image
@@ -38,7 +38,7 @@ extension CheckTest {
         }
       }),
     CheckTest(
-      name: "config", shows: "the about text and its part of personas.toml agree", needsLife: false,
+      name: "config", shows: "the about text and its part of personas.toml agree", stage: .life,
       body: { context throws(Halt) in
         guard let part = context.part else { throw Halt(.skipped, "no personas.toml has a part for it; a plain configuration is used") }
         let about = context.about

@@ -22,6 +22,10 @@ extension CheckTest {
             switch try trial.ask(round % 2 == 0 ? gram : gram.streamed) {
             case .failed(let status, let why) where status == Int32(PERSONA_E_UNKNOWN_METHOD):
               context.log.fail("does not know its own method \(method.name): \(why)")
+            case .failed(let status, ""):
+              context.log.warn(
+                "\(method.name) refuses a payload of its own schema, \(payload.text), with \(StatusText.name(status)) and no text; call host->explain() first"
+              )
             case .failed(let status, let why):
               context.log.warn("\(method.name) refuses a payload of its own schema, \(payload.text): \(why) (\(StatusText.name(status)))")
             case .replied(let bytes): checkReply(bytes, of: method.name, gives, context.log)
@@ -43,7 +47,9 @@ extension CheckTest {
           for payload in ["null", "{\"content\":\"Hello\"}"] {
             let gram = CheckGram(name, Array(payload.utf8))
             if case .failed(let status, let why) = try trial.ask(gram), why.isEmpty {
-              context.log.warn("refuses \(gram.words) with \(StatusText.name(status)) and no text; say which methods there are")
+              context.log.warn(
+                "refuses a method that it does not know with \(StatusText.name(status)) and no text; call host->explain() first, and say which methods there are"
+              )
             }
           }
         }

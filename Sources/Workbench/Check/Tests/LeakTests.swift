@@ -18,11 +18,11 @@ extension CheckTest {
         let allocated = Double(all.allocated - own.allocated) / Double(lives)
         let resident = Double(all.resident - own.resident) / Double(lives)
         context.log.note(
-          "a life leaves \(Int(allocated.rounded())) bytes of malloc's memory behind, \(Int(resident.rounded())) of the process's; after \(lives): \(all.descriptors) descriptors, \(all.threads) threads more"
+          "a life leaves \(max(0, Int(allocated.rounded()))) bytes of malloc's memory behind, \(max(0, Int(resident.rounded()))) of the process's; after \(lives): \(all.descriptors) descriptors, \(all.threads) threads more"
         )
-        if allocated > 512 {
+        if allocated > 256 {
           context.log.fail(
-            "each life leaves \(Int(allocated)) bytes of memory behind (512 are let pass): free in destroy() what create() has made")
+            "each life leaves \(Int(allocated)) bytes of memory behind (256 are let pass): free in destroy() what create() has made")
         } else if resident > 8192 {
           context.log.fail("each life leaves \(Int(resident)) bytes of the process's memory behind (8192 are let pass)")
         }

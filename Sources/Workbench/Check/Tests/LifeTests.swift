@@ -5,7 +5,7 @@ import Wire
 extension CheckTest {
   /// The plain life, on which the others build.
   static let life = CheckTest(
-    name: "life", shows: "it is created, starts, stops and is destroyed, with every service there", needsLife: false,
+    name: "life", shows: "it is created, starts, stops and is destroyed, with every service there", stage: .life,
     body: { context throws(Halt) in
       let trial = Trial(context)
       let created = try trial.create()

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -13,6 +14,12 @@ int bat_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count) {
   return memmem(bytes, count, text, text_count);
 }
+
+size_t bat_allocated(void) {
+  struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+void bat_trim(void) { malloc_trim(0); }
 
 int bat_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }
 int bat_inotify_watch(int inotify, const char *folder) {

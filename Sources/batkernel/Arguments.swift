@@ -15,6 +15,8 @@ struct Arguments: Equatable {
   /// Stands above the file's.
   var socketPath: String?
   var logFormat: LogConfiguration.Format?
+  /// What --check finds is told as one JSON object.
+  var isJSON = false
 
   /// What is wrong with a command line; the program says it on stderr and exits with 2.
   struct UsageError: Error, Equatable, CustomStringConvertible {
@@ -23,7 +25,7 @@ struct Arguments: Equatable {
   }
 
   static let help = """
-    Usage: batkernel [--config FILE] [--socket PATH] [--log-format text|json] [--check]
+    Usage: batkernel [--config FILE] [--socket PATH] [--log-format text|json] [--check [--json]]
 
     Hosts the personas of a configuration file, and reloads them while clients stay connected.
 
@@ -31,6 +33,7 @@ struct Arguments: Equatable {
       --socket PATH        the Unix socket to listen on, instead of the file's
       --log-format FORMAT  text or json lines on stderr, instead of the file's
       --check              look for faults in the file and in every library, run nothing, and exit
+      --json               with --check: one JSON object, which also has each persona's part of the file
       --version            show the version and exit
       --help               show this and exit
 
@@ -66,6 +69,7 @@ struct Arguments: Equatable {
         }
         arguments.logFormat = format
       case "--check": arguments.command = .check
+      case "--json": arguments.isJSON = true
       case "--version": arguments.command = .version
       case "--help", "-h":
         // Whoever asks for help gets it, whatever else is there.
@@ -78,7 +82,7 @@ struct Arguments: Equatable {
         arguments.command = .rehearse(Array(rest))
         return arguments
       default:
-        let known = ["--config", "--socket", "--log-format", "--check", "--version", "--help"]
+        let known = ["--config", "--socket", "--log-format", "--check", "--json", "--version", "--help"]
         throw UsageError(
           message: option.hasPrefix("-")
             ? "unknown option \(option)\(TableReader.question(option, known))"
@@ -86,6 +90,7 @@ struct Arguments: Equatable {
       }
       if inline != nil { throw UsageError(message: "\(option) takes no value") }
     }
+    if arguments.isJSON, arguments.command == .run { throw UsageError(message: "--json goes with --check") }
     return arguments
   }
 }

@@ -1,4 +1,5 @@
 import Kernel
+import Wire
 
 /// `batkernel --check`: tells what is wrong with a configuration and its libraries, without running any of their code.
 enum CheckCommand {
@@ -33,5 +34,23 @@ enum CheckCommand {
       }
     }
     return status
+  }
+
+  /// What the file says, for programs: {"file", "findings": [text], "personas": [{"name", "library", "config"}]}. `library` is
+  /// the file that would be loaded, or null; `config` is what create() is given. The status is 1 if the file cannot be taken.
+  static func json(configurationPath: String, environment: [String: String]) -> (json: JSON, status: Int32) {
+    let configuration: Configuration
+    do throws(ConfigurationError) {
+      configuration = try ConfigurationFile.load(path: configurationPath, environment: environment)
+    } catch {
+      let findings = error.findings.map { JSON.string($0.description) }
+      return (["file": .string(configurationPath), "findings": .array(findings), "personas": []], 1)
+    }
+    let personas = configuration.personas.map { persona -> JSON in
+      let library = try? LibraryFile.resolve(persona.library, in: configuration.pluginFolders)
+      guard let config = try? JSON(parsing: persona.json) else { preconditionFailure("a persona's part is made as JSON") }
+      return ["name": .string(persona.name), "library": library.map { .string($0) } ?? .null, "config": config]
+    }
+    return (["file": .string(configurationPath), "findings": [], "personas": .array(personas)], 0)
   }
 }

@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Kernel
 import Services
+import Wire
 
 /// Composes the kernel: arguments, configuration, the language model, signals; then runs it on this thread.
 @main enum Main {
@@ -15,6 +16,11 @@ import Services
     case .help: print(Arguments.help, terminator: "")
     case .version: print("batkernel \(BatKernel.version)")
     case .check:
+      if arguments.isJSON {
+        let (json, status) = CheckCommand.json(configurationPath: arguments.configurationPath, environment: environment)
+        print(json.text)
+        exit(status)
+      }
       exit(
         CheckCommand.run(configurationPath: arguments.configurationPath, services: HostTables.services, environment: environment) {
           print($0)

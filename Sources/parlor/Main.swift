@@ -1,4 +1,5 @@
 import Glibc
+import Workbench
 
 /// parlor: the terminal client of the B.A.T. Computer.
 @main enum Main {
@@ -15,6 +16,7 @@ import Glibc
   }
 
   private static func run(_ words: [String]) throws(Trouble) -> ExitCode {
+    if words.first == CheckChild.word { CheckChild.perform(words) }
     Signals.catching([])
     let arguments = try Arguments(words, commands: Command.all)
     let command = Command.all.first { $0.name == arguments.command } ?? .conversation

@@ -209,4 +209,18 @@ import Wire
       try String(contentsOfFile: TemporaryHouse.repository + "/docs/persona.h", encoding: .utf8)
         == String(contentsOfFile: TemporaryHouse.repository + "/Sources/PersonaABI/include/persona.h", encoding: .utf8))
   }
+
+  @Test("the house's libraries tell who they are without being run")
+  func house() async throws {
+    let folder = TemporaryFolder()
+    var text =
+      "[kernel]\nplugins = [\"\(Products.folder)\"]\n[llm]\nprovider = \"ollama\"\nmodel = \"m\"\n[persona.HATTER]\nlibrary = \"Prompt\"\nprompt = \"p\"\n"
+    for name in ["ALFRED", "BABS", "BRICK", "ROBIN"] { text += "[persona.\(name)]\nprompt = \"p\"\n" }
+    let toml = try folder.write("personas.toml", text)
+    let checked = try await onThread { try RealKernel.run([Products.folder + "/batkernel", "--check", "--config", toml]) }
+    #expect(checked.status == 0, "\(checked.output)")
+    for name in ["ALFRED: ok, ALFRED 1.0", "BABS: ok, BABS 1.0", "BRICK: ok, BRICK 1.0", "ROBIN: ok, ROBIN 1.0", "HATTER: ok, Prompt 1.0"] {
+      #expect(checked.output.contains(name), "\(checked.output)")
+    }
+  }
 }

@@ -16,7 +16,8 @@
 #ifndef STATE
 #define STATE "1"
 #endif
-#define ABOUT_MORE "summary = Says what it hears\nstate = " STATE "\nneeds = bus/1 timer/1\nwants = state/1 log/1 config/1 llm/1\n"
+#define ABOUT_MORE "summary = Says what it hears\nstate = " STATE "\nwants = state/1 log/1 config/1 llm/1\n"
+#define ABOUT_NEEDS "needs = bus/1 timer/1\n"
 #include "fixture.h"
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // What the fixtures share: the smallest persona that works, to be spoilt in one place each.
-// A fixture sets ABOUT_NAME, may set ABOUT_MORE, and ends in FIXTURE(create, vtable).
+// A fixture sets ABOUT_NAME, may set ABOUT_MORE and ABOUT_NEEDS, and ends in FIXTURE(create, vtable).
 #pragma once
 #include <persona.h>
 #include <stdio.h>
@@ -16,7 +16,10 @@
 #ifndef ABOUT_MORE
 #define ABOUT_MORE ""
 #endif
-#define ABOUT PERSONA_ABOUT("bat-persona 1\nname = " ABOUT_NAME "\nversion = " VERSION "\n" ABOUT_MORE)
+#ifndef ABOUT_NEEDS
+#define ABOUT_NEEDS "needs = bus/1\n"
+#endif
+#define ABOUT PERSONA_ABOUT("bat-persona 1\nname = " ABOUT_NAME "\nversion = " VERSION "\n" ABOUT_NEEDS ABOUT_MORE)
 
 struct persona {
   const persona_host *host;

@@ -1,6 +1,6 @@
 // receive() never returns for the method "hang"; others are answered.
 #define ABOUT_NAME "STARER"
-#define ABOUT_MORE "state = 1\n"
+#define ABOUT_MORE "state = 1\nmethod.hang = never comes back\n"
 #include "fixture.h"
 #include <unistd.h>
 ABOUT;

@@ -18,6 +18,13 @@ int bat_memfd(const char *name);
 // Where the text is in the bytes, or NULL.
 const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count);
 
+// ── Memory ─────────────────────────────────────────────────────────────────────────────────────
+
+// The bytes that malloc has given out and not taken back, in this whole process.
+size_t bat_allocated(void);
+// Gives memory that nobody uses back to the system.
+void bat_trim(void);
+
 // ── Watching folders ───────────────────────────────────────────────────────────────────────────
 
 // inotify, close-on-exec and non-blocking.

@@ -2,19 +2,19 @@ import CPlatform
 import Glibc
 
 /// A child process that is given some bytes and says something before it ends.
-struct Child {
+package struct Child {
   private let pid: pid_t
   private let stdout: Int32
 
-  struct Output {
-    var bytes: [UInt8] = []
-    var status: Int32 = 0
-    var signal: Int32?
-    var timedOut = false
+  package struct Output {
+    package var bytes: [UInt8] = []
+    package var status: Int32 = 0
+    package var signal: Int32?
+    package var timedOut = false
   }
 
   /// Starts it; its standard error is ours. The input must fit a memory file, so it can be of any size.
-  init(_ command: [String], input: [UInt8]) throws(Failure) {
+  package init(_ command: [String], input: [UInt8]) throws(Failure) {
     let source = bat_memfd("bat-input")
     var ends: [Int32] = [0, 0]
     guard source >= 0, bat_pipe(&ends) == 0 else {
@@ -85,7 +85,7 @@ struct Child {
   }
 
   /// Waits for its end, and kills it when the time is over.
-  func output(limitMilliseconds: Int) -> Output {
+  package func output(limitMilliseconds: Int) -> Output {
     var output = Output()
     let deadline = EventLoop.now() + UInt64(limitMilliseconds) * 1_000_000
     var chunk = [UInt8](repeating: 0, count: 4096)

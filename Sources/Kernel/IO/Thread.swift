@@ -2,7 +2,7 @@ import CPlatform
 import Glibc
 
 /// Starts a detached thread. Names of more than 15 bytes are cut.
-func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
+package func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
   final class Body {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }

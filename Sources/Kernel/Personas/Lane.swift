@@ -4,8 +4,8 @@ import Glibc
 ///
 /// Jobs (completions, posted work, the steps of a life) are in order among themselves, mail too;
 /// between the two the lane takes turns. Mail can be paused and taken back; jobs go on.
-final class Lane: @unchecked Sendable {
-  typealias Job = @Sendable () -> Void
+package final class Lane: @unchecked Sendable {
+  package typealias Job = @Sendable () -> Void
 
   // Guarded by `mutex`.
   private var jobs: [Job?] = []
@@ -33,6 +33,9 @@ final class Lane: @unchecked Sendable {
     startThread(name: name) { [self] in run() }
   }
 
+  /// A lane for jobs alone.
+  package convenience init(name: String) { self.init(name: name) { _ in } }
+
   deinit {
     pthread_cond_destroy(wake)
     pthread_mutex_destroy(mutex)
@@ -47,11 +50,11 @@ final class Lane: @unchecked Sendable {
   }
 
   /// True on the lane's own thread.
-  var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
+  package var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
 
   /// Adds a job; false if the lane has ended and it will not run. Any thread.
   @discardableResult
-  func run(_ job: @escaping Job) -> Bool {
+  package func run(_ job: @escaping Job) -> Bool {
     locked {
       if closed { return false }
       jobs.append(job)
@@ -88,7 +91,7 @@ final class Lane: @unchecked Sendable {
   }
 
   /// The thread ends after the jobs that are queued now.
-  func close() {
+  package func close() {
     locked {
       closed = true
       pthread_cond_signal(wake)

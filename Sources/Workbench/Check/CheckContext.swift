@@ -1,0 +1,44 @@
+import Kernel
+import Wire
+
+/// What a test has before it.
+struct CheckContext: Sendable {
+  let library: LoadedLibrary
+  /// What the persona is created with, JSON.
+  let config: [UInt8]
+  /// Where that comes from.
+  let part: CheckPart?
+  let seed: UInt64
+  /// How long a call of the persona's code may take.
+  let callMilliseconds: Int
+  /// The test's name: numbers are drawn by it.
+  let test: String
+  let log: CheckLog
+
+  var about: About { library.image.about }
+  func random(_ purpose: String) -> SeededRandom { SeededRandom(seed: seed, for: "\(test) \(purpose)") }
+
+  func usualGrams() -> [CheckGram] {
+    var sample = SamplePayload(random("grams"))
+    return CheckGram.usual(about, &sample)
+  }
+}
+
+/// A persona's part of a configuration file, as the kernel reads it.
+public struct CheckPart: Sendable, Equatable {
+  /// The file.
+  public var file: String
+  /// The name that the part gives the persona.
+  public var name: String
+  /// The library that it would load; nil: there is none.
+  public var library: String?
+  /// All of it, as create() is given it.
+  public var config: JSON
+
+  public init(file: String, name: String, library: String?, config: JSON) {
+    self.file = file
+    self.name = name
+    self.library = library
+    self.config = config
+  }
+}

@@ -1,0 +1,27 @@
+/// One thing that a test has found.
+public struct CheckFinding: Sendable, Equatable {
+  public enum Level: String, Sendable {
+    /// It breaks a rule of persona.h.
+    case failure
+    /// It is allowed, and somebody will be sorry for it.
+    case warning
+    /// The test does not apply.
+    case skipped
+    /// A number or a fact that helps to read the rest.
+    case note
+  }
+  public var level: Level
+  /// What happened, where, and what to do.
+  public var message: String
+
+  public init(_ level: Level, _ message: String) {
+    self.level = level
+    self.message = message
+  }
+}
+
+/// Ends a test early: there is nothing more to learn from it.
+struct Halt: Error {
+  var finding: CheckFinding
+  init(_ level: CheckFinding.Level, _ message: String) { finding = CheckFinding(level, message) }
+}

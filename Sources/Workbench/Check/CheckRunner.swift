@@ -1,0 +1,142 @@
+import Glibc
+import Kernel
+import Wire
+
+/// Runs tests of one library, each in a process of its own, and reports.
+public struct CheckRunner: Sendable {
+  public var tests = CheckTest.all
+  /// The same seed draws the same payloads, states and orders.
+  public var seed: UInt64
+  /// How long one call of the persona's code may take: the kernel's own limit, when personas.toml says nothing else.
+  public var callMilliseconds = 5000
+  /// The program that becomes a test's process, and its first words: see CheckChild.
+  public var command = ["/proc/self/exe", CheckChild.word]
+  /// Run the tests in this process instead: for a debugger. A crash ends everything.
+  public var inProcess = false
+  /// How many tests run at a time.
+  public var width = max(1, min(4, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+
+  public init(seed: UInt64) { self.seed = seed }
+
+  /// Blocks until all tests have ended. `each` is told of every outcome, in the order of the tests, as soon as those
+  /// before it are there; on any thread, one call at a time.
+  public func run(
+    library path: String, parts: [CheckPart] = [], each: @escaping @Sendable (CheckOutcome) -> Void = { _ in }
+  ) -> CheckReport {
+    let began = ContinuousClock.now
+    var report = CheckReport(library: path, seed: seed)
+    let image: LibraryImage
+    let store: LibraryStore
+    do throws(LibraryError) {
+      store = try LibraryStore(in: Self.folder)
+      image = try store.image(of: LibraryFile(reading: path), services: HostTables.services)
+    } catch {
+      let refusal = CheckFinding(.failure, error.message)
+      for test in tests {
+        let finding = test.name == CheckTest.file.name ? refusal : CheckFinding(.skipped, "the kernel would not load the file")
+        report.add(test, [finding], each)
+      }
+      // Whatever was asked for, this is the answer.
+      if !tests.contains(where: { $0.name == CheckTest.file.name }) { report.add(CheckTest.file, [refusal], each) }
+      return report
+    }
+    defer { store.remove() }
+    report.hash = image.hash
+    report.about = image.about
+    report.part = Self.part(of: image, among: parts)
+    let job = CheckJob(image: image, part: report.part, seed: seed, callMilliseconds: callMilliseconds)
+
+    let results = Results(tests, each)
+    // First what everything else builds on.
+    var reason: String?
+    for stage in CheckTest.Stage.allCases {
+      let tests = tests.filter { $0.stage == stage }
+      if let reason { for test in tests { results.put(test, [CheckFinding(.skipped, reason)]) } } else { run(tests, job, results) }
+      if reason == nil, let failed = tests.first(where: { results.hasFailed($0.name) }) { reason = stage.reason(failed.name) }
+    }
+    report.outcomes = results.all
+    report.seconds = (ContinuousClock.now - began) / .seconds(1)
+    return report
+  }
+
+  /// Outcomes as they come, told in the order of the tests.
+  private final class Results: Sendable {
+    private struct Contents {
+      var outcomes: [String: CheckOutcome] = [:]
+      var told = 0
+    }
+    private let contents = Monitor(Contents())
+    private let tests: [CheckTest]
+    private let each: @Sendable (CheckOutcome) -> Void
+
+    init(_ tests: [CheckTest], _ each: @escaping @Sendable (CheckOutcome) -> Void) {
+      self.tests = tests
+      self.each = each
+    }
+
+    func put(_ test: CheckTest, _ findings: [CheckFinding], seconds: Double = 0) {
+      contents.withLock { contents in
+        contents.outcomes[test.name] = CheckOutcome(name: test.name, shows: test.shows, findings: findings, seconds: seconds)
+        while contents.told < tests.count, let next = contents.outcomes[tests[contents.told].name] {
+          each(next)
+          contents.told += 1
+        }
+      }
+    }
+    func hasFailed(_ name: String) -> Bool { contents.withLock { $0.outcomes[name]?.verdict == .failed } }
+    func wait(for tests: [CheckTest]) {
+      while contents.wait(.seconds(3600), until: { contents in tests.allSatisfy { contents.outcomes[$0.name] != nil } ? true : nil }) == nil
+      {}
+    }
+    var all: [CheckOutcome] { contents.withLock { contents in tests.compactMap { contents.outcomes[$0.name] } } }
+  }
+
+  private func run(_ tests: [CheckTest], _ job: CheckJob, _ results: Results) {
+    if inProcess {
+      for test in tests { play(test, job, results) }
+      return
+    }
+    let left = Monitor(tests[...])
+    for _ in 0..<min(width, tests.count) {
+      startThread(name: "check") { while let test = left.withLock({ $0.popFirst() }) { play(test, job, results) } }
+    }
+    results.wait(for: tests)
+  }
+
+  private func play(_ test: CheckTest, _ job: CheckJob, _ results: Results) {
+    let began = ContinuousClock.now
+    let findings: [CheckFinding]
+    if test.name == CheckTest.file.name {
+      findings = job.image.warnings.map { CheckFinding(.warning, $0) }
+    } else {
+      findings = inProcess ? job.playHere(test) : playInChild(test, job)
+    }
+    results.put(test, findings, seconds: (ContinuousClock.now - began) / .seconds(1))
+  }
+
+  private func playInChild(_ test: CheckTest, _ job: CheckJob) -> [CheckFinding] {
+    do throws(Failure) {
+      let child = try Child(command + [test.name], input: job.json.bytes)
+      let output = child.output(limitMilliseconds: test.limitSeconds * 1000)
+      let (lines, printed) = CheckOutcome.lines(output.bytes)
+      return CheckOutcome.judge(
+        lines, printed: printed, end: .init(status: output.status, signal: output.signal, timedOut: output.timedOut),
+        limitSeconds: test.limitSeconds)
+    } catch {
+      return [CheckFinding(.failure, "the test could not be run: \(error.message)")]
+    }
+  }
+
+  /// The part that loads this very file; else the one of the persona's name.
+  private static func part(of image: LibraryImage, among parts: [CheckPart]) -> CheckPart? {
+    let real = PersonaSource.real(image.originalPath)
+    let loading = parts.filter { $0.library.flatMap(PersonaSource.real) == real }
+    return loading.first { $0.name == image.about.name } ?? loading.first ?? parts.first { $0.name == image.about.name }
+  }
+
+  /// Where the private copy is that is opened: a build may write over the file meanwhile.
+  private static var folder: String {
+    let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    return "\(temporary)/bat-check-\(getuid())"
+  }
+}

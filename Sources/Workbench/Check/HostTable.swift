@@ -1,0 +1,195 @@
+import PersonaABI
+import Wire
+
+/// The tables of persona.h, for a host that checks: arguments are copied, and `CheckHost` does the rest.
+enum HostTable {
+  static func host(_ shape: HostShape) -> persona_host {
+    persona_host(
+      size: shape.size(persona_host.self), abi_major: UInt16(PERSONA_ABI_MAJOR),
+      abi_minor: UInt16(PERSONA_ABI_MINOR) + (shape == .larger ? 1 : 0), kernel: UnsafeMutableRawPointer(bitPattern: 1)!,
+      service: { CheckHost.of($0).service(String(cString: $1)) },
+      explain: { host, why in
+        let host = CheckHost.of(host)
+        host.entered("explain()", laneOnly: true)
+        host.record.withLock { $0.explanation = string(why) }
+      },
+      post: { host, job, context in
+        let host = CheckHost.of(host)
+        host.entered("post()")
+        nonisolated(unsafe) let context = context
+        let isQueued = host.lane.run {
+          host.log.begins("a job that it posted")
+          job(context)
+          host.log.returned()
+        }
+        return isQueued ? 0 : RETIRED
+      },
+      cancel: { host, request in
+        let host = CheckHost.of(host)
+        host.entered("cancel()")
+        host.complete(request, Int32(PERSONA_E_CANCELLED), Array("cancelled".utf8))
+      })
+  }
+
+  static func bus(_ shape: HostShape) -> persona_bus_v1 {
+    persona_bus_v1(
+      size: shape.size(persona_bus_v1.self),
+      reply: { host, token, payload in
+        let host = CheckHost.of(host)
+        host.entered("bus->reply()")
+        if host.isRetired { return RETIRED }
+        guard let payload = json(payload, host, "replies") else { return INVALID }
+        return host.end(token, .replied(payload), by: "bus->reply()")
+      },
+      fail: { host, token, status, why in
+        let host = CheckHost.of(host)
+        host.entered("bus->fail()")
+        if host.isRetired { return RETIRED }
+        if status >= 0 { host.log.warn("calls bus->fail() with the status \(status), which is no error") }
+        let why = string(why)
+        if why.isEmpty { host.log.warn("calls bus->fail() with status \(status) and no text: say what happened, and what to do") }
+        return host.end(token, .failed(status, why), by: "bus->fail()")
+      },
+      stream: { host, token, piece in
+        let host = CheckHost.of(host)
+        host.entered("bus->stream()")
+        if host.isRetired { return RETIRED }
+        return host.stream(token, bytes(piece))
+      },
+      send: { host, _, target, method, payload in
+        let host = CheckHost.of(host)
+        host.entered("bus->send()")
+        if let status = host.refusal() { return status }
+        guard json(payload, host, "sends \(string(method))") != nil, target.count > 0 else { return INVALID }
+        return 0
+      },
+      ask: { host, cause, target, method, payload, milliseconds, part, done, context, request in
+        let host = CheckHost.of(host)
+        host.entered("bus->ask()")
+        if let status = host.refusal() { return status }
+        guard json(payload, host, "asks \(string(method))") != nil, target.count > 0 else { return INVALID }
+        let (target, method) = (string(target), string(method))
+        return host.begin(
+          {
+            .init(
+              number: $0, kind: .ask, cause: cause, target: target, method: method, milliseconds: milliseconds, part: part, done: done,
+              context: context)
+          }, request)
+      },
+      subscribe: { host, topic in
+        let host = CheckHost.of(host)
+        host.entered("bus->subscribe()")
+        if let status = host.refusal() { return status }
+        guard topic.count > 0 else { return INVALID }
+        host.record.withLock { _ = $0.topics.insert(string(topic)) }
+        return 0
+      },
+      unsubscribe: { host, topic in
+        let host = CheckHost.of(host)
+        host.entered("bus->unsubscribe()")
+        if let status = host.refusal() { return status }
+        host.record.withLock { _ = $0.topics.remove(string(topic)) }
+        return 0
+      })
+  }
+
+  static func llm(_ shape: HostShape) -> persona_llm_v1 {
+    persona_llm_v1(
+      size: shape.size(persona_llm_v1.self),
+      chat: { host, cause, question, _, part, done, context, request in
+        let host = CheckHost.of(host)
+        host.entered("llm->chat()")
+        if let status = host.refusal() { return status }
+        guard let question = json(question, host, "asks the model"), !question.isEmpty else { return INVALID }
+        return host.begin({ .init(number: $0, kind: .chat, cause: cause, part: part, done: done, context: context) }, request)
+      },
+      forget: { host, _ in
+        let host = CheckHost.of(host)
+        host.entered("llm->forget()")
+        return host.refusal() ?? 0
+      })
+  }
+
+  static func state(_ shape: HostShape) -> persona_state_v1 {
+    persona_state_v1(
+      size: shape.size(persona_state_v1.self),
+      get: { host, key, into in
+        let host = CheckHost.of(host)
+        host.entered("state->get()")
+        if let status = host.refusal() { return status }
+        guard let value = host.record.withLock({ $0.values[string(key)] }) else { return NOT_FOUND }
+        return write(value, into)
+      },
+      put: { host, key, value in
+        let host = CheckHost.of(host)
+        host.entered("state->put()")
+        if let status = host.refusal() { return status }
+        host.record.withLock { $0.values[string(key)] = bytes(value) }
+        return 0
+      },
+      remove: { host, key in
+        let host = CheckHost.of(host)
+        host.entered("state->remove()")
+        if let status = host.refusal() { return status }
+        host.record.withLock { $0.values[string(key)] = nil }
+        return 0
+      },
+      keys: { host, prefix, into in
+        let host = CheckHost.of(host)
+        host.entered("state->keys()")
+        if let status = host.refusal() { return status }
+        let keys = host.record.withLock { $0.values.keys.filter { $0.hasPrefix(string(prefix)) }.sorted() }
+        return write(JSON.array(keys.map { .string($0) }).bytes, into)
+      })
+  }
+
+  static func timer(_ shape: HostShape) -> persona_timer_v1 {
+    persona_timer_v1(
+      size: shape.size(persona_timer_v1.self),
+      after: { host, milliseconds, done, context, request in
+        let host = CheckHost.of(host)
+        host.entered("timer->after()")
+        return host.begin(
+          { .init(number: $0, kind: .timer, cause: 0, milliseconds: milliseconds, part: nil, done: done, context: context) }, request)
+      })
+  }
+
+  static func log(_ shape: HostShape) -> persona_log_v1 {
+    persona_log_v1(size: shape.size(persona_log_v1.self), write: { host, _, _ in CheckHost.of(host).entered("log->write()") })
+  }
+
+  static func config(_ shape: HostShape) -> persona_config_v1 {
+    persona_config_v1(
+      size: shape.size(persona_config_v1.self),
+      get: { host, into in
+        let host = CheckHost.of(host)
+        host.entered("config->get()")
+        if let status = host.refusal() { return status }
+        return write(host.record.withLock { $0.config }, into)
+      })
+  }
+
+}
+
+private let INVALID = Int32(PERSONA_E_INVALID)
+private let RETIRED = Int32(PERSONA_E_RETIRED)
+private let NOT_FOUND = Int32(PERSONA_E_NOT_FOUND)
+
+// Global, because a C function pointer may capture nothing, not even its type.
+
+private func bytes(_ text: persona_text) -> [UInt8] {
+  Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : text.count))
+}
+private func string(_ text: persona_text) -> String { String(decoding: bytes(text), as: UTF8.self) }
+
+/// A payload that is no JSON is the persona's fault, wherever it goes. Empty is allowed.
+private func json(_ text: persona_text, _ host: CheckHost, _ call: String) -> [UInt8]? {
+  let bytes = bytes(text)
+  if bytes.isEmpty || bytes.withUnsafeBytes(isJSONValue) { return bytes }
+  host.log.fail("\(call) with what is no JSON: \(CheckText.short(bytes))")
+  return nil
+}
+
+private func write(_ bytes: [UInt8], _ sink: UnsafePointer<persona_sink>) -> persona_status {
+  bytes.withUnsafeBytes { sink.pointee.write(sink.pointee.context, $0.baseAddress, $0.count) }
+}

@@ -1,0 +1,39 @@
+import Glibc
+import Wire
+
+/// The configuration file that a library is likely meant for, read by the kernel's own program.
+public enum NearbyConfiguration {
+  /// What is wrong with a file that was named.
+  public struct Unreadable: Error, Sendable, CustomStringConvertible {
+    public let description: String
+  }
+
+  /// The nearest personas.toml: in this folder, or in the library's and those above it. Nil: there is none.
+  public static func path(near library: String) -> String? {
+    if access("personas.toml", F_OK) == 0 { return PersonaSource.real("personas.toml") }
+    guard let real = PersonaSource.real(library) else { return nil }
+    var folder = real[...]
+    while let slash = folder.lastIndex(of: "/") {
+      folder = folder[..<slash]
+      if access("\(folder)/personas.toml", F_OK) == 0 { return "\(folder)/personas.toml" }
+    }
+    return nil
+  }
+
+  /// The parts of the personas in a file; `kernel` is the program batkernel, which reads it.
+  public static func parts(of file: String, kernel: String) throws(Unreadable) -> [CheckPart] {
+    let outcome: BuildProcess.Outcome
+    do throws(BuildProcess.Failed) {
+      outcome = try BuildProcess(BuildPlan.Step(words: [kernel, "--check", "--json", "--config", file], folder: ".")).wait()
+    } catch { throw Unreadable(description: error.description) }
+    guard let json = try? JSON(parsing: outcome.output.utf8) else {
+      throw Unreadable(description: "\(kernel) cannot read \(file): \(outcome.output)")
+    }
+    let findings = (json["findings"]?.array ?? []).map(\.plain)
+    guard findings.isEmpty else { throw Unreadable(description: findings.joined(separator: "\n")) }
+    return (json["personas"]?.array ?? []).compactMap { persona in
+      guard let name = persona["name"]?.string, let config = persona["config"] else { return nil }
+      return CheckPart(file: file, name: name, library: persona["library"]?.string, config: config)
+    }
+  }
+}

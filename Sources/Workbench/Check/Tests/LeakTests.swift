@@ -1,0 +1,141 @@
+import CPlatform
+import Glibc
+import Kernel
+import PersonaABI
+
+extension CheckTest {
+  /// What is left behind by lives and by grams.
+  static let leakTests: [CheckTest] = [
+    CheckTest(
+      name: "leaks.lives", shows: "a thousand lives leave no memory, descriptors or threads behind", limitSeconds: 60,
+      body: { context throws(Halt) in
+        let lives = 1000
+        // What our side of a life costs is not the persona's fault.
+        let own = try growth(rounds: lives) { () throws(Halt) in
+          try life(Trial(context, entry: NobodyPersona.entry, vtable: NobodyPersona.vtable))
+        }
+        let all = try growth(rounds: lives) { () throws(Halt) in try life(Trial(context)) }
+        let allocated = Double(all.allocated - own.allocated) / Double(lives)
+        let resident = Double(all.resident - own.resident) / Double(lives)
+        context.log.note(
+          "a life leaves \(max(0, Int(allocated.rounded()))) bytes of malloc's memory behind, \(max(0, Int(resident.rounded()))) of the process's; after \(lives): \(all.descriptors) descriptors, \(all.threads) threads more"
+        )
+        if allocated > 256 {
+          context.log.fail(
+            "each life leaves \(Int(allocated)) bytes of memory behind (256 are let pass): free in destroy() what create() has made")
+        } else if resident > 8192 {
+          context.log.fail("each life leaves \(Int(resident)) bytes of the process's memory behind (8192 are let pass)")
+        }
+        if all.descriptors > 10 {
+          context.log.fail("\(lives) lives leave \(all.descriptors) open descriptors behind (10 are let pass): close them in destroy()")
+        }
+        if all.threads > 10 {
+          context.log.fail("\(lives) lives leave \(all.threads) threads behind (10 are let pass): end them in stop(), and wait for them")
+        }
+      }),
+    CheckTest(
+      name: "leaks.grams", shows: "a thousand grams leave no descriptors or threads behind, and little memory", limitSeconds: 60,
+      body: { context throws(Halt) in
+        let trial = Trial(context)
+        try trial.begin()
+        let grams = context.usualGrams()
+        var next = 0
+        let growth = try growth(rounds: 1000) { () throws(Halt) in
+          try trial.ask(grams[next % grams.count])
+          next += 1
+          trial.host.record.withLock { $0.tokens.removeAll(keepingCapacity: true) }
+        }
+        context.log.note(
+          "1000 grams leave \(growth.allocated) bytes of memory, \(growth.descriptors) descriptors, \(growth.threads) threads behind")
+        if growth.allocated > 1 << 20 {
+          context.log.warn(
+            "1000 grams leave \(growth.allocated >> 10) KiB of memory behind (1024 are let pass): is there something that grows without a limit?"
+          )
+        }
+        if growth.descriptors > 10 { context.log.fail("1000 grams leave \(growth.descriptors) open descriptors behind (10 are let pass)") }
+        if growth.threads > 10 { context.log.fail("1000 grams leave \(growth.threads) threads behind (10 are let pass)") }
+        try trial.end()
+      }),
+  ]
+
+  private static func life(_ trial: Trial) throws(Halt) {
+    try trial.begin()
+    try trial.end()
+  }
+
+  private struct Growth {
+    /// In bytes.
+    var allocated = 0
+    var resident = 0
+    var descriptors = 0
+    var threads = 0
+  }
+
+  /// After some rounds of getting warm.
+  private static func growth(rounds: Int, _ round: () throws(Halt) -> Void) throws(Halt) -> Growth {
+    for _ in 0..<100 { try round() }
+    let before = usage()
+    for _ in 0..<rounds { try round() }
+    let after = usage()
+    return Growth(
+      allocated: after.allocated - before.allocated, resident: after.resident - before.resident,
+      descriptors: after.descriptors - before.descriptors, threads: after.threads - before.threads)
+  }
+
+  /// When the number of threads has come to rest: lanes end on their own.
+  private static func usage() -> Growth {
+    var threads = entries(of: "/proc/self/task")
+    for _ in 0..<50 {
+      usleep(20_000)
+      let now = entries(of: "/proc/self/task")
+      if now >= threads { break }
+      threads = now
+    }
+    bat_trim()
+    return Growth(
+      allocated: bat_allocated(), resident: residentBytes(), descriptors: entries(of: "/proc/self/fd"),
+      threads: entries(of: "/proc/self/task"))
+  }
+
+  private static func entries(of folder: String) -> Int {
+    guard let stream = opendir(folder) else { return 0 }
+    defer { closedir(stream) }
+    var count = 0
+    while readdir(stream) != nil { count += 1 }
+    return count
+  }
+
+  private static func residentBytes() -> Int {
+    var text = [UInt8](repeating: 0, count: 128)
+    let file = open("/proc/self/statm", O_RDONLY)
+    guard file >= 0 else { return 0 }
+    defer { close(file) }
+    let count = read(file, &text, text.count)
+    let words = String(decoding: text[..<max(0, count)], as: UTF8.self).split(separator: " ")
+    return words.count > 1 ? (Int(words[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
+  }
+}
+
+/// A persona of ours that does nothing: what its lives cost, the host costs.
+private enum NobodyPersona {
+  static let vtable = persona_vtable(
+    size: UInt32(MemoryLayout<persona_vtable>.size), destroy: { _ in }, receive: { _, _ in 0 }, start: { _ in 0 }, stop: { _ in },
+    config_changed: nil, save: nil, load: nil, health: nil, extension: nil)
+
+  nonisolated(unsafe) static let entry: UnsafePointer<persona_entry> = {
+    let table = UnsafeMutablePointer<persona_vtable>.allocate(capacity: 1)
+    table.initialize(to: vtable)
+    let about = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
+    about.initialize(to: 0)
+    let entry = UnsafeMutablePointer<persona_entry>.allocate(capacity: 1)
+    entry.initialize(
+      to: persona_entry(
+        magic: UInt32(PERSONA_MAGIC), size: UInt32(MemoryLayout<persona_entry>.size), abi_major: 1, abi_minor: 0, reserved: 0, about: about,
+        vtable: table,
+        create: { _, _, made in
+          made.pointee = OpaquePointer(bitPattern: 8)
+          return 0
+        }))
+    return UnsafePointer(entry)
+  }()
+}

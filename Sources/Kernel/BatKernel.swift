@@ -26,9 +26,11 @@ public final class BatKernel {
   /// Nothing is opened yet but the event loop.
   /// - Parameters:
   ///   - rehearsal: how libraries are rehearsed; nil: they are not.
+  ///   - stage: how new versions answer copies of old messages; nil: they do not.
   ///   - readConfiguration: reads personas.toml again, for SIGHUP and `config.reload`.
   public init(
     _ configuration: Configuration, logger: Logger, language: (any LanguageService)? = nil, rehearsal: Rehearsal? = nil,
+    stage: Stage? = nil,
     readConfiguration: (() throws(Failure) -> Configuration)? = nil
   ) throws(Failure) {
     self.configuration = configuration
@@ -43,7 +45,8 @@ public final class BatKernel {
     Listener.makeFolder(runtimeFolder)
     do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
     supervisor = Supervisor(
-      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, language: language, configuration: configuration)
+      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language,
+      configuration: configuration)
     control = Control(bus: bus, supervisor: supervisor, version: Self.version)
     bus.control = control
     if readConfiguration != nil {

@@ -63,6 +63,8 @@ public struct ReloadConfiguration: Sendable, Equatable {
   public var drainMilliseconds = 600_000
   /// How long a new generation is on trial: a failing health check brings the old one back. `trial_ms`
   public var trialMilliseconds = 5000
+  /// How many of the last grams of each persona are kept in memory for `parlor capture` and shadows; 0: none. `record`
+  public var recordedGrams = 32
   public init() {}
 }
 

@@ -6,6 +6,8 @@ struct Arguments: Equatable {
     case run, check, version, help
     /// The kernel starts itself so, to try a library in a child; what follows is between the two.
     case rehearse([String])
+    /// The same, to play recorded messages to a library.
+    case stage
   }
 
   var command = Command.run
@@ -72,6 +74,9 @@ struct Arguments: Equatable {
       case "--help", "-h":
         // Whoever asks for help gets it, whatever else is there.
         arguments.command = .help
+        return arguments
+      case "--stage":
+        arguments.command = .stage
         return arguments
       case "--rehearse":
         arguments.command = .rehearse(Array(rest))

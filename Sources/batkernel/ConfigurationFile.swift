@@ -6,7 +6,7 @@ import Kernel
 ///     [kernel]        socket, plugins (a folder or several; relative to the file)
 ///     [log]           format, level; [log.levels] by part or persona
 ///     [bus]           frame_bytes, queue_bytes, mailbox_bytes, hops, deadline_ms, requests
-///     [reload]        watch, settle_ms, call_ms, drain_ms, trial_ms
+///     [reload]        watch, settle_ms, call_ms, drain_ms, trial_ms, record
 ///     [llm]           provider, url, model, api_key_env, context_tokens, temperature, max_tokens, silence_ms
 ///     [llm.local]     command, log
 ///     [persona.NAME]  library, summary, prompt, model, temperature, max_tokens, and whatever the persona itself reads
@@ -170,6 +170,7 @@ private struct Reader {
     table.read("call_ms", 10...600_000, into: &reload.callMilliseconds)
     table.read("drain_ms", 0...86_400_000, into: &reload.drainMilliseconds)
     table.read("trial_ms", 0...3_600_000, into: &reload.trialMilliseconds)
+    table.read("record", 0...100_000, into: &reload.recordedGrams)
     table.refuseOthers()
   }
 

@@ -28,6 +28,7 @@ import Wire
     case .rehearse(let words):
       guard let library = words.last else { fail("batkernel: --rehearse needs a library", 2) }
       exit(Rehearsal.perform(library: library))
+    case .stage: exit(Stage.perform())
     case .run: run(arguments, environment)
     }
   }
@@ -47,7 +48,9 @@ import Wire
     let rehearsal = Rehearsal(
       command: ["/proc/self/exe", "--rehearse"], limitMilliseconds: configuration.reload.callMilliseconds)
     do throws(Failure) {
-      let kernel = try BatKernel(configuration, logger: logger, language: language, rehearsal: rehearsal) { () throws(Failure) in
+      let kernel = try BatKernel(
+        configuration, logger: logger, language: language, rehearsal: rehearsal, stage: Stage(command: ["/proc/self/exe", "--stage"])
+      ) { () throws(Failure) in
         do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
       }
       kernel.handleSignals()

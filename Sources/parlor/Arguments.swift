@@ -61,6 +61,13 @@ struct Arguments: Equatable {
     return .milliseconds(Int((seconds * 1000).rounded(.up)))
   }
 
+  /// A whole number above 0.
+  func count(_ option: String) throws(Trouble) -> Int? {
+    guard let text = value(option) else { return nil }
+    guard let count = Int(text), count > 0 else { throw Trouble(.usage, "\(option) \(text): a whole number above 0 is wanted") }
+    return count
+  }
+
   /// `--socket`, else `$BAT_SOCKET`, else where the kernel listens when nothing is said.
   var socketPath: String {
     if let path = value("--socket") ?? Terminal.environment("BAT_SOCKET") { return path }

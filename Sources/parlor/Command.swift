@@ -11,6 +11,8 @@ struct Command: Sendable {
   var values: Set<String> = []
   /// How many operands it may have.
   var operands: ClosedRange<Int> = 0...0
+  /// parlor's own, for children of its own.
+  var isHidden = false
   let run: @Sendable (Arguments) throws(Trouble) -> ExitCode
 
   var fullName: String { name.isEmpty ? "parlor" : "parlor \(name)" }
@@ -19,7 +21,9 @@ struct Command: Sendable {
   static let globalValues: Set<String> = ["--socket", "--name"]
   static let shortOptions = ["-h": "--help", "-p": "--persona", "-V": "--version"]
 
-  static let all: [Command] = [ask, new, dev, check, personas, show, load, unload, reload, rollback, stats, tap, send, ping]
+  static let all: [Command] = [
+    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, stats, tap, send, ping, stage,
+  ]
 
   static let version = "0.1.0"
 
@@ -27,7 +31,7 @@ struct Command: Sendable {
     var text = "usage: \(usage)\n\n\(help)\n"
     if name.isEmpty {
       text += "\nCommands:\n"
-      for command in Self.all { text += "  \(command.name.padded(10)) \(command.summary)\n" }
+      for command in Self.all where !command.isHidden { text += "  \(command.name.padded(10)) \(command.summary)\n" }
       text += "\n`parlor COMMAND --help` says more.\n"
     }
     return text + """

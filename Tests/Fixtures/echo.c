@@ -10,7 +10,7 @@
 //   publish  sends the payload to "#echo"
 //   remember, recall  put the payload into state/1, get it back
 //   config   what config/1 says
-//   think    asks the model for an answer to the payload (a string), and streams it on
+//   think    asks the model for an answer to the payload (a string; after PREFACE), and streams it on
 #define _DEFAULT_SOURCE
 #define ABOUT_NAME "ECHO"
 #ifndef STATE
@@ -129,7 +129,12 @@ static persona_status receive_gram(persona *self, const persona_gram_v1 *gram) {
     pending *pending = keep(self, gram);
     buffer question = {0};
     append_string(&question, "{\"text\":");
+#ifdef PREFACE
+    append_string(&question, "\"" PREFACE);
+    append(&question, gram->payload.bytes + 1, gram->payload.count - 1);
+#else
     append(&question, gram->payload.bytes, gram->payload.count);
+#endif
     append_string(&question, "}");
     persona_status status = llm->chat(self->host, gram->token, (persona_text){question.bytes, question.count}, gram->token, NULL,
                                       answer_came, pending, &request);

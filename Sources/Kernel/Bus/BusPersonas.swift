@@ -82,6 +82,7 @@ extension Bus {
     counters.messages &+= 1
     func fail(_ failure: Failure) {
       counters.errors &+= 1
+      tenure.slot.recorder.ended(request: number, .failure(failure))
       tenure.generation.complete(number, failure)
     }
     let origin = requests[cause]

@@ -43,6 +43,7 @@ extension Bus {
   func finish(_ token: UInt64, payload: [UInt8]) {
     guard let request = requests[token] else { return }
     if case .connection(let connection, let id) = request.asker { sendHeld(request, connection, id, final: true) }
+    request.answerer?.slot.recorder.ended(token, .success(payload))
     close(token)
     let source = request.target?.name ?? Self.kernelName
     switch request.asker {
@@ -58,6 +59,7 @@ extension Bus {
       tap(line)
       for connection in participant.connections { connection.send(line, .answer) }
     case .persona(let tenure, let number):
+      tenure.slot.recorder.ended(request: number, .success(payload))
       tenure.generation.complete(number, 0, payload.isEmpty ? Array("null".utf8) : payload)
     case .nobody: break
     }
@@ -70,6 +72,7 @@ extension Bus {
   func end(_ token: UInt64, _ failure: Failure) {
     guard let request = requests[token] else { return }
     if case .connection(let connection, let id) = request.asker { sendHeld(request, connection, id, final: true) }
+    request.answerer?.slot.recorder.ended(token, .failure(failure))
     close(token)
     counters.errors &+= 1
     request.target?.slot?.countFailure()
@@ -82,11 +85,16 @@ extension Bus {
       for connection in participant.connections {
         refuse(connection, re: [], failure, target: request.target?.name ?? [], source: request.target?.name ?? Self.kernelName)
       }
-    case .persona(let tenure, let number): tenure.generation.complete(number, failure)
+    case .persona(let tenure, let number):
+      tenure.slot.recorder.ended(request: number, .failure(failure))
+      tenure.generation.complete(number, failure)
     case .nobody:
       log.warning(
         "a gram failed and nobody waits for it",
-        ["persona": request.target?.text ?? "KERNEL", "code": failure.code.rawValue, "error": failure.message])
+        [
+          "persona": request.target?.text ?? "KERNEL", "code": failure.code.rawValue, "error": failure.message,
+          "keep": request.answerer.map { "parlor capture \($0.slot.name) --failed" } ?? "",
+        ])
     }
   }
 

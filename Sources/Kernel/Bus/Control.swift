@@ -40,6 +40,17 @@ final class Control {
       case "personas.show": answer(.success(try slot(payload).details))
       case "personas.load": try load(slot(payload), answer)
       case "personas.reload": try reload(read(Payload.Reload.self, payload), answer)
+      case "personas.shadow":
+        let order = try read(Payload.Shadow.self, payload)
+        if let library = order.library, !library.hasPrefix("/") { throw Self.relative(library) }
+        try slot(named: order.name).shadow(last: order.last ?? 20, path: order.library, done: answer)
+      case "personas.promote": try slot(payload).promote { answer($0.map { Payload.encode($0) }) }
+      case "personas.drop":
+        try slot(payload).dropShadow()
+        answer(.success(Payload.encode(Payload.Empty())))
+      case "recordings.get":
+        let order = try read(Payload.Capture.self, payload)
+        try slot(named: order.name).capture(last: order.last ?? 1, failedOnly: order.failed ?? false) { answer(.success($0.json.bytes)) }
       case "personas.rollback": try slot(payload).rollBack(reason: nil) { answer(Self.told($0)) }
       case "personas.unload": try slot(payload).unload { answer(Self.told($0)) }
       case "stats": answer(.success(stats()))
@@ -60,11 +71,12 @@ final class Control {
         answer(.success(Payload.encode(Payload.Cancelled(cancelled: bus.cancel(id: id.raw, of: try client(connection, method))))))
       case "config.reload":
         guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
-        answer(.success(Payload.encode(try reloadConfiguration(read(Payload.ReloadConfiguration.self, payload).libraries ?? [:]))))
+        let order = payload.elementsEqual("null".utf8) ? .init() : try read(Payload.ReloadConfiguration.self, payload)
+        answer(.success(Payload.encode(try reloadConfiguration(order.libraries ?? [:]))))
       default:
         throw Failure(
           .unknownMethod,
-          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
+          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.get, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
         )
       }
     } catch {
@@ -100,6 +112,10 @@ final class Control {
     throw Failure(.unknownTarget, "there is no persona \(name) in personas.toml\(near.map { "; did you mean \($0)?" } ?? "")")
   }
 
+  private static func relative(_ library: String) -> Failure {
+    Failure(.invalid, "\"library\" is a path from the root on; this is \(library)")
+  }
+
   private static func told(_ receipt: Receipt) -> Result<[UInt8], Failure> { .success(Payload.encode(receipt)) }
 
   private func load(_ slot: PersonaSlot, _ answer: @escaping Answer) {
@@ -110,7 +126,7 @@ final class Control {
     let names = order.names ?? order.name.map { [$0] } ?? supervisor.slots.map(\.name)
     if let library = order.library {
       guard names.count == 1 else { throw Failure(.invalid, "\"library\" is for one persona: say which, with \"name\"") }
-      guard library.hasPrefix("/") else { throw Failure(.invalid, "\"library\" is a path from the root on; this is \(library)") }
+      guard library.hasPrefix("/") else { throw Self.relative(library) }
     }
     var slots: [PersonaSlot] = []
     for name in names { slots.append(try slot(named: name)) }

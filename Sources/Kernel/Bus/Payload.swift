@@ -20,6 +20,16 @@ enum Payload {
     /// Loaded this once instead of the persona's own.
     var library: String?
   }
+  struct Shadow: Decodable {
+    var name: String
+    var last: Int?
+    var library: String?
+  }
+  struct Capture: Decodable {
+    var name: String
+    var last: Int?
+    var failed: Bool?
+  }
   struct ReloadConfiguration: Decodable { var libraries: [String: String]? }
   struct Switch: Codable { var on: Bool }
   struct TopicName: Decodable { var topic: String }

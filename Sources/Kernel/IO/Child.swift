@@ -33,11 +33,32 @@ package struct Child {
       }
     }
     lseek(source, 0, SEEK_SET)
+    do throws(Failure) { pid = try Self.spawn(command, input: source, output: ends[1]) } catch {
+      close(ends[0])
+      throw error
+    }
+    stdout = ends[0]
+  }
+
+  /// Starts it with one end of a stream socket for its standard input and output, and returns it with the other end, which is the caller's.
+  static func talking(_ command: [String]) throws(Failure) -> (pid: pid_t, socket: Int32) {
+    var ends: [Int32] = [0, 0]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+      throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(errno)))")
+    }
+    defer { close(ends[1]) }
+    do throws(Failure) { return (try spawn(command, input: ends[1], output: ends[1]), ends[0]) } catch {
+      close(ends[0])
+      throw error
+    }
+  }
+
+  private static func spawn(_ command: [String], input: Int32, output: Int32) throws(Failure) -> pid_t {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_adddup2(&actions, source, 0)
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    posix_spawn_file_actions_adddup2(&actions, input, 0)
+    posix_spawn_file_actions_adddup2(&actions, output, 1)
     // Signals that the kernel reads from a descriptor are blocked here; a child must not inherit that.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -59,12 +80,8 @@ package struct Child {
     defer { for text in arguments + environment { free(text) } }
     var child: pid_t = 0
     let result = posix_spawn(&child, command[0], &actions, &attributes, arguments, environment)
-    if result != 0 {
-      close(ends[0])
-      throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(result)))")
-    }
-    pid = child
-    stdout = ends[0]
+    guard result == 0 else { throw Failure(.failed, "cannot start \(command[0]): \(String(cString: strerror(result)))") }
+    return child
   }
 
   /// Waits for its end, and kills it when the time is over.

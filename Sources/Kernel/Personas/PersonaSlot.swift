@@ -13,6 +13,8 @@ final class PersonaSlot {
   enum Source {
     /// The file of its `library`, or this once the one at the path.
     case file(path: String? = nil)
+    /// A copy that was made ready before.
+    case image(LibraryImage)
     case library(LoadedLibrary, reason: String?)
   }
 
@@ -28,6 +30,9 @@ final class PersonaSlot {
   var current: Tenure?
   var draining: [Tenure] = []
   var held = Mailbox()
+  let recorder: Recorder
+  /// A version on trial that nobody sees.
+  var shadowed: Shadow?
   var topics: Set<[UInt8]> = []
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
   var lineage: [LoadedLibrary] = []
@@ -59,6 +64,7 @@ final class PersonaSlot {
     let done: (Receipt) -> Void
     var reason: String?
     var path: String?
+    var image: LibraryImage?
     var library: LoadedLibrary?
     var rehearsal: Int?
     var candidate: Tenure?
@@ -83,6 +89,7 @@ final class PersonaSlot {
     self.configuration = configuration
     self.supervisor = supervisor
     self.senderID = senderID
+    recorder = Recorder(limit: supervisor.settings.recordedGrams)
     name = configuration.name
     participant = try supervisor.bus.claim(name: configuration.name)
     participant.slot = self

@@ -18,6 +18,7 @@ extension PersonaSlot {
     let attempt = Attempt(machine, from: current?.generation.number, done: done)
     switch source {
     case .file(let path): attempt.path = path
+    case .image(let image): attempt.image = image
     case .library(let library, let reason):
       attempt.library = library
       attempt.reason = reason
@@ -61,6 +62,7 @@ extension PersonaSlot {
     let order = Workshop.Order(
       name: name, library: attempt.path ?? configuration.library, configuration: configuration, number: lastNumber + 1, running: running,
       keptState: lastSchema.flatMap { schema in states[schema].map { (schema, $0) } },
+      image: attempt.image,
       unlessHash: attempt.machine.force ? nil : running?.library.image.hash)
     let attemptBox = LoopOnly((self, attempt))
     supervisor.workshop.prepare(order) { result, inbox in

@@ -8,6 +8,7 @@ final class Supervisor {
   let log: Log
   let workshop: Workshop
   let language: (any LanguageService)?
+  let stage: Stage?
   private(set) var settings: ReloadConfiguration
   private let folders: [String]
 
@@ -16,17 +17,20 @@ final class Supervisor {
   private var tenures: [ObjectIdentifier: Tenure] = [:]
   private var watcher: LibraryDoor?
   private var lastSender: UInt64 = 1 << 48
+  /// Answers what personas want of others, in the place of the bus and the services: on the stage of a replay.
+  var standIn: (any StandIn)?
   /// Called when the last generation has ended, while the house shuts down.
   var onDrained: (() -> Void)?
 
   init(
-    bus: Bus, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, language: (any LanguageService)?,
+    bus: Bus, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, stage: Stage?, language: (any LanguageService)?,
     configuration: Configuration
   ) {
     self.bus = bus
     self.inbox = inbox
     self.logger = logger
     self.language = language
+    self.stage = stage
     log = logger.part("reload")
     workshop = Workshop(store: store, folders: configuration.pluginFolders, rehearsal: rehearsal, inbox: inbox)
     settings = configuration.reload
@@ -56,12 +60,20 @@ final class Supervisor {
   }
 
   /// False: it cannot be here, and the log says why.
-  @discardableResult private func add(_ persona: PersonaConfiguration, library: String? = nil) -> Bool {
+  ///
+  /// - Parameters:
+  ///   - library: a path that is loaded this once instead of its own.
+  ///   - prepare: what the slot is to have before the load.
+  @discardableResult func add(
+    _ persona: PersonaConfiguration, library: String? = nil, prepare: (PersonaSlot) -> Void = { _ in },
+    done: @escaping (Receipt) -> Void = { _ in }
+  ) -> Bool {
     lastSender += 1
     do throws(Failure) {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
-      slot.load(.file(path: library), force: false) { _ in }
+      prepare(slot)
+      slot.load(.file(path: library), force: false, done: done)
       return true
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
@@ -72,6 +84,7 @@ final class Supervisor {
   /// personas.toml was read again: who is new comes, who is gone goes, who is changed is told.
   func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration, libraries: [String: String] = [:]) -> Payload.Changes {
     self.settings = settings
+    for slot in slots { slot.recorder.limit = settings.recordedGrams }
     var changes = Payload.Changes(added: [], removed: [], changed: [])
     for slot in slots where !slot.isLeaving && !personas.contains(where: { $0.name == slot.name }) {
       changes.removed.append(slot.name)
@@ -147,6 +160,10 @@ final class Supervisor {
         else {
           continue
         }
+      }
+      if slot.shadowed != nil {
+        log.info("a changed library waits: a shadow of it is to be promoted or dropped first", ["persona": slot.name])
+        continue
       }
       switch slot.state {
       case .running, .loading, .failed: slot.load(.file(), force: false) { _ in }

@@ -1,3 +1,5 @@
+import Wire
+
 /// What the event loop knows of one generation: what it has begun, and what it has been given. Event loop only.
 final class Tenure {
   let generation: Generation
@@ -61,6 +63,7 @@ final class Tenure {
     generation.open(token: mail.token)
     grams.insert(mail.token)
     bus.handed(mail.token, to: self)
+    slot.recorder.began(mail, generation: generation.number)
     return true
   }
 
@@ -69,6 +72,7 @@ final class Tenure {
     for item in mail {
       _ = generation.close(token: item.token)
       grams.remove(item.token)
+      slot.recorder.gaveBack(item.token)
     }
   }
 
@@ -80,10 +84,18 @@ final class Tenure {
   // MARK: What the persona wants
 
   func send(cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
+    slot.recorder.gram(0, cause: cause, target: target, method: method, payload: payload)
+    if slot.supervisor.standIn != nil { return }
     bus.send(from: self, cause: cause, target: target, method: method, payload: payload)
   }
 
   func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
+    slot.recorder.gram(request, cause: cause, target: target, method: method, payload: payload)
+    if let standIn = slot.supervisor.standIn {
+      let errand = Errand.ask(
+        target: String(decoding: target, as: UTF8.self), method: String(decoding: method, as: UTF8.self), payload: Self.json(payload))
+      return standIn.answer(errand, on: cause) { [self] in standInAnswered(request, $0, parts: stream) }
+    }
     bus.ask(
       from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
       stream: stream)
@@ -108,7 +120,24 @@ final class Tenure {
     }
   }
 
+  /// What is recorded of a question that never came to the bus or the model.
+  private func standInAnswered(_ request: UInt64, _ result: Result<JSON, Failure>, parts: Bool) {
+    slot.recorder.ended(request: request, result.map(\.bytes))
+    switch result {
+    case .success(let answer):
+      if parts { generation.part(request, Array((answer["text"] ?? answer["content"] ?? .null).plain.utf8)) }
+      generation.complete(request, 0, answer.bytes)
+    case .failure(let failure): generation.complete(request, failure)
+    }
+  }
+
+  private static func json(_ bytes: [UInt8]) -> JSON { (try? JSON(parsing: bytes)) ?? .null }
+
   func chat(_ request: UInt64, cause: UInt64, question: [UInt8], streamTo: UInt64, parts: Bool) {
+    slot.recorder.chat(request, cause: cause, question: question)
+    if let standIn = slot.supervisor.standIn {
+      return standIn.answer(.chat(Self.json(question)), on: cause) { [self] in standInAnswered(request, $0, parts: parts) }
+    }
     guard let language = slot.supervisor.language else {
       return generation.complete(request, Failure(.llmUnreachable, "this kernel runs without a language model"))
     }
@@ -137,6 +166,7 @@ final class Tenure {
 
   func callEnded(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
     calls[request] = nil
+    slot.recorder.ended(request: request, result)
     switch result {
     case .success(let json): generation.complete(request, 0, json)
     case .failure(let failure): generation.complete(request, failure)

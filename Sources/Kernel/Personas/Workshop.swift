@@ -14,6 +14,8 @@ final class Workshop: Sendable {
     var running: Generation?
     /// The last saved state and its schema, if nothing runs that could be asked.
     var keptState: (UInt32, [UInt8])?
+    /// Made ready before: neither looked for nor rehearsed again.
+    var image: LibraryImage?
     /// Do nothing if the file's hash is this.
     var unlessHash: String?
   }
@@ -46,13 +48,46 @@ final class Workshop: Sendable {
     }
   }
 
+  /// Makes a library ready, but for opening it, and plays it a recording.
+  func play(
+    _ order: Order, _ recording: Recording, on stage: Stage, model: Stage.Model?,
+    then: @escaping @Sendable (Result<(LibraryImage, Stage.Play), Failure>, LoopInbox) -> Void
+  ) {
+    let inbox = inbox
+    startThread(name: "shadow") { [self] in
+      do throws(Failure) {
+        guard let made = try image(order) else { preconditionFailure("a shadow is made of any file") }
+        let play = try stage.play(recording, library: made.image.path, model: model)
+        then(.success((made.image, play)), inbox)
+      } catch {
+        then(.failure(error), inbox)
+      }
+    }
+  }
+
   private func make(_ order: Order) throws(Failure) -> Outcome {
+    // One that was made ready before is opened as it is.
+    if let image = order.image { return .ready(try open(image), rehearsalMilliseconds: nil) }
+    guard let made = try image(order) else { return .unchanged }
+    return .ready(try open(made.image), rehearsalMilliseconds: made.rehearsalMilliseconds)
+  }
+
+  private func open(_ image: LibraryImage) throws(Failure) -> LoadedLibrary {
+    do throws(LibraryError) { return try LoadedLibrary.open(image) } catch { throw Failure(error) }
+  }
+
+  private struct Made {
+    var image: LibraryImage
+    var rehearsalMilliseconds: Int?
+  }
+
+  /// Found, copied, checked and rehearsed; nil: unchanged.
+  private func image(_ order: Order) throws(Failure) -> Made? {
     do throws(LibraryError) {
       let file = try LibraryFile(reading: try LibraryFile.resolve(order.library, in: folders))
-      if file.hash == order.unlessHash { return .unchanged }
+      if file.hash == order.unlessHash { return nil }
       let image = try store.image(of: file, services: HostTables.services, running: order.running?.library.image.about.state)
-      let milliseconds = try rehearse(image, order)
-      return .ready(try LoadedLibrary.open(image), rehearsalMilliseconds: milliseconds)
+      return Made(image: image, rehearsalMilliseconds: try rehearse(image, order))
     } catch {
       throw Failure(error)
     }

@@ -50,18 +50,24 @@ extension Command {
   }
 
   static let reload = Command(
-    name: "reload", usage: "parlor reload NAME…|--all [--force] [--json]",
+    name: "reload", usage: "parlor reload NAME…|--all [--force] [--shadow N|--promote|--drop] [--library FILE] [--json]",
     summary: "replace the code of personas; nobody is disconnected",
     help: """
       Opens the library of each persona anew and switches to it between two messages. A library that cannot be
       used is refused with the reason, and the running generation goes on (exit status 1).
 
-        --all     every persona
-        --force   also when the file has not changed
-        --json    print the receipts as one line of JSON
+        --all           every persona
+        --force         also when the file has not changed
+        --shadow N      do not switch: let the new version answer copies of the last N messages, where nobody sees it and
+                        nothing that it does takes effect, and show what differs (exit status 1 if something does)
+        --promote       switch to the version that was shadowed, as it was then
+        --drop          forget the shadowed version
+        --library FILE  this file instead of the persona's own, this once
+        --json          print the receipts, or the comparison, as one line of JSON
       """,
-    flags: ["--all", "--force", "--json"], operands: 0...Int.max,
+    flags: ["--all", "--force", "--promote", "--drop", "--json"], values: ["--shadow", "--library"], operands: 0...Int.max,
     run: { arguments throws(Trouble) in
+      if arguments.value("--shadow") != nil || arguments.has("--promote") || arguments.has("--drop") { return try shadow(arguments) }
       guard arguments.has("--all") == arguments.operands.isEmpty else {
         throw Trouble(.usage, "name the personas to reload, or say --all: see `parlor reload --help`")
       }
@@ -73,8 +79,50 @@ extension Command {
       }
       var payload: [String: JSON] = ["names": .array(names.map(JSON.string))]
       if arguments.has("--force") { payload["force"] = true }
+      if let library = try library(arguments) { payload["library"] = .string(library) }
       return try change(Request(method: "personas.reload", payload: .object(payload)), over: connection, json: arguments.has("--json"))
     })
+
+  private static func library(_ arguments: Arguments) throws(Trouble) -> String? {
+    guard let file = arguments.value("--library") else { return nil }
+    guard let path = PersonaSource.real(file) else { throw Trouble(.failed, "\(file): there is no such library") }
+    return path
+  }
+
+  /// The new version tries itself on what the old one has answered.
+  private static func shadow(_ arguments: Arguments) throws(Trouble) -> ExitCode {
+    guard arguments.operands.count == 1 else { throw Trouble(.usage, "a shadow is of one persona: name one") }
+    let connection = try arguments.connect()
+    let name = Names.resolve(arguments.operands[0], among: connection.personas)
+    var payload: [String: JSON] = ["name": .string(name)]
+    if arguments.has("--promote") {
+      return try change(Request(method: "personas.promote", payload: .object(payload)), over: connection, json: arguments.has("--json"))
+    }
+    do throws(Trouble) {
+      if arguments.has("--drop") {
+        _ = try connection.ask(Request(method: "personas.drop", payload: .object(payload)))
+        try Output.answer.line("the shadow of \(name) is dropped; its running generation goes on")
+        return .ok
+      }
+      payload["last"] = .int(try arguments.count("--shadow") ?? 20)
+      if let library = try library(arguments) { payload["library"] = .string(library) }
+      let answer = try connection.ask(Request(method: "personas.shadow", payload: .object(payload)))
+      let comparison: Comparison
+      do throws(Recording.Malformed) { comparison = try Comparison(answer) } catch {
+        throw Trouble(.failed, "the kernel's answer is not what this parlor knows: \(error.description)")
+      }
+      if arguments.has("--json") {
+        try Output.answer.line(answer.text)
+      } else {
+        try Output.answer.write(comparison.text("version \((answer["version"]?.plain ?? "?").oneLine(64))", style: Style(for: .answer)))
+        try Output.answer.line(
+          "`parlor reload \(name) --promote` switches to it, `--drop` forgets it; until then \(name) is not reloaded by itself")
+      }
+      return comparison.isSame ? .ok : .failed
+    } catch {
+      throw Names.explain(error, personas: connection.personas)
+    }
+  }
 
   static let load = changing(
     "load", summary: "load a persona that is not running",

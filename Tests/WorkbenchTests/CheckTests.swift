@@ -105,7 +105,8 @@ import Wire
   }
 
   @Test(
-    "a persona with no fault passes, and so does one that uses every service", arguments: ["fragile", "echo", "small_vtable", "subscriber"])
+    "a persona with no fault passes, and so does one that uses every service",
+    arguments: ["fragile", "echo", "small_vtable", "subscriber", "newer_state", "sends_in_start"])
   func passes(fixture: String) async throws {
     let report = await check(try Fixtures.build(fixture, defines: fixture == "fragile" ? ["FAULT": "none"] : [:]))
     #expect(report.outcomes.count == CheckTest.all.count)
@@ -191,6 +192,26 @@ import Wire
     #expect(ours == lines && printed.isEmpty)
     let findings = CheckOutcome.judge(ours, printed: [], end: end, limitSeconds: 9)
     #expect(findings == (message.isEmpty ? [] : [CheckFinding(.failure, message)]))
+  }
+
+  @Test("silence is counted when nothing is heard and the lane rests; while the lane works, that is counted instead")
+  func silence() {
+    let start = ContinuousClock.now
+    var silence = Silence(limit: .milliseconds(20))
+    var clock = start
+    func wait(_ milliseconds: Int, heard: ContinuousClock.Instant, isBusy: Bool) -> Bool {
+      for _ in 0..<milliseconds {
+        clock += .milliseconds(1)
+        if silence.goesOn(heard: heard, isBusy: isBusy, now: clock) { return true }
+      }
+      return false
+    }
+    #expect(!wait(15, heard: start, isBusy: false) && !wait(100, heard: start, isBusy: true))
+    #expect(silence.busy >= .milliseconds(100))
+    #expect(!wait(15, heard: clock, isBusy: false) && silence.busy == .zero)
+    // A pause of our own is not the persona's silence.
+    clock += .seconds(3600)
+    #expect(!silence.goesOn(heard: start, isBusy: false, now: clock) && wait(30, heard: start, isBusy: false))
   }
 
   @Test("what a persona prints is told apart from what its test says, and shown when it crashes")

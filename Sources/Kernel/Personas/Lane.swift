@@ -103,6 +103,9 @@ package final class Lane: @unchecked Sendable {
     locked { (mail.count, busySince == 0 ? 0 : now - min(now, busySince)) }
   }
 
+  /// A job is running or waits to be run. Any thread.
+  package var isBusy: Bool { locked { busySince != 0 || jobHead < jobs.count } }
+
   private func run() {
     thread = pthread_self()
     var preferMail = false

@@ -14,6 +14,16 @@ struct CheckContext: Sendable {
   /// The test's name: numbers are drawn by it.
   let test: String
   let log: CheckLog
+  /// Repetition ends then, so that a persona that is only slow is not taken for one that hangs.
+  let enough: ContinuousClock.Instant
+
+  /// How often something is to be done: as often as is asked for, or less when it takes long, which is noted.
+  func times(_ count: Int, _ what: String, _ body: (Int) throws(Halt) -> Void) throws(Halt) {
+    for time in 0..<count {
+      try body(time)
+      if ContinuousClock.now > enough, time + 1 < count { return log.note("\(time + 1) of \(count) \(what): more would take too long") }
+    }
+  }
 
   var about: About { library.image.about }
   func random(_ purpose: String) -> SeededRandom { SeededRandom(seed: seed, for: "\(test) \(purpose)") }

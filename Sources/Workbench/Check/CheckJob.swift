@@ -25,7 +25,8 @@ struct CheckJob: Sendable {
       log.returned()
       try test.body(
         CheckContext(
-          library: library, config: config.bytes, part: part, seed: seed, callMilliseconds: callMilliseconds, test: test.name, log: log))
+          library: library, config: config.bytes, part: part, seed: seed, callMilliseconds: callMilliseconds, test: test.name, log: log,
+          enough: .now + .seconds(test.limitSeconds / 2)))
     } catch {
       log.find(error)
     }

@@ -203,29 +203,34 @@ final class Trial {
   /// Waits for a gram's end. Timers are let run out meanwhile, one after the other: time costs nothing here.
   func finish(_ token: UInt64, _ gram: CheckGram) throws(Halt) -> CheckHost.Ending? {
     var fired = 0
+    var silence = Silence(limit: patience)
     while true {
-      enum Seen { case ended(CheckHost.Ending), gone, silent }
+      enum Seen { case ended(CheckHost.Ending), gone }
       let seen = host.record.wait(.milliseconds(1)) { record -> Seen? in
         switch record.tokens[token] {
         case .ended(let ending): .ended(ending)
         case .gone, nil: .gone
-        case .open: record.heard + patience < .now ? .silent : nil
+        case .open: nil
         }
       }
       switch seen {
       case .ended(let ending): return ending
       case .gone: return nil
-      case .silent:
-        let open = host.record.withLock { $0.requests.count }
+      case nil: break
+      }
+      let (heard, open) = host.record.withLock { ($0.heard, $0.requests.count) }
+      if silence.goesOn(heard: heard, isBusy: host.lane.isBusy) {
         throw Halt(
           .failure,
-          "\(gram.words) returned PERSONA_LATER, and the gram is still open \(callMilliseconds * 2 / 5) ms after the last word of it, with \(open) requests of its own in flight: an asker would wait until the deadline, and a reload for the drain"
+          "\(gram.words) returned PERSONA_LATER, and the gram is still open after \(callMilliseconds * 2 / 5) ms of silence, with \(open) requests of its own in flight: an asker would wait until the deadline, and a reload for the drain"
         )
-      case nil:
-        // One that sets a timer in each timer goes on for ever, with no harm; but not while a gram waits for it.
-        if case .hold = answers { continue }
-        if fired < 1000, host.fireTimer() { fired += 1 }
       }
+      if silence.busy > .milliseconds(callMilliseconds) {
+        throw Halt(.failure, "a job or a done() that followed \(gram.words) has not returned after \(callMilliseconds) ms")
+      }
+      // One that sets a timer in each timer goes on for ever, with no harm; but not while a gram waits for it.
+      if case .hold = answers { continue }
+      if fired < 1000, host.fireTimer() { fired += 1 }
     }
   }
 
@@ -235,11 +240,16 @@ final class Trial {
 
   /// Waits until a gram has ended or requests are open; false if neither came.
   func settle(_ token: UInt64) -> Bool {
-    host.record.wait(patience) { record -> Bool? in
-      if !record.requests.isEmpty { return true }
-      if case .open? = record.tokens[token] { return nil }
-      return true
-    } ?? false
+    var silence = Silence(limit: patience)
+    while true {
+      let settled = host.record.wait(.milliseconds(1)) { record -> Bool? in
+        if !record.requests.isEmpty { return true }
+        if case .open? = record.tokens[token] { return nil }
+        return true
+      }
+      if settled != nil { return true }
+      if silence.goesOn(heard: host.record.withLock { $0.heard }, isBusy: host.lane.isBusy) { return false }
+    }
   }
 }
 

@@ -61,7 +61,7 @@ extension CheckTest {
         let trial = Trial(context)
         try trial.begin()
         var sample = SamplePayload(context.random("payloads"))
-        for round in 0..<150 {
+        try context.times(150, "rounds") { round throws(Halt) in
           for usual in context.usualGrams() {
             var gram = usual
             let payload = (try? JSON(parsing: usual.payload)) ?? .null
@@ -80,7 +80,7 @@ extension CheckTest {
         try trial.begin()
         var sample = SamplePayload(context.random("envelopes"))
         let topics = ["*", "#check", "#"] + trial.host.record.withLock { $0.topics.sorted() }
-        for _ in 0..<60 {
+        try context.times(60, "rounds") { _ throws(Halt) in
           for usual in context.usualGrams() {
             var gram = usual
             gram.source = sample.random.pick(["GUI", "KERNEL", context.about.name, String(repeating: "s", count: 64), "🦇", "a b"])

@@ -9,12 +9,12 @@ extension CheckTest {
     CheckTest(
       name: "leaks.lives", shows: "a thousand lives leave no memory, descriptors or threads behind", limitSeconds: 60,
       body: { context throws(Halt) in
-        let lives = 1000
+        let all = try growth("lives", context) { _ throws(Halt) in try life(Trial(context)) }
+        let lives = all.rounds
         // What our side of a life costs is not the persona's fault.
-        let own = try growth(rounds: lives) { () throws(Halt) in
+        let own = try growth("lives of ours", context, rounds: lives) { _ throws(Halt) in
           try life(Trial(context, entry: NobodyPersona.entry, vtable: NobodyPersona.vtable))
         }
-        let all = try growth(rounds: lives) { () throws(Halt) in try life(Trial(context)) }
         let allocated = Double(all.allocated - own.allocated) / Double(lives)
         let resident = Double(all.resident - own.resident) / Double(lives)
         context.log.note(
@@ -39,21 +39,22 @@ extension CheckTest {
         let trial = Trial(context)
         try trial.begin()
         let grams = context.usualGrams()
-        var next = 0
-        let growth = try growth(rounds: 1000) { () throws(Halt) in
-          try trial.ask(grams[next % grams.count])
-          next += 1
+        let growth = try growth("grams", context) { round throws(Halt) in
+          try trial.ask(grams[round % grams.count])
           trial.host.record.withLock { $0.tokens.removeAll(keepingCapacity: true) }
         }
+        let count = growth.rounds
         context.log.note(
-          "1000 grams leave \(growth.allocated) bytes of memory, \(growth.descriptors) descriptors, \(growth.threads) threads behind")
+          "\(count) grams leave \(growth.allocated) bytes of memory, \(growth.descriptors) descriptors, \(growth.threads) threads behind")
         if growth.allocated > 1 << 20 {
           context.log.warn(
-            "1000 grams leave \(growth.allocated >> 10) KiB of memory behind (1024 are let pass): is there something that grows without a limit?"
+            "\(count) grams leave \(growth.allocated >> 10) KiB of memory behind (1024 are let pass): is there something that grows without a limit?"
           )
         }
-        if growth.descriptors > 10 { context.log.fail("1000 grams leave \(growth.descriptors) open descriptors behind (10 are let pass)") }
-        if growth.threads > 10 { context.log.fail("1000 grams leave \(growth.threads) threads behind (10 are let pass)") }
+        if growth.descriptors > 10 {
+          context.log.fail("\(count) grams leave \(growth.descriptors) open descriptors behind (10 are let pass)")
+        }
+        if growth.threads > 10 { context.log.fail("\(count) grams leave \(growth.threads) threads behind (10 are let pass)") }
         try trial.end()
       }),
   ]
@@ -64,6 +65,7 @@ extension CheckTest {
   }
 
   private struct Growth {
+    var rounds = 0
     /// In bytes.
     var allocated = 0
     var resident = 0
@@ -72,13 +74,19 @@ extension CheckTest {
   }
 
   /// After some rounds of getting warm.
-  private static func growth(rounds: Int, _ round: () throws(Halt) -> Void) throws(Halt) -> Growth {
-    for _ in 0..<100 { try round() }
+  private static func growth(
+    _ what: String, _ context: CheckContext, rounds: Int = 1000, _ round: (Int) throws(Halt) -> Void
+  ) throws(Halt) -> Growth {
+    for warm in 0..<min(100, rounds) where warm == 0 || ContinuousClock.now < context.enough - .seconds(15) { try round(warm) }
     let before = usage()
-    for _ in 0..<rounds { try round() }
+    var done = 0
+    try context.times(rounds, what) { number throws(Halt) in
+      try round(number)
+      done += 1
+    }
     let after = usage()
     return Growth(
-      allocated: after.allocated - before.allocated, resident: after.resident - before.resident,
+      rounds: done, allocated: after.allocated - before.allocated, resident: after.resident - before.resident,
       descriptors: after.descriptors - before.descriptors, threads: after.threads - before.threads)
   }
 

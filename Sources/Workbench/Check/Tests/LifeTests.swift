@@ -32,8 +32,8 @@ extension CheckTest {
     CheckTest(
       name: "life.repeated", shows: "a hundred lives one after the other go well",
       body: { context throws(Halt) in
-        for life in 1...100 {
-          context.log.scene = "in its life \(life)"
+        try context.times(100, "lives") { life throws(Halt) in
+          context.log.scene = "in its life \(life + 1)"
           let trial = Trial(context)
           try trial.begin()
           try trial.end()

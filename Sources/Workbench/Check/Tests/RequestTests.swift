@@ -10,7 +10,8 @@ extension CheckTest {
       body: { context throws(Halt) in
         let trial = Trial(context)
         try trial.begin()
-        for status in StatusText.errors {
+        try context.times(StatusText.errors.count, "errors") { index throws(Halt) in
+          let status = StatusText.errors[index]
           context.log.scene = "when every request ends with \(StatusText.name(status))"
           trial.answers = .fail(status)
           for gram in context.usualGrams() { try trial.ask(gram) }
@@ -36,7 +37,9 @@ extension CheckTest {
       body: { context throws(Halt) in
         let trial = Trial(context, answers: .oddly)
         try trial.begin()
-        for _ in 0..<10 { for gram in context.usualGrams() { try trial.ask(gram) } }
+        try context.times(10, "rounds") { _ throws(Halt) in
+          for gram in context.usualGrams() { try trial.ask(gram) }
+        }
         try skipIfNone(trial)
         try recover(trial, context)
       }),

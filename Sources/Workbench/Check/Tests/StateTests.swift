@@ -66,12 +66,12 @@ extension CheckTest {
       }),
     CheckTest(
       name: "state.empty", shows: "a state of 0 bytes is loaded, or refused in words",
-      body: { context throws(Halt) in try loadAll([[]], context, started: true) }),
+      body: { context throws(Halt) in try load([], context) }),
     CheckTest(
       name: "state.random", shows: "random bytes, up to 1 MiB, are loaded or refused in words",
       body: { context throws(Halt) in
         var random = context.random("state")
-        try loadAll([random.bytes(1000), random.bytes(100_003), random.bytes(1 << 20)], context, started: true)
+        for count in [1000, 100_003, 1 << 20] { try load(random.bytes(count), context) }
       }),
     CheckTest(
       name: "state.damaged", shows: "its own state, cut short or with a byte changed, is loaded or refused in words",
@@ -80,8 +80,8 @@ extension CheckTest {
         let state = try saved(trial)
         try trial.end()
         var random = context.random("damage")
-        var damaged: [[UInt8]] = []
-        for _ in 0..<60 where !state.isEmpty {
+        if state.isEmpty { throw Halt(.skipped, "its state is empty") }
+        try context.times(60, "damaged states") { _ throws(Halt) in
           var copy = state
           let at = Int.random(in: 0..<copy.count, using: &random)
           switch Int.random(in: 0..<3, using: &random) {
@@ -89,10 +89,8 @@ extension CheckTest {
           case 1: copy[at] = UInt8.random(in: 0...255, using: &random)
           default: copy.insert(contentsOf: random.bytes(3), at: at)
           }
-          damaged.append(copy)
+          try load(copy, context)
         }
-        if damaged.isEmpty { throw Halt(.skipped, "its state is empty") }
-        try loadAll(damaged, context, started: false)
       }),
     CheckTest(
       name: "state.older", shows: "each older schema that it says it reads is loaded, or refused in words",
@@ -104,7 +102,7 @@ extension CheckTest {
         try trial.end()
         for older in schema.reads..<schema.writes {
           context.log.scene = "as schema \(older)"
-          try loadAll([state, Array("{}".utf8), Array("null".utf8), []], context, started: true, schema: older)
+          for state in [state, Array("{}".utf8), Array("null".utf8), []] { try load(state, context, schema: older) }
         }
       }),
   ]
@@ -133,18 +131,16 @@ extension CheckTest {
     return sink.bytes
   }
 
-  /// Each state into an instance of its own; one that takes it must live on, if `started`.
-  private static func loadAll(_ states: [[UInt8]], _ context: CheckContext, started: Bool, schema: UInt32? = nil) throws(Halt) {
+  /// A state into an instance of its own; one that takes it must live on.
+  private static func load(_ state: [UInt8], _ context: CheckContext, schema: UInt32? = nil) throws(Halt) {
     let writes = try self.schema(context).writes
-    for state in states {
-      let trial = Trial(context)
-      _ = try trial.create()
-      let answer = try trial.load(state, schema: schema ?? writes)
-      if !answer.isRefusal, started, !(try trial.start()).isRefusal {
-        for gram in context.usualGrams() { try trial.ask(gram) }
-        _ = try trial.save()
-      }
-      try trial.end()
+    let trial = Trial(context)
+    _ = try trial.create()
+    let answer = try trial.load(state, schema: schema ?? writes)
+    if !answer.isRefusal, !(try trial.start()).isRefusal {
+      for gram in context.usualGrams() { try trial.ask(gram) }
+      _ = try trial.save()
     }
+    try trial.end()
   }
 }

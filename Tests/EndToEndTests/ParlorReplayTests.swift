@@ -49,7 +49,8 @@ import Wire
     let library = try Fixtures.build("crashes_on_word", defines: ["NAME": "WORDS"])
     let file = try recording(folder, "null", #"{"content":"yes"}"#)
     try await onThread {
-      let child = try ParlorChild(["replay", file, "--library", library, "--persona", "OTHER", "--wait"], kernel: "/nowhere", onTerminal: true)
+      let child = try ParlorChild(
+        ["replay", file, "--library", library, "--persona", "OTHER", "--wait"], kernel: "/nowhere", onTerminal: true)
       try child.expect("is loaded in process ")
       try child.expect("press Enter here")
       let digits = child.text.split(separator: "gdb -p ").last?.prefix { $0.isNumber } ?? ""
@@ -96,7 +97,8 @@ import Wire
     #expect(try JSON(parsing: failed.out.utf8)["messages"]?.array?.map { $0["gram"]?["method"] } == ["dance"], "\(failed)")
     let list = try await parlor(["capture", "ROBIN", "--list"], kernel: kernel.socket)
     let rows = list.out.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true).map(String.init) }
-    #expect(rows.count == 3 && rows[1][1...2] == ["GUI", "talk"] && rows[1].last == "hello" && rows[2].contains("unknown_method"), "\(list)")
+    #expect(
+      rows.count == 3 && rows[1][1...2] == ["GUI", "talk"] && rows[1].last == "hello" && rows[2].contains("unknown_method"), "\(list)")
     let one = try await parlor(["capture", "ROBIN", "--token", rows[1][0]], kernel: kernel.socket)
     #expect(try JSON(parsing: one.out.utf8)["messages"]?.array?.map { $0["gram"]?["method"] } == ["talk"], "\(one)")
     #expect(try await parlor(["capture", "ROBIN", "--token", "4711"], kernel: kernel.socket).exit == 4)

@@ -125,7 +125,11 @@ final class ScriptedModel: LanguageService {
 
   func chat(_ question: LanguageQuestion, onEvent: @escaping @Sendable (LanguageEvent) -> Void) -> any LanguageCall {
     asked.give(question)
-    if count.withLock({ $0 += 1; return $0 }) == 2 { questions.give(true) }
+    if count.withLock({
+      $0 += 1; return $0
+    }) == 2 {
+      questions.give(true)
+    }
     let script = script
     startThread(name: "model") { script(question, onEvent) }
     let cancelled = cancelled

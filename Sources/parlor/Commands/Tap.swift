@@ -27,7 +27,8 @@ extension Command {
             try Output.diagnostics.line("parlor: \(missed) messages are not shown: they came faster than they could be printed")
           }
           guard let gram = message.payload["gram"] else { continue }
-          try Output.answer.line(arguments.has("--json") ? gram.text : TapLine.text(Gram(json: gram), at: .now, personas: connection.personas, style: style))
+          try Output.answer.line(
+            arguments.has("--json") ? gram.text : TapLine.text(Gram(json: gram), at: .now, personas: connection.personas, style: style))
         }
       }
     })

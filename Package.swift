@@ -47,7 +47,7 @@ let package = Package(
     .testTarget(
       name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Wire", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Wire", "parlor", "TestSupport"], exclude: ["original"],
+      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Workbench", "Wire", "parlor", "TestSupport"], exclude: ["original"],
       swiftSettings: strict),
   ]
     + plugins.map {

@@ -6,7 +6,7 @@ import Wire
 @testable import parlor
 
 /// A house of a test's own: the repository's sources and what the tests were built with, but other Plugins and personas.
-final class TemporaryHouse {
+final class TemporaryHouse: @unchecked Sendable {
   let kernel: RealKernel
   var path: String { kernel.folder }
   static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -49,6 +49,10 @@ import Testing
     let error = #expect(throws: PersonaSource.Unknown.self) { try PersonaSource(name: "A", folder: folder.path + "/empty") }
     #expect(error?.description.contains("neither a Makefile nor a Package.swift") == true)
     try folder.write("s/.build/debug/libA.so", "")
+    #expect(try PersonaSource(ofLibrary: folder.path + "/c/libA.so", name: "A").kind == .makefile)
+    #expect(throws: PersonaSource.Unknown.self, "a house is no persona") {
+      try PersonaSource(ofLibrary: house + "/.build/x/libA.so", name: "A")
+    }
     #expect(try PersonaSource(ofLibrary: folder.path + "/s/.build/debug/libA.so", name: "A").kind == .package)
   }
 

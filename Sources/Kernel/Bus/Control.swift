@@ -75,7 +75,8 @@ final class Control {
         answer(.success(Payload.encode(Payload.Cancelled(cancelled: bus.cancel(id: id.raw, of: try client(connection, method))))))
       case "config.reload":
         guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
-        answer(.success(Payload.encode(try reloadConfiguration(read(Payload.ReloadConfiguration.self, payload).libraries ?? [:]))))
+        let order = payload.elementsEqual("null".utf8) ? .init() : try read(Payload.ReloadConfiguration.self, payload)
+        answer(.success(Payload.encode(try reloadConfiguration(order.libraries ?? [:]))))
       default:
         throw Failure(
           .unknownMethod,

@@ -41,11 +41,10 @@ public struct PersonaSource: Sendable, Equatable {
 
   /// Finds the source of a library by where the library is: the folder of a Makefile or a package at or above it.
   public init(ofLibrary path: String, name: String) throws(Unknown) {
-    guard let real = Self.real(path) ?? Self.real(Self.parent(of: path)) else {
-      throw Unknown(description: "\(path): there is no such file")
-    }
-    var folder = Self.parent(of: real)
-    while folder.count > 1 {
+    // The library itself may not be built yet.
+    guard let start = Self.real(Self.parent(of: path)) else { throw Unknown(description: "\(path): there is no such folder") }
+    var folder = start
+    while folder.count > 1, Self.house(above: folder) != folder {
       if access(folder + "/Makefile", F_OK) == 0 || access(folder + "/Package.swift", F_OK) == 0 {
         self = try PersonaSource(name: name, folder: folder)
         return

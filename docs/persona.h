@@ -1,0 +1,1 @@
+../Sources/PersonaABI/include/persona.h

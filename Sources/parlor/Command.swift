@@ -19,7 +19,7 @@ struct Command: Sendable {
 
   static let globalFlags: Set<String> = ["--help", "--version"]
   static let globalValues: Set<String> = ["--socket", "--name"]
-  static let shortOptions = ["-h": "--help", "-p": "--persona", "-V": "--version"]
+  static let shortOptions = ["-h": "--help", "-o": "--output", "-p": "--persona", "-V": "--version"]
 
   static let all: [Command] = [
     ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, stats, tap, send, ping, stage,

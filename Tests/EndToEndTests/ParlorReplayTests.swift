@@ -43,6 +43,33 @@ import Wire
     #expect(told.exit == 1 && told.out.contains("broke") && told.out.contains("it crashed: Aborted (signal 6)"), "\(told)")
   }
 
+  @Test("a replay waits for a debugger at the persona's process, and for Enter")
+  func debugger() async throws {
+    let folder = TemporaryFolder()
+    let library = try Fixtures.build("crashes_on_word", defines: ["NAME": "WORDS"])
+    let file = try recording(folder, "null", #"{"content":"yes"}"#)
+    try await onThread {
+      let child = try ParlorChild(
+        ["replay", file, "--library", library, "--persona", "OTHER", "--wait"], kernel: "/nowhere", onTerminal: true)
+      try child.expect("is loaded in process ")
+      try child.expect("press Enter here")
+      let digits = child.text.split(separator: "gdb -p ").last?.prefix { $0.isNumber } ?? ""
+      #expect(String(decoding: try readBytes("/proc/\(digits)/maps"), as: UTF8.self).contains(library))
+      child.type("\n")
+      #expect(try child.wait() == 0)
+      #expect(child.text.contains("OTHER: 1 of 1 message the same"))
+    }
+  }
+
+  @Test("after a persona's error the tap shows the command that keeps the message")
+  func tapped() {
+    func line(_ source: String) -> String {
+      let gram = Gram(json: ["source": .string(source), "target": "GUI", "method": "error", "payload": ["message": "no"]])
+      return TapLine.text(gram, at: .init(), personas: ["ROBIN"], style: Style(for: .answer))
+    }
+    #expect(line("ROBIN").hasSuffix("no (parlor capture ROBIN --failed)") && line("KERNEL").hasSuffix(" no"))
+  }
+
   @Test("what cannot be replayed says what is in the way")
   func refusals() async throws {
     let folder = TemporaryFolder()
@@ -68,6 +95,13 @@ import Wire
     #expect(all.exit == 0 && all.out.hasPrefix("kept 2 messages of ROBIN in \(talk); "), "\(all)")
     let failed = try await parlor(["capture", "ROBIN", "--failed"], kernel: kernel.socket)
     #expect(try JSON(parsing: failed.out.utf8)["messages"]?.array?.map { $0["gram"]?["method"] } == ["dance"], "\(failed)")
+    let list = try await parlor(["capture", "ROBIN", "--list"], kernel: kernel.socket)
+    let rows = list.out.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true).map(String.init) }
+    #expect(
+      rows.count == 3 && rows[1][1...2] == ["GUI", "talk"] && rows[1].last == "hello" && rows[2].contains("unknown_method"), "\(list)")
+    let one = try await parlor(["capture", "ROBIN", "--token", rows[1][0]], kernel: kernel.socket)
+    #expect(try JSON(parsing: one.out.utf8)["messages"]?.array?.map { $0["gram"]?["method"] } == ["talk"], "\(one)")
+    #expect(try await parlor(["capture", "ROBIN", "--token", "4711"], kernel: kernel.socket).exit == 4)
     kill(kernel.process.processIdentifier, SIGKILL)
     let replayed = try await parlor(["replay", talk])
     #expect(replayed.exit == 0 && replayed.out.hasSuffix("ROBIN: 2 of 2 messages the same\n"), "\(replayed)")

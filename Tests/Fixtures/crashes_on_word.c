@@ -1,5 +1,5 @@
 // It answers "yes" to everything, and crashes when the payload is "boom"; built with -DANSWER="no" it says no.
-// "learn" puts the payload into state/1 and sends it to #learnt.
+// "learn" puts the payload into state/1 and sends it to #learnt; "tell" answers first, and then sends it there.
 #define ABOUT_NAME "WORDS"
 #define ABOUT_MORE "needs = bus/1 state/1\n"
 #include "fixture.h"
@@ -15,7 +15,9 @@ static persona_status receive_gram(persona *self, const persona_gram_v1 *gram) {
     self->bus->send(self->host, gram->token, text("#learnt"), text("news"), gram->payload);
     return state->put(self->host, text("learnt"), gram->payload);
   }
-  return self->bus->reply(self->host, gram->token, text("{\"content\":\"" ANSWER "\"}"));
+  persona_status status = self->bus->reply(self->host, gram->token, text("{\"content\":\"" ANSWER "\"}"));
+  if (is(gram->method, "tell")) self->bus->send(self->host, gram->token, text("#learnt"), text("told"), gram->payload);
+  return status;
 }
 static const persona_vtable vtable = {.size = sizeof(persona_vtable), .destroy = destroy, .receive = receive_gram};
 FIXTURE(create, vtable)

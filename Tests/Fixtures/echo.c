@@ -10,6 +10,7 @@
 //   publish  sends the payload to "#echo"
 //   remember, recall  put the payload into state/1, get it back
 //   config   what config/1 says
+//   flags    {"flags":…,"hops":…} of the gram
 //   think    asks the model for an answer to the payload (a string; after PREFACE), and streams it on
 #define _DEFAULT_SOURCE
 #define ABOUT_NAME "ECHO"
@@ -110,6 +111,11 @@ static persona_status receive_gram(persona *self, const persona_gram_v1 *gram) {
 
   if (is(gram->method, "count")) return reply_number(self, gram->token, "count", self->count);
 
+  if (is(gram->method, "flags")) {
+    char json[64];
+    snprintf(json, sizeof json, "{\"flags\":%u,\"hops\":%u}", gram->flags, gram->hops);
+    return self->bus->reply(self->host, gram->token, text(json));
+  }
   if (is(gram->method, "later")) {
     pending *pending = keep(self, gram);
     persona_status status = self->timer->after(self->host, milliseconds(gram->payload), timer_ended, pending, &request);

@@ -52,7 +52,9 @@ final class House: @unchecked Sendable {
   /// A new client over a socketpair; it has not said its name.
   func client() throws -> Client {
     var ends: [Int32] = [0, 0]
-    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else { throw Client.Lost(description: "socketpair") }
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+      throw Client.Lost(description: "socketpair")
+    }
     let theirs = ends[1]
     inbox.post { $0.adopt(theirs) }
     return Client(ends[0])

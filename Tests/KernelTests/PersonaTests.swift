@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import TestSupport
 
@@ -115,12 +116,20 @@ final class ScriptedModel: LanguageService {
   }
   let asked = Answer<LanguageQuestion>()
   let cancelled = Answer<Bool>()
+  /// It was asked a second time.
+  let questions = Answer<Bool>()
+  private let count = Mutex(0)
   private let script: @Sendable (LanguageQuestion, @escaping @Sendable (LanguageEvent) -> Void) -> Void
 
   init(_ script: @escaping @Sendable (LanguageQuestion, @escaping @Sendable (LanguageEvent) -> Void) -> Void) { self.script = script }
 
   func chat(_ question: LanguageQuestion, onEvent: @escaping @Sendable (LanguageEvent) -> Void) -> any LanguageCall {
     asked.give(question)
+    if count.withLock({
+      $0 += 1; return $0
+    }) == 2 {
+      questions.give(true)
+    }
     let script = script
     startThread(name: "model") { script(question, onEvent) }
     let cancelled = cancelled

@@ -210,7 +210,7 @@ final class Bus {
         milliseconds: Int(envelope.deadlineMilliseconds), stream: false)
       let method = String(decoding: bytes(raw, envelope.method), as: UTF8.self)
       let payload = envelope.payload.isPresent ? Array(raw[envelope.payload.range]) : []
-      control.handle(method, payload, from: sender) { [weak self] result in
+      control.handle(method, payload, from: sender, token: token) { [weak self] result in
         switch result {
         case .success(let payload): self?.finish(token, payload: payload)
         case .failure(let failure): self?.end(token, failure)
@@ -317,9 +317,9 @@ final class Bus {
       close(token)
       tenure.asks[number] = nil
       if method == Array("error".utf8) {
-        tenure.generation.complete(number, clientFailure(payload, from: me))
+        tenure.complete(number, .failure(clientFailure(payload, from: me)))
       } else {
-        tenure.generation.complete(number, 0, payload)
+        tenure.complete(number, .success(payload))
       }
     case .name, .nobody: break
     }

@@ -82,8 +82,7 @@ extension Bus {
     counters.messages &+= 1
     func fail(_ failure: Failure) {
       counters.errors &+= 1
-      tenure.slot.recorder.ended(request: number, .failure(failure))
-      tenure.generation.complete(number, failure)
+      tenure.complete(number, .failure(failure))
     }
     let origin = requests[cause]
     if cause != 0, origin == nil { return fail(Failure(.cancelled, "the gram on whose behalf this is asked has ended")) }
@@ -112,7 +111,7 @@ extension Bus {
     }
     if target == Self.kernelName {
       let token = opened(nil)
-      control.handle(String(decoding: method, as: UTF8.self), payload, from: nil) { [weak self] result in
+      control.handle(String(decoding: method, as: UTF8.self), payload, from: nil, token: token) { [weak self] result in
         switch result {
         case .success(let payload): self?.finish(token, payload: payload)
         case .failure(let failure): self?.end(token, failure)

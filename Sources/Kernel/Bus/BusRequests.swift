@@ -36,6 +36,7 @@ extension Bus {
     default: break
     }
     if let answerer = request.answerer { answerer.gramEnded(token) }
+    request.onEnd?()
     return request
   }
 
@@ -58,9 +59,7 @@ extension Bus {
       let line = gram.bytes()
       tap(line)
       for connection in participant.connections { connection.send(line, .answer) }
-    case .persona(let tenure, let number):
-      tenure.slot.recorder.ended(request: number, .success(payload))
-      tenure.generation.complete(number, 0, payload.isEmpty ? Array("null".utf8) : payload)
+    case .persona(let tenure, let number): tenure.complete(number, .success(payload))
     case .nobody: break
     }
   }
@@ -85,9 +84,7 @@ extension Bus {
       for connection in participant.connections {
         refuse(connection, re: [], failure, target: request.target?.name ?? [], source: request.target?.name ?? Self.kernelName)
       }
-    case .persona(let tenure, let number):
-      tenure.slot.recorder.ended(request: number, .failure(failure))
-      tenure.generation.complete(number, failure)
+    case .persona(let tenure, let number): tenure.complete(number, .failure(failure))
     case .nobody:
       log.warning(
         "a gram failed and nobody waits for it",

@@ -31,8 +31,8 @@ final class Control {
         }))
   }
 
-  /// `connection` is nil when a persona asks. The answer may come at once or later, once.
-  func handle(_ method: String, _ payload: [UInt8], from connection: Connection?, _ answer: @escaping Answer) {
+  /// `connection` is nil when a persona asks; `token` names the request, if there is one. The answer may come at once or later, once.
+  func handle(_ method: String, _ payload: [UInt8], from connection: Connection?, token: UInt64 = 0, _ answer: @escaping Answer) {
     do throws(Failure) {
       switch method {
       case "ping": answer(.success(Payload.encode(Payload.Empty())))
@@ -43,14 +43,18 @@ final class Control {
       case "personas.shadow":
         let order = try read(Payload.Shadow.self, payload)
         if let library = order.library, !library.hasPrefix("/") { throw Self.relative(library) }
-        try slot(named: order.name).shadow(last: order.last ?? 20, path: order.library, done: answer)
+        let curtain = try slot(named: order.name).shadow(last: order.last ?? 20, path: order.library, done: answer)
+        bus.request(token)?.onEnd = { curtain.fall() }
       case "personas.promote": try slot(payload).promote { answer($0.map { Payload.encode($0) }) }
       case "personas.drop":
         try slot(payload).dropShadow()
         answer(.success(Payload.encode(Payload.Empty())))
       case "recordings.get":
         let order = try read(Payload.Capture.self, payload)
-        try slot(named: order.name).capture(last: order.last ?? 1, failedOnly: order.failed ?? false) { answer(.success($0.json.bytes)) }
+        try slot(named: order.name).capture(order.choice, answer)
+      case "recordings.list":
+        let order = try read(Payload.Capture.self, payload)
+        answer(.success(try slot(named: order.name).list(last: order.last ?? .max)))
       case "personas.rollback": try slot(payload).rollBack(reason: nil) { answer(Self.told($0)) }
       case "personas.unload": try slot(payload).unload { answer(Self.told($0)) }
       case "stats": answer(.success(stats()))
@@ -76,7 +80,7 @@ final class Control {
       default:
         throw Failure(
           .unknownMethod,
-          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.get, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
+          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
         )
       }
     } catch {

@@ -29,6 +29,12 @@ enum Payload {
     var name: String
     var last: Int?
     var failed: Bool?
+    var token: UInt64?
+
+    var choice: Recorder.Choice {
+      if let token { return .token(token) }
+      return failed == true ? .lastFailed(last ?? 1) : .last(last ?? 1)
+    }
   }
   struct ReloadConfiguration: Decodable { var libraries: [String: String]? }
   struct Switch: Codable { var on: Bool }

@@ -23,6 +23,8 @@ final class Request {
   let deadline: UInt64
   let wantsStream: Bool
   var timer: UInt64?
+  /// Called when it has ended, in whatever way: what is done for it by the kernel itself need not go on.
+  var onEnd: (() -> Void)?
   /// The generation that has the gram now.
   weak var answerer: Tenure?
   /// What was started on its behalf, and ends with it if the asker goes.

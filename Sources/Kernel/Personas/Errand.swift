@@ -31,5 +31,5 @@ public enum Errand: Sendable, Equatable {
 /// Answers a persona's errands in the place of the bus and the language model: on the stage of a replay. Event loop only.
 protocol StandIn: AnyObject {
   /// `end` is called once, now or later; of a `send` there is nothing to be told.
-  func answer(_ errand: Errand, on behalf: UInt64, _ end: @escaping (Result<JSON, Failure>) -> Void)
+  func answer(_ errand: Errand, _ end: @escaping (Result<JSON, Failure>) -> Void)
 }

@@ -31,8 +31,10 @@ final class PersonaSlot {
   var draining: [Tenure] = []
   var held = Mailbox()
   let recorder: Recorder
-  /// A version on trial that nobody sees.
-  var shadowed: Shadow?
+  /// A version that has been prepared, and waits to be promoted or dropped. While it does, a changed file is not taken up by itself.
+  var shadowed: LibraryImage?
+  /// The play of a shadow that is under way.
+  var shadowPlay: Curtain?
   var topics: Set<[UInt8]> = []
   /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
   var lineage: [LoadedLibrary] = []

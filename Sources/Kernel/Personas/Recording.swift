@@ -6,8 +6,10 @@
 //    "config": {…},                      what create() is given; optional
 //    "state": {"schema": 2, "base64": "…"},   what save() wrote; optional
 //    "values": {"KEY": "BASE64", …},     state/1; optional
+//    "left_out": 2,                      messages that were too large to be kept; optional, for people
 //    "messages": [
-//      {"gram": {"source", "method", "payload", "topic", "trace"},     the last three are optional
+//      {"gram": {"source", "method", "payload", "topic", "trace",      all from the third on are optional
+//                "hops", "wants_reply": false, "wants_stream": true},
 //       "steps": [                       what it wanted of others on the way, in order; optional
 //         {"chat": {question}, "result": {…}},                         or "error": {"code", "message"}
 //         {"ask": {"target", "method", "payload"}, "result": …},
@@ -29,6 +31,25 @@ public struct Recording: Sendable, Equatable {
     /// "#topic", "*", or empty.
     public var topic = ""
     public var trace = ""
+    /// Through how many hands it went.
+    public var hops = 0
+    public var wantsReply: Bool
+    public var wantsStream = false
+
+    /// `wantsReply` nil: yes, unless it was published.
+    public init(
+      source: String, method: String, payload: JSON, topic: String = "", trace: String = "", hops: Int = 0, wantsReply: Bool? = nil,
+      wantsStream: Bool = false
+    ) {
+      self.source = source
+      self.method = method
+      self.payload = payload
+      self.topic = topic
+      self.trace = trace
+      self.hops = hops
+      self.wantsReply = wantsReply ?? topic.isEmpty
+      self.wantsStream = wantsStream
+    }
   }
   public struct Step: Sendable, Equatable {
     public var errand: Errand
@@ -49,7 +70,7 @@ public struct Recording: Sendable, Equatable {
     public var milliseconds: Int?
 
     /// What people would call the same: the end, and the errands in their order.
-    public func isSame(as other: Message) -> Bool { end == other.end && steps.map(\.errand) == other.steps.map(\.errand) }
+    public func isSame(as other: Message) -> Bool { end.isSame(as: other.end) && steps.map(\.errand) == other.steps.map(\.errand) }
   }
 
   public var persona: String
@@ -58,6 +79,8 @@ public struct Recording: Sendable, Equatable {
   public var state: (schema: UInt32, bytes: [UInt8])?
   public var values: [String: [UInt8]] = [:]
   public var messages: [Message] = []
+  /// How many more were wanted, and were too large to be kept.
+  public var leftOut = 0
 
   public static func == (a: Recording, b: Recording) -> Bool { a.json == b.json }
 
@@ -76,6 +99,7 @@ extension Recording {
     if configuration != [:] { members["config"] = configuration }
     if let state { members["state"] = ["schema": .int(Int(state.schema)), "base64": .string(Data(state.bytes).base64EncodedString())] }
     if !values.isEmpty { members["values"] = .object(values.mapValues { .string(Data($0).base64EncodedString()) }) }
+    if leftOut > 0 { members["left_out"] = .int(leftOut) }
     return .object(members)
   }
 
@@ -88,6 +112,7 @@ extension Recording {
     self.persona = persona
     library = json["library"]?.string
     configuration = json["config"] ?? [:]
+    leftOut = json["left_out"]?.int ?? 0
     if let state = json["state"] {
       guard let schema = state["schema"]?.int.flatMap(UInt32.init(exactly:)), let bytes = Self.bytes(state["base64"]) else {
         throw Malformed(description: "\"state\" is not {\"schema\", \"base64\"}")
@@ -115,6 +140,9 @@ extension Recording.Message {
     if self.gram.payload != .null { gram["payload"] = self.gram.payload }
     if !self.gram.topic.isEmpty { gram["topic"] = .string(self.gram.topic) }
     if !self.gram.trace.isEmpty { gram["trace"] = .string(self.gram.trace) }
+    if self.gram.hops > 0 { gram["hops"] = .int(self.gram.hops) }
+    if self.gram.wantsReply != self.gram.topic.isEmpty { gram["wants_reply"] = .bool(self.gram.wantsReply) }
+    if self.gram.wantsStream { gram["wants_stream"] = true }
     var members: [String: JSON] = ["gram": .object(gram)]
     if !steps.isEmpty { members["steps"] = .array(steps.map(\.json)) }
     end.add(to: &members, as: "reply")
@@ -129,7 +157,8 @@ extension Recording.Message {
     }
     self.gram = .init(
       source: source, method: method, payload: gram["payload"] ?? .null, topic: gram["topic"]?.string ?? "",
-      trace: gram["trace"]?.string ?? "")
+      trace: gram["trace"]?.string ?? "", hops: max(0, gram["hops"]?.int ?? 0), wantsReply: gram["wants_reply"]?.bool,
+      wantsStream: gram["wants_stream"] == true)
     for (index, step) in (json["steps"]?.array ?? []).enumerated() {
       guard let step = Recording.Step(step) else {
         throw Recording.Malformed(description: "steps[\(index)] is neither a \"chat\" nor an \"ask\" nor a \"send\"")
@@ -193,7 +222,15 @@ extension Recording.End {
     }
   }
 
-  /// For people, and never long.
+  /// How long it was waited for in vain is no difference.
+  func isSame(as other: Recording.End) -> Bool {
+    if case .failure(let failure) = self, case .failure(let otherFailure) = other, failure.code == .deadline {
+      return otherFailure.code == .deadline
+    }
+    return self == other
+  }
+
+  /// For people.
   public var text: String {
     switch self {
     case .result(let result): result["content"]?.string ?? result.plain

@@ -62,10 +62,10 @@ final class Supervisor {
   /// False: it cannot be here, and the log says why.
   ///
   /// - Parameters:
-  ///   - library: a path that is loaded this once instead of its own.
+  ///   - source: what is loaded this once instead of its own library.
   ///   - prepare: what the slot is to have before the load.
   @discardableResult func add(
-    _ persona: PersonaConfiguration, library: String? = nil, prepare: (PersonaSlot) -> Void = { _ in },
+    _ persona: PersonaConfiguration, _ source: PersonaSlot.Source = .file(), prepare: (PersonaSlot) -> Void = { _ in },
     done: @escaping (Receipt) -> Void = { _ in }
   ) -> Bool {
     lastSender += 1
@@ -73,7 +73,7 @@ final class Supervisor {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
       prepare(slot)
-      slot.load(.file(path: library), force: false, done: done)
+      slot.load(source, force: false, done: done)
       return true
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
@@ -99,7 +99,7 @@ final class Supervisor {
     }
     for persona in personas {
       guard let slot = slot(persona.name) else {
-        if add(persona, library: libraries[persona.name]) { changes.added.append(persona.name) }
+        if add(persona, .file(path: libraries[persona.name])) { changes.added.append(persona.name) }
         continue
       }
       if slot.isLeaving {
@@ -184,7 +184,10 @@ final class Supervisor {
   /// No new mail; each finishes what it has begun, saves, and ends.
   func shutDown() {
     watcher?.close()
-    for slot in slots { slot.unload { _ in } }
+    for slot in slots {
+      slot.shadowPlay?.fall()
+      slot.unload { _ in }
+    }
   }
 
   /// No generation runs, drains, begins or ends.

@@ -94,7 +94,7 @@ final class Tenure {
     if let standIn = slot.supervisor.standIn {
       let errand = Errand.ask(
         target: String(decoding: target, as: UTF8.self), method: String(decoding: method, as: UTF8.self), payload: Self.json(payload))
-      return standIn.answer(errand, on: cause) { [self] in standInAnswered(request, $0, parts: stream) }
+      return standIn.answer(errand) { [self] in standInAnswered(request, $0, parts: stream) }
     }
     bus.ask(
       from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
@@ -120,15 +120,21 @@ final class Tenure {
     }
   }
 
-  /// What is recorded of a question that never came to the bus or the model.
-  private func standInAnswered(_ request: UInt64, _ result: Result<JSON, Failure>, parts: Bool) {
-    slot.recorder.ended(request: request, result.map(\.bytes))
+  /// A request of its own has ended: it is recorded, and the persona is told. An empty result is null.
+  func complete(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
+    let result = result.map { $0.isEmpty ? Array("null".utf8) : $0 }
+    slot.recorder.ended(request: request, result)
     switch result {
-    case .success(let answer):
-      if parts { generation.part(request, Array((answer["text"] ?? answer["content"] ?? .null).plain.utf8)) }
-      generation.complete(request, 0, answer.bytes)
+    case .success(let json): generation.complete(request, 0, json)
     case .failure(let failure): generation.complete(request, failure)
     }
+  }
+
+  private func standInAnswered(_ request: UInt64, _ result: Result<JSON, Failure>, parts: Bool) {
+    if parts, case .success(let answer) = result {
+      generation.part(request, Array((answer["text"] ?? answer["content"] ?? .null).plain.utf8))
+    }
+    complete(request, result.map(\.bytes))
   }
 
   private static func json(_ bytes: [UInt8]) -> JSON { (try? JSON(parsing: bytes)) ?? .null }
@@ -136,14 +142,14 @@ final class Tenure {
   func chat(_ request: UInt64, cause: UInt64, question: [UInt8], streamTo: UInt64, parts: Bool) {
     slot.recorder.chat(request, cause: cause, question: question)
     if let standIn = slot.supervisor.standIn {
-      return standIn.answer(.chat(Self.json(question)), on: cause) { [self] in standInAnswered(request, $0, parts: parts) }
+      return standIn.answer(.chat(Self.json(question))) { [self] in standInAnswered(request, $0, parts: parts) }
     }
     guard let language = slot.supervisor.language else {
-      return generation.complete(request, Failure(.llmUnreachable, "this kernel runs without a language model"))
+      return complete(request, .failure(Failure(.llmUnreachable, "this kernel runs without a language model")))
     }
     if cause != 0 {
       guard let origin = bus.request(cause) else {
-        return generation.complete(request, Failure(.cancelled, "the gram on whose behalf this is asked has ended"))
+        return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is asked has ended")))
       }
       origin.children.append((self, request))
     }
@@ -166,11 +172,7 @@ final class Tenure {
 
   func callEnded(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
     calls[request] = nil
-    slot.recorder.ended(request: request, result)
-    switch result {
-    case .success(let json): generation.complete(request, 0, json)
-    case .failure(let failure): generation.complete(request, failure)
-    }
+    complete(request, result)
     slot.settled(self)
   }
 

@@ -14,7 +14,7 @@ final class Workshop: Sendable {
     var running: Generation?
     /// The last saved state and its schema, if nothing runs that could be asked.
     var keptState: (UInt32, [UInt8])?
-    /// Made ready before: neither looked for nor rehearsed again.
+    /// A copy that was made before: it is not looked for again.
     var image: LibraryImage?
     /// Do nothing if the file's hash is this.
     var unlessHash: String?
@@ -48,17 +48,29 @@ final class Workshop: Sendable {
     }
   }
 
+  struct Played: Sendable {
+    var image: LibraryImage
+    var recording: Recording
+    var play: Stage.Play
+  }
+
   /// Makes a library ready, but for opening it, and plays it a recording.
   func play(
-    _ order: Order, _ recording: Recording, on stage: Stage, model: Stage.Model?,
-    then: @escaping @Sendable (Result<(LibraryImage, Stage.Play), Failure>, LoopInbox) -> Void
+    _ order: Order, _ recording: @escaping @Sendable () -> Recording, on stage: Stage, model: @escaping Stage.Model, curtain: Curtain,
+    then: @escaping @Sendable (Result<Played, Failure>, LoopInbox) -> Void
   ) {
     let inbox = inbox
     startThread(name: "shadow") { [self] in
       do throws(Failure) {
+        let recording = recording()
         guard let made = try image(order) else { preconditionFailure("a shadow is made of any file") }
-        let play = try stage.play(recording, library: made.image.path, model: model)
-        then(.success((made.image, play)), inbox)
+        do throws(Failure) {
+          let play = try stage.play(recording, library: made.image.path, model: model, curtain: curtain)
+          then(.success(Played(image: made.image, recording: recording, play: play)), inbox)
+        } catch {
+          unlink(made.image.path)
+          throw error
+        }
       } catch {
         then(.failure(error), inbox)
       }
@@ -66,10 +78,23 @@ final class Workshop: Sendable {
   }
 
   private func make(_ order: Order) throws(Failure) -> Outcome {
-    // One that was made ready before is opened as it is.
-    if let image = order.image { return .ready(try open(image), rehearsalMilliseconds: nil) }
+    if let image = order.image { return .ready(try open(image), rehearsalMilliseconds: try again(image, order)) }
     guard let made = try image(order) else { return .unchanged }
     return .ready(try open(made.image), rehearsalMilliseconds: made.rehearsalMilliseconds)
+  }
+
+  /// The very copy, and the state and the generation of now.
+  private func again(_ image: LibraryImage, _ order: Order) throws(Failure) -> Int? {
+    do throws(LibraryError) {
+      let file = try LibraryFile(reading: image.path)
+      guard file.hash == image.hash else {
+        throw LibraryError(.copy, "\(image.path) is not what was copied there: look after that disk")
+      }
+      _ = try file.check(services: HostTables.services, running: order.running?.library.image.about.state)
+      return try rehearse(image, order)
+    } catch {
+      throw Failure(error)
+    }
   }
 
   private func open(_ image: LibraryImage) throws(Failure) -> LoadedLibrary {

@@ -63,9 +63,10 @@ extension Command {
         --promote       switch to the version that was shadowed, as it was then
         --drop          forget the shadowed version
         --library FILE  this file instead of the persona's own, this once
+        --deadline SECONDS  how long the whole of a shadow may take; else an hour
         --json          print the receipts, or the comparison, as one line of JSON
       """,
-    flags: ["--all", "--force", "--promote", "--drop", "--json"], values: ["--shadow", "--library"], operands: 0...Int.max,
+    flags: ["--all", "--force", "--promote", "--drop", "--json"], values: ["--shadow", "--library", "--deadline"], operands: 0...Int.max,
     run: { arguments throws(Trouble) in
       if arguments.value("--shadow") != nil || arguments.has("--promote") || arguments.has("--drop") { return try shadow(arguments) }
       guard arguments.has("--all") == arguments.operands.isEmpty else {
@@ -106,7 +107,9 @@ extension Command {
       }
       payload["last"] = .int(try arguments.count("--shadow") ?? 20)
       if let library = try library(arguments) { payload["library"] = .string(library) }
-      let answer = try connection.ask(Request(method: "personas.shadow", payload: .object(payload)))
+      // A live model may take its time for twenty messages.
+      let deadline = try arguments.deadline() ?? .seconds(3600)
+      let answer = try connection.ask(Request(method: "personas.shadow", payload: .object(payload), deadline: deadline))
       let comparison: Comparison
       do throws(Recording.Malformed) { comparison = try Comparison(answer) } catch {
         throw Trouble(.failed, "the kernel's answer is not what this parlor knows: \(error.description)")

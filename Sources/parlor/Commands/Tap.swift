@@ -6,6 +6,7 @@ extension Command {
     name: "tap", usage: "parlor tap [--json]", summary: "show the messages of others as they flow",
     help: """
       Prints a line for each message on the bus: time, source → target, method, size in bytes, and how its text begins.
+      After a persona's error stands the command that keeps the message, to replay it.
       Ends with Ctrl-C (exit status 130).
 
         --json    print each message whole, as one line of JSON
@@ -26,7 +27,8 @@ extension Command {
             try Output.diagnostics.line("parlor: \(missed) messages are not shown: they came faster than they could be printed")
           }
           guard let gram = message.payload["gram"] else { continue }
-          try Output.answer.line(arguments.has("--json") ? gram.text : TapLine.text(Gram(json: gram), at: .now, style: style))
+          try Output.answer.line(
+            arguments.has("--json") ? gram.text : TapLine.text(Gram(json: gram), at: .now, personas: connection.personas, style: style))
         }
       }
     })
@@ -56,11 +58,12 @@ enum TapLine {
     }
   }
 
-  static func text(_ gram: Gram, at time: Time, style: Style) -> String {
+  static func text(_ gram: Gram, at time: Time, personas: [String] = [], style: Style) -> String {
     let payload = gram.payload
     let said = payload["content"]?.string ?? payload["text"]?.string ?? payload["message"]?.string ?? payload.text
     let route = "\(style.name(gram.source.oneLine(64))) → \(style.name(gram.target.oneLine(64)))"
     let method = gram.method == "error" ? style.bad("error") : gram.method.oneLine(64)
-    return "\(style.dim(time.text)) \(route) \(method) \(gram.json.text.utf8.count) \(style.dim(said.oneLine(80)))"
+    let next = gram.method == "error" && personas.contains(gram.source) ? " (parlor capture \(gram.source.oneLine(64)) --failed)" : ""
+    return "\(style.dim(time.text)) \(route) \(method) \(gram.json.text.utf8.count) \(style.dim(said.oneLine(80) + next))"
   }
 }

@@ -1,7 +1,7 @@
 // It answers "yes" to everything, and crashes when the payload is "boom"; built with -DANSWER="no" it says no.
 // "learn" puts the payload into state/1 and sends it to #learnt; "tell" answers first, and then sends it there.
 #define ABOUT_NAME "WORDS"
-#define ABOUT_MORE "needs = bus/1 state/1\n"
+#define ABOUT_NEEDS "needs = bus/1 state/1\n"
 #include "fixture.h"
 ABOUT;
 #ifndef ANSWER

@@ -57,6 +57,12 @@ import Testing
     try house.settle("ECHO", as: client)
     try client.line(#"{"target":"ECHO","method":"hang","id":1}"#)
     #expect(try client.ask("OTHER", "echo", "1", id: 2)["count"] == "1")
+    // A gram that it has not begun would go to the new code.
+    var busy = 0
+    for id in 1000..<100_000 where busy == 0 {
+      let list = try client.ask("KERNEL", "personas.list", id: id).payload["personas"] as? [[String: Any]] ?? []
+      busy = list.first { $0["name"] as? String == "ECHO" }?["busy_ms"] as? Int ?? 0
+    }
     try house.build("ECHO", defines: [:])
     let refused = try reload(client, id: 3)
     #expect(refused["outcome"] as? String == "refused", "\(refused)")

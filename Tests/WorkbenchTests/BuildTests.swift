@@ -142,9 +142,14 @@ import Testing
       sched_yield()
     }
     build = nil
-    // It is its parent's, which was killed with it, so it goes when the system has seen to that.
-    while kill(pid!, 0) == 0, (try? String(contentsOfFile: "/proc/\(pid!)/stat", encoding: .utf8))?.contains(") Z") == false {
-      sched_yield()
+    // It is gone, or waits for its new parent to see that it is, when the system has come to that.
+    func isAlive(_ pid: pid_t) -> Bool {
+      kill(pid, 0) == 0 && (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8))?.contains(") Z") == false
     }
+    let sleeper = try #require(pid)
+    let limit = ContinuousClock.now + .seconds(20)
+    while isAlive(sleeper), ContinuousClock.now < limit { sched_yield() }
+    #expect(!isAlive(sleeper))
+    if isAlive(sleeper) { kill(sleeper, SIGKILL) }
   }
 }

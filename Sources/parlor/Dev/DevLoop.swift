@@ -15,8 +15,10 @@ final class DevLoop {
     var request: (id: Int, isQuestion: Bool)?
     var folders: Set<String> = []
     var files: [String] = []
-    /// The last switch since the build began, whoever wanted it.
+    /// The last switch that has not been told, whoever wanted it.
     var receipt: Receipt?
+    /// The kernel was started since the last order: what it runs by now may be what was built.
+    var hasNewKernel = false
     /// Whether a generation of it runs.
     var runs: Bool
     /// For the end of a line.
@@ -145,7 +147,6 @@ final class DevLoop {
       switch action {
       case .build(let anew):
         if let request = subject.request { try cancel(request.id, of: subject) }
-        subject.receipt = nil
         let plan = BuildPlan(subject.source, anew: anew)
         for note in plan.steps.compactMap(\.note) { try say("\(subject.name): \(note)") }
         subject.build = Build(plan)
@@ -159,7 +160,10 @@ final class DevLoop {
             ?? Request(target: subject.name, method: "describe", deadline: .seconds(10)))
       case .tell(let total, let compiler):
         try say("\(subject.name) live: \(fixed(total, 2)) s after saving, of which compiler \(fixed(compiler, 2)) s\(subject.change)")
-      case .tellReturn: try say("\(subject.name) live again\(subject.change)")
+        subject.receipt = nil
+      case .tellReturn:
+        try say("\(subject.name) live again\(subject.change)")
+        subject.receipt = nil
       }
     }
   }
@@ -240,8 +244,10 @@ final class DevLoop {
     }
     let receipt = Receipt(json: gram.payload["receipts"]?.array?.first ?? gram.payload)
     note(receipt)
-    // The kernel's own watch of the file may have been quicker: then there is nothing left to change, and it is live.
-    let isUnchanged = receipt.json["outcome"]?.string == "unchanged" && subject.receipt == nil
+    // The kernel may have loaded it by its own watch of the file or by its start, or it was loaded for a save that another one has
+    // overtaken: then there is nothing left to change, and it is live.
+    let isUnchanged = receipt.json["outcome"]?.string == "unchanged" && subject.receipt == nil && !subject.hasNewKernel
+    subject.hasNewKernel = false
     let outcome: DevMachine.Switch = receipt.refused ? .refused : isUnchanged ? .unchanged : .done
     if outcome != .done { try say(receipt.sentence.harmless) }
     for warning in receipt.json["warnings"]?.array ?? [] { try say("  warning: \(warning.plain.harmless)") }
@@ -267,6 +273,10 @@ final class DevLoop {
       return
     }
     try say("the kernel is back")
-    for subject in subjects { try perform(subject, subject.machine.handle(.connected, now: Self.now)) }
+    for subject in subjects {
+      subject.hasNewKernel = true
+      subject.receipt = nil
+      try perform(subject, subject.machine.handle(.connected, now: Self.now))
+    }
   }
 }

@@ -71,17 +71,69 @@ import Testing
     guard case .failed(let found, _) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "it was built") }
     #expect(found.first?.file?.hasSuffix("a.c") == true && found.first?.line == 1)
     try folder.write("a.c", "int f(void) { return 1; }\n")
-    guard case .built(let library, let seconds) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "not built") }
+    guard case .built(let library, let seconds, _) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "not built") }
     #expect(library == source.folder + "/libA.so" && seconds > 0)
     try folder.write("Makefile", "all:\n\tkill -9 $$PPID\n")
     guard case .failed(let killed, _) = Build(BuildPlan(source)).wait() else { throw Client.Lost(description: "it was built") }
     #expect(killed.last?.message.contains("signal") == true)
   }
 
+  @Test("make builds anew what it takes for up to date, when it is told that files' times are wrong")
+  func anew() throws {
+    let folder = TemporaryFolder()
+    try folder.write("Makefile", "libA.so: a.c\n\tcp $< $@\n")
+    try folder.write("libA.so", "what an older save has made, after the newer save was written")
+    try folder.write("a.c", "the newer save")
+    var past = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+    utimensat(AT_FDCWD, folder.path + "/a.c", &past, 0)
+    let source = try PersonaSource(name: "A", folder: folder.path)
+    func built() throws -> String { try String(contentsOfFile: folder.path + "/libA.so", encoding: .utf8) }
+    _ = Build(BuildPlan(source)).wait()
+    #expect(try built().hasPrefix("what an older save"))
+    _ = Build(BuildPlan(source, anew: true)).wait()
+    #expect(try built() == "the newer save")
+  }
+
+  @Test("what a compiler warns of is told of a build that works")
+  func warnings() throws {
+    let folder = TemporaryFolder()
+    try folder.write("Makefile", "libA.so: a.c\n\tcc -Wall -shared -fPIC -o $@ $<\n")
+    try folder.write("a.c", "int f(void) { int unused; return 1; }\n")
+    guard case .built(_, _, let warnings) = Build(BuildPlan(try PersonaSource(name: "A", folder: folder.path))).wait() else {
+      throw Client.Lost(description: "not built")
+    }
+    #expect(warnings.map(\.severity) == [.warning] && warnings[0].line == 1)
+  }
+
+  @Test("a plugin is linked with PersonaKit's objects of today's sources, and of no source that is gone")
+  func objects() throws {
+    let house = TemporaryFolder()
+    for name in ["A", "B"] { try house.write("Sources/PersonaKit/\(name).swift", "") }
+    for name in ["A.swift", "B.swift", "Gone.swift"] { try house.write("debug/PersonaKit.build/\(name).o", "") }
+    let folder = house.path + "/debug"
+    #expect(
+      BuildPlan.objects(of: folder, house: house.path) == ["A", "B"].map { folder + "/PersonaKit.build/\($0).swift.o" })
+    try house.write("Sources/PersonaKit/New.swift", "")
+    #expect(BuildPlan.objects(of: folder, house: house.path) == nil, "the build folder is older than New.swift")
+    try house.write("debug/PersonaKit.build/PersonaKit.o", "")
+    #expect(BuildPlan.objects(of: folder, house: house.path) == [folder + "/PersonaKit.build/PersonaKit.o"])
+  }
+
+  @Test("a Makefile's library is where the persona's is, also in a folder below")
+  func libraryBelow() throws {
+    let folder = TemporaryFolder()
+    try folder.write("Makefile", "")
+    try folder.write("out/keep", "")
+    let plan = BuildPlan(try PersonaSource(ofLibrary: folder.path + "/out/libA.so", name: "A"))
+    #expect(plan.library == PersonaSource.real(folder.path)! + "/out/libA.so" && plan.steps[0].folder == PersonaSource.real(folder.path))
+  }
+
   @Test("a build that is given up ends with all that it has started")
   func cancelled() throws {
     let folder = TemporaryFolder()
-    try folder.write("Makefile", "all:\n\techo $$$$ > pid; exec sleep 1000\n")
+    // In a group of its own, as SwiftPM and swiftc start theirs.
+    try folder.write("group.sh", "set -m\nsleep 1000 &\necho $! > pid\nwait\n")
+    try folder.write("Makefile", "all:\n\tbash group.sh\n")
     var build: Build? = Build(BuildPlan(try PersonaSource(name: "A", folder: folder.path)))
     var pid: pid_t?
     while pid == nil {
@@ -90,9 +142,14 @@ import Testing
       sched_yield()
     }
     build = nil
-    // It is its parent's, which was killed with it, so it goes when the system has seen to that.
-    while kill(pid!, 0) == 0, (try? String(contentsOfFile: "/proc/\(pid!)/stat", encoding: .utf8))?.contains(") Z") == false {
-      sched_yield()
+    // It is gone, or waits for its new parent to see that it is, when the system has come to that.
+    func isAlive(_ pid: pid_t) -> Bool {
+      kill(pid, 0) == 0 && (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8))?.contains(") Z") == false
     }
+    let sleeper = try #require(pid)
+    let limit = ContinuousClock.now + .seconds(20)
+    while isAlive(sleeper), ContinuousClock.now < limit { sched_yield() }
+    #expect(!isAlive(sleeper))
+    if isAlive(sleeper) { kill(sleeper, SIGKILL) }
   }
 }

@@ -4,7 +4,7 @@ import Glibc
 public final class Build {
   public enum Outcome: Sendable, Equatable {
     /// `seconds`: the time of the commands themselves.
-    case built(library: String, seconds: Double)
+    case built(library: String, seconds: Double, warnings: [Diagnostic])
     case failed([Diagnostic], output: String)
   }
 
@@ -13,6 +13,7 @@ public final class Build {
   private var process: BuildProcess?
   private var began = ContinuousClock.now
   private var problem: String?
+  private var warnings: [Diagnostic] = []
 
   public init(_ plan: BuildPlan) {
     self.plan = plan
@@ -36,8 +37,9 @@ public final class Build {
     while true {
       if let problem { return .failed([Diagnostic(severity: .error, message: problem)], output: "") }
       guard let outcome = process?.advance() else { return nil }
+      let complaints = Diagnostic.read(outcome.output).filter { $0.severity != .note }
       guard outcome.status == 0 else {
-        var found = Diagnostic.read(outcome.output).filter { $0.severity != .note }
+        var found = complaints
         if !found.contains(where: { $0.severity == .error }) {
           let how = outcome.status.map { "exit status \($0)" } ?? "a signal"
           let last = outcome.output.split(whereSeparator: \.isNewline).last.map { ": \($0)" } ?? ""
@@ -45,17 +47,18 @@ public final class Build {
         }
         return .failed(found, output: outcome.output)
       }
+      warnings += complaints.filter { $0.severity == .warning }
       if !left.isEmpty {
         next()
         continue
       }
       let seconds = (ContinuousClock.now - began) / .seconds(1)
-      guard let target = plan.target else { return .built(library: plan.library, seconds: seconds) }
+      guard let target = plan.target else { return .built(library: plan.library, seconds: seconds, warnings: warnings) }
       guard rename(plan.library, target) == 0 else {
         problem = "\(plan.library) cannot be renamed to \(target): \(String(cString: strerror(errno)))"
         continue
       }
-      return .built(library: target, seconds: seconds)
+      return .built(library: target, seconds: seconds, warnings: warnings)
     }
   }
 

@@ -29,12 +29,15 @@ public struct BuildPlan: Sendable, Equatable {
 
   /// Makes the plan. Looks at files, changes nothing but for `.build/dev` of a house, which is made.
   ///
-  /// - Parameter modules: SwiftPM's build folder with PersonaKit in it (`.build/release`); nil: the newest of the house.
-  public init(_ source: PersonaSource, modules: String? = nil) {
+  /// - Parameters:
+  ///   - modules: SwiftPM's build folder with PersonaKit in it (`.build/release`); nil: the newest of the house.
+  ///   - anew: what was built before is not to be trusted. make goes by the files' times, and those are wrong when a source
+  ///     was written while it was being built, or came with an older time. Compilers and SwiftPM do not need it.
+  public init(_ source: PersonaSource, modules: String? = nil, anew: Bool = false) {
     switch source.kind {
     case .makefile:
-      steps = [Step(words: ["make", "--silent"], folder: source.folder)]
-      library = "\(source.folder)/lib\(source.name).so"
+      steps = [Step(words: ["make", "--silent"] + (anew ? ["--always-make"] : []), folder: source.folder)]
+      library = source.library ?? "\(source.folder)/lib\(source.name).so"
     case .package:
       steps = [Step(words: ["swift", "build", "--product", source.name], folder: source.folder)]
       library = "\(source.folder)/.build/debug/lib\(source.name).so"
@@ -53,24 +56,31 @@ public struct BuildPlan: Sendable, Equatable {
       _ = mkdir(folder, 0o755)
       target = "\(folder)/lib\(source.name).so"
       library = "\(folder)/lib\(source.name).so.new"
-      // The folder's files, PersonaKit's objects: a shell names them, because the first step may write them only.
-      steps.append(
-        Step(
-          words: Self.swiftc(source, modules: modules, house: house, output: library), folder: house))
+      steps.append(Step(words: Self.swiftc(source, modules: modules, house: house, output: library), folder: house))
     }
   }
 
   /// What Package.swift says of plugins: Swift 6, warnings are errors, never unloaded.
   private static func swiftc(_ source: PersonaSource, modules: String, house: String, output: String) -> [String] {
-    let files = PersonaSource.files(in: source.folder).filter { $0.hasSuffix(".swift") }
+    let files = PersonaSource.files(in: source.folder).filter { $0.hasSuffix(".swift") && !$0.hasPrefix(source.folder + "/tests/") }
     return [
-      "/bin/sh", "-c",
-      #"out=$1 modules=$2; shift 2; exec swiftc -emit-library -o "$out" "$@" "$modules"/PersonaKit.build/*.o"#, "swiftc", output, modules,
-      "-module-name", moduleName(source.name), "-swift-version", "6", "-warnings-as-errors", "-Onone", "-wmo", "-g",
+      "swiftc", "-emit-library", "-o", output, "-module-name", moduleName(source.name), "-swift-version", "6", "-warnings-as-errors",
+      "-Onone", "-wmo", "-g",
       "-I", modules + "/Modules", "-I", house + "/Sources/PersonaABI/include", "-Xlinker", "-z", "-Xlinker", "nodelete",
       "-Xlinker", "-soname=lib\(source.name).so",
-    ] + files
+    ] + files + (objects(of: modules, house: house) ?? [whole(modules)])
   }
+
+  /// PersonaKit's objects, by its sources: beside them a build folder keeps those of sources that are gone. Nil: not all are there.
+  static func objects(of modules: String, house: String) -> [String]? {
+    if access(whole(modules), F_OK) == 0 { return [whole(modules)] }
+    let sources = PersonaSource.files(in: house + "/Sources/PersonaKit").filter { $0.hasSuffix(".swift") }
+    let objects = sources.map { modules + "/PersonaKit.build" + $0[$0.lastIndex(of: "/")!...] + ".o" }
+    return !objects.isEmpty && objects.allSatisfy { access($0, F_OK) == 0 } ? objects : nil
+  }
+
+  /// What a release build makes of the whole module.
+  private static func whole(_ modules: String) -> String { modules + "/PersonaKit.build/PersonaKit.o" }
 
   /// SwiftPM's rule: what cannot stand in an identifier becomes "_".
   static func moduleName(_ name: String) -> String {
@@ -96,6 +106,7 @@ public struct BuildPlan: Sendable, Equatable {
     let built = ["release", "debug"].map { house + "/.build/" + $0 }.map {
       ($0, isKept: PersonaSource.newest(of: [$0 + "/Modules/PersonaKit.swiftmodule"]))
     }
-    return built.filter { $0.isKept >= sources && $0.isKept > 0 }.max { $0.isKept < $1.isKept }?.0
+    return built.filter { $0.isKept >= sources && $0.isKept > 0 && objects(of: $0.0, house: house) != nil }
+      .max { $0.isKept < $1.isKept }?.0
   }
 }

@@ -33,12 +33,13 @@ public final class BuildProcess {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    // A group of its own: a terminal's Ctrl-C is ours, and a compiler's children end with it.
-    posix_spawnattr_setpgroup(&attributes, 0)
+    // POSIX_SPAWN_SETSID, which Glibc's module does not show.
+    let setSession: Int32 = 0x80
+    // A session of its own: a terminal's Ctrl-C is ours, and whatever a compiler starts can be found and ended.
     var none = sigset_t()
     sigemptyset(&none)
     posix_spawnattr_setsigmask(&attributes, &none)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
+    posix_spawnattr_setflags(&attributes, Int16(setSession | POSIX_SPAWN_SETSIGMASK))
     let words = ["env", "-C", step.folder] + step.environment.map { "\($0)=\($1)" } + step.words
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
     defer { for word in arguments { free(word) } }
@@ -55,10 +56,43 @@ public final class BuildProcess {
 
   deinit {
     if !hasEnded {
-      kill(-pid, SIGKILL)
-      waitpid(pid, nil, 0)
+      endSession()
+      // Only now: until then nobody else can have its number.
+      while waitpid(pid, nil, 0) < 0, errno == EINTR {}
     }
     close(descriptor)
+  }
+
+  /// Ends everything that it has started. SwiftPM and swiftc put each child in a group of its own, so the group is not enough.
+  private func endSession() {
+    kill(pid, SIGKILL)
+    // What is about to be ended cannot start anything: when a look finds nobody new, nobody is left.
+    var ended: Set<pid_t> = [pid]
+    while true {
+      let found = Self.members(ofSession: pid).filter { ended.insert($0).inserted }
+      if found.isEmpty { return }
+      for process in found { kill(process, SIGKILL) }
+    }
+  }
+
+  private static func members(ofSession session: pid_t) -> [pid_t] {
+    guard let listing = opendir("/proc") else { return [] }
+    defer { closedir(listing) }
+    var members: [pid_t] = []
+    while let entry = readdir(listing) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      guard let process = pid_t(name) else { continue }
+      let file = open("/proc/\(name)/stat", O_RDONLY | O_CLOEXEC)
+      if file < 0 { continue }
+      defer { close(file) }
+      var bytes = [UInt8](repeating: 0, count: 512)
+      let count = read(file, &bytes, bytes.count)
+      // proc(5): pid (name) state parent group session …; the name may hold anything.
+      guard count > 0, let end = bytes[..<count].lastIndex(of: UInt8(ascii: ")")) else { continue }
+      let fields = String(decoding: bytes[(end + 1)..<count], as: UTF8.self).split(separator: " ")
+      if fields.count > 3, pid_t(fields[3]) == session { members.append(process) }
+    }
+    return members
   }
 
   /// Reads what is there; at the end says how it ended.

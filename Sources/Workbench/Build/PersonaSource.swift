@@ -15,6 +15,8 @@ public struct PersonaSource: Sendable, Equatable {
   public var name: String
   public var folder: String
   public var kind: Kind
+  /// Where its Makefile puts the library; nil: `libNAME.so` in the folder.
+  public var library: String?
 
   /// What is wrong with a folder, and what to do.
   public struct Unknown: Error, Sendable, CustomStringConvertible {
@@ -47,6 +49,7 @@ public struct PersonaSource: Sendable, Equatable {
     while folder.count > 1, Self.house(above: folder) != folder {
       if access(folder + "/Makefile", F_OK) == 0 || access(folder + "/Package.swift", F_OK) == 0 {
         self = try PersonaSource(name: name, folder: folder)
+        if kind == .makefile, let slash = path.lastIndex(of: "/") { library = start + path[slash...] }
         return
       }
       folder = Self.parent(of: folder)

@@ -21,12 +21,12 @@ extension Command {
       """,
     values: ["--source", "--home", "--ask"], operands: 1...Int.max,
     run: { arguments throws(Trouble) in
-      let connection = try arguments.connect()
       if arguments.value("--source") != nil, arguments.operands.count > 1 {
         throw Trouble(.usage, "--source is for one persona: name one")
       }
+      let connection = try connect(arguments)
       let list = try connection.ask(Request(method: "personas.list"))["personas"]?.array ?? []
-      var sources: [(name: String, source: PersonaSource)] = []
+      var sources: [(name: String, source: PersonaSource, runs: Bool)] = []
       for operand in arguments.operands {
         let name = Names.resolve(operand, among: connection.personas)
         guard let persona = list.first(where: { $0["name"]?.string == name }) else {
@@ -36,7 +36,8 @@ extension Command {
         }
         if sources.contains(where: { $0.name == name }) { continue }
         let library = persona["library"]?.string ?? name
-        sources.append((name, try source(of: name, library: library, arguments: arguments, connection)))
+        let runs = persona["state"]?.string == "running"
+        sources.append((name, try source(of: name, library: library, arguments: arguments), runs))
         if library == "Prompt", name != "Prompt" {
           try Output.answer.line("\(name) is the library Prompt with words of its own: those are in personas.toml, under [persona.\(name)]")
         }
@@ -44,8 +45,22 @@ extension Command {
       return try DevLoop(connection, name: arguments.value("--name"), sources: sources, question: arguments.value("--ask")).run()
     })
 
+  /// The kernel's, also if it comes only later.
+  private static func connect(_ arguments: Arguments) throws(Trouble) -> KernelConnection {
+    var hasTold = false
+    while true {
+      do throws(Trouble) { return try arguments.connect() } catch {
+        guard error.exit == .noKernel else { throw error }
+        if !hasTold { try Output.answer.line("\(error.message); waiting for it") }
+        hasTold = true
+      }
+      _ = waitForInput([Signals.descriptor], for: .milliseconds(500))
+      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+    }
+  }
+
   private static func source(
-    of name: String, library: String, arguments: Arguments, _ connection: KernelConnection
+    of name: String, library: String, arguments: Arguments
   ) throws(Trouble) -> PersonaSource {
     /// `…/libNAME.so` is the library NAME.
     func base(_ path: String) -> String {

@@ -23,7 +23,7 @@ extension Command {
       try birth.write()
       for line in birth.told { try Output.answer.line(line) }
       if arguments.has("--no-build") { return .ok }
-      guard case .built(let library, let seconds) = try birth.build() else { return .failed }
+      guard case .built(let library, let seconds, _) = try birth.build() else { return .failed }
       try Output.answer.line("built in \(fixed(seconds, 1)) s")
       let connection: KernelConnection
       do throws(Trouble) { connection = try arguments.connect() } catch {

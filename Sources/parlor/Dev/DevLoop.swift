@@ -11,13 +11,22 @@ final class DevLoop {
     let source: PersonaSource
     var machine = DevMachine(isConnected: true)
     var build: Build?
-    /// The request that the kernel or the persona has not answered yet.
-    var request: Int?
+    /// The request that has not been answered yet; a question to the persona, or an order to the kernel.
+    var request: (id: Int, isQuestion: Bool)?
     var folders: Set<String> = []
+    var files: [String] = []
+    /// The last switch that has not been told, whoever wanted it.
     var receipt: Receipt?
-    init(_ name: String, _ source: PersonaSource) {
+    /// The kernel was started since the last order: what it runs by now may be what was built.
+    var hasNewKernel = false
+    /// Whether a generation of it runs.
+    var runs: Bool
+    /// For the end of a line.
+    var change: String { receipt.map { " · \($0.change)" } ?? "" }
+    init(_ name: String, _ source: PersonaSource, runs: Bool) {
       self.name = name
       self.source = source
+      self.runs = runs
     }
   }
 
@@ -27,26 +36,25 @@ final class DevLoop {
   private let name: String?
   private var connection: KernelConnection?
   private let watcher: LibraryWatcher
-  /// When to look for new folders, and for the kernel if it is gone.
-  private var lookAt = 0.0
+  /// When to look for the kernel, if it is gone.
   private var callAt = 0.0
 
   init(
-    _ connection: KernelConnection, name: String?, sources: [(name: String, source: PersonaSource)], question: String?
+    _ connection: KernelConnection, name: String?, sources: [(name: String, source: PersonaSource, runs: Bool)], question: String?
   ) throws(Trouble) {
     self.connection = connection
     self.name = name
     self.question = question
     path = connection.path
-    subjects = sources.map { Subject($0.name, $0.source) }
+    subjects = sources.map { Subject($0.name, $0.source, runs: $0.runs) }
     do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw Trouble(.failed, error.message) }
   }
 
   func run() throws(Trouble) -> ExitCode {
     for subject in subjects {
-      try look(subject)
+      _ = try look(subject)
       try say("watching \(subject.source.folder) for \(subject.name); Ctrl-C ends that, and nothing else")
-      try perform(subject, subject.machine.handle(.saved(at: Self.now), now: Self.now))
+      try perform(subject, subject.machine.handle(.saved(at: Self.now, written: .infinity), now: Self.now))
     }
     while true {
       try wait()
@@ -75,50 +83,60 @@ final class DevLoop {
   private func wait() throws(Trouble) {
     var descriptors = [Signals.descriptor, watcher.descriptor]
     if let connection { descriptors.append(connection.descriptor) }
-    var until = min(lookAt, connection == nil ? callAt : .infinity)
+    var until = connection == nil ? callAt : .infinity
     for subject in subjects {
-      if let descriptor = subject.build?.descriptor { descriptors.append(descriptor) }
+      if let build = subject.build {
+        if let descriptor = build.descriptor { descriptors.append(descriptor) } else { until = 0 }
+      }
       until = min(until, subject.machine.due ?? .infinity)
     }
-    _ = waitForInput(descriptors, for: .seconds(max(0, until - Self.now)))
+    _ = waitForInput(descriptors, for: until.isFinite ? .seconds(max(0, until - Self.now)) : nil)
   }
 
   // MARK: Sources
 
-  /// Watches the folders of a source; true if one is new and not empty.
-  @discardableResult private func look(_ subject: Subject) throws(Trouble) -> Bool {
-    lookAt = Self.now + 1
-    let folders = Set(PersonaSource.folders(in: subject.source.folder))
-    let new = folders.subtracting(subject.folders)
-    let isFirst = subject.folders.isEmpty
-    for folder in new {
-      do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw Trouble(.failed, error.message) }
+  /// Watches the folders that a source has now; true if files have come or gone, with a folder or alone.
+  private func look(_ subject: Subject) throws(Trouble) -> Bool {
+    let root = subject.source.folder
+    // What comes into a new folder before its watch is there causes no event: look until nothing is new.
+    while true {
+      let folders = Set(PersonaSource.folders(in: root)).union([root])
+      if folders == subject.folders { break }
+      for folder in folders.subtracting(subject.folders) {
+        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw Trouble(.failed, error.message) }
+      }
+      for folder in subject.folders.subtracting(folders) { watcher.ignore(folder: folder) }
+      subject.folders = folders
     }
-    for folder in subject.folders.subtracting(folders) where folder != subject.source.folder { watcher.ignore(folder: folder) }
-    subject.folders = folders.union([subject.source.folder])
-    return !isFirst && new.contains { !PersonaSource.files(in: $0).isEmpty }
+    let files = PersonaSource.files(in: root)
+    defer { subject.files = files }
+    return files != subject.files
   }
 
   private func readSources() throws(Trouble) {
-    var changed: [ObjectIdentifier: Double] = [:]
+    guard waitForInput([watcher.descriptor], for: .zero).contains(watcher.descriptor) else { return }
+    /// The files that were saved; what has no time of its own counts as gone.
+    var changed: [ObjectIdentifier: [String]] = [:]
     for change in watcher.readEvents() {
       switch change {
       case .file(let path) where PersonaSource.isSource(path):
         for subject in subjects where path.hasPrefix(subject.source.folder + "/") {
-          changed[ObjectIdentifier(subject)] = max(changed[ObjectIdentifier(subject)] ?? 0, PersonaSource.newest(of: [path]))
+          changed[ObjectIdentifier(subject), default: []].append(path)
         }
       case .file: break
-      case .everything: for subject in subjects { changed[ObjectIdentifier(subject)] = 0 }
+      case .everything: for subject in subjects { changed[ObjectIdentifier(subject), default: []].append("") }
       case .failed(let error): throw Trouble(.failed, error.message)
       }
     }
     let now = Self.now
-    if now >= lookAt { for subject in subjects where try look(subject) { changed[ObjectIdentifier(subject)] = 0 } }
     for subject in subjects {
-      guard let written = changed[ObjectIdentifier(subject)] else { continue }
+      let mustBuild = try look(subject)
+      guard let paths = changed[ObjectIdentifier(subject)] ?? (mustBuild ? [""] : nil) else { continue }
+      let newest = PersonaSource.newest(of: paths)
       // A file that was moved here may be old; what counts is when it came.
-      let saved = written <= now && written > now - 2 ? written : now
-      try perform(subject, subject.machine.handle(.saved(at: saved), now: now))
+      let saved = newest <= now && newest > now - 2 ? newest : now
+      let oldest = paths.map { PersonaSource.newest(of: [$0]) }.min() ?? 0
+      try perform(subject, subject.machine.handle(.saved(at: saved, written: oldest), now: now))
     }
   }
 
@@ -127,18 +145,25 @@ final class DevLoop {
   private func perform(_ subject: Subject, _ actions: [DevMachine.Action]) throws(Trouble) {
     for action in actions {
       switch action {
-      case .build: subject.build = Build(BuildPlan(subject.source))
+      case .build(let anew):
+        if let request = subject.request { try cancel(request.id, of: subject) }
+        let plan = BuildPlan(subject.source, anew: anew)
+        for note in plan.steps.compactMap(\.note) { try say("\(subject.name): \(note)") }
+        subject.build = Build(plan)
       case .cancelBuild: subject.build = nil
       case .load(let library):
         try request(subject, Request(method: "personas.reload", payload: ["name": .string(subject.name), "library": .string(library)]))
       case .ask:
         try request(
-          subject,
+          subject, isQuestion: true,
           question.map { .conversation(with: subject.name, $0, thread: "dev", stream: false, deadline: .seconds(600)) }
             ?? Request(target: subject.name, method: "describe", deadline: .seconds(10)))
       case .tell(let total, let compiler):
-        let change = subject.receipt.map { " · \($0.change)" } ?? ""
-        try say("\(subject.name) live: \(fixed(total, 2)) s after saving, of which compiler \(fixed(compiler, 2)) s\(change)")
+        try say("\(subject.name) live: \(fixed(total, 2)) s after saving, of which compiler \(fixed(compiler, 2)) s\(subject.change)")
+        subject.receipt = nil
+      case .tellReturn:
+        try say("\(subject.name) live again\(subject.change)")
+        subject.receipt = nil
       }
     }
   }
@@ -146,18 +171,30 @@ final class DevLoop {
   private func built(_ subject: Subject, _ outcome: Build.Outcome) throws(Trouble) {
     subject.build = nil
     switch outcome {
-    case .built(let library, let seconds):
+    case .built(let library, let seconds, let warnings):
+      try tell(warnings, of: subject)
       try perform(subject, subject.machine.handle(.built(library: library, seconds: seconds), now: Self.now))
     case .failed(let diagnostics, _):
-      try say("\(subject.name) does not build; the running generation goes on")
-      for diagnostic in diagnostics.prefix(20) { try say("  " + diagnostic.text(from: subject.source.folder).harmless) }
-      if diagnostics.count > 20 { try say("  … and \(diagnostics.count - 20) more") }
+      try say("\(subject.name) does not build; \(subject.runs ? "the running generation goes on" : "no generation of it runs")")
+      try tell(diagnostics, of: subject)
       try perform(subject, subject.machine.handle(.failed, now: Self.now))
     }
   }
 
-  private func request(_ subject: Subject, _ request: Request) throws(Trouble) {
-    do throws(Trouble) { subject.request = try connection?.start(request) } catch { try lost() }
+  private func tell(_ diagnostics: [Diagnostic], of subject: Subject) throws(Trouble) {
+    for diagnostic in diagnostics.prefix(20) { try say("  " + diagnostic.text(from: subject.source.folder).harmless) }
+    if diagnostics.count > 20 { try say("  … and \(diagnostics.count - 20) more") }
+  }
+
+  private func request(_ subject: Subject, isQuestion: Bool = false, _ request: Request) throws(Trouble) {
+    guard let connection else { return }
+    do throws(Trouble) { subject.request = (try connection.start(request), isQuestion) } catch { try lost() }
+  }
+
+  /// The answer of an older generation is not waited for.
+  private func cancel(_ request: Int, of subject: Subject) throws(Trouble) {
+    subject.request = nil
+    do throws(Trouble) { try connection?.cancel(request) } catch { try lost() }
   }
 
   // MARK: The kernel
@@ -168,32 +205,53 @@ final class DevLoop {
     let grams: [Gram]
     do throws(Trouble) { grams = try connection.receive() } catch { return try lost() }
     for gram in grams {
-      guard let re = gram.re, let subject = subjects.first(where: { $0.request == re }), gram.method != "delta" else { continue }
+      if gram.method == "receipt" { note(Receipt(json: gram.payload)) }
+      guard let re = gram.re, gram.method != "delta", let subject = subjects.first(where: { $0.request?.id == re }),
+        let request = subject.request
+      else { continue }
       subject.request = nil
-      try perform(subject, subject.machine.handle(try event(gram, for: subject), now: Self.now))
+      let event = request.isQuestion ? try answered(gram, subject) : try ordered(gram, subject)
+      try perform(subject, subject.machine.handle(event, now: Self.now))
     }
   }
 
-  private func event(_ gram: Gram, for subject: Subject) throws(Trouble) -> DevMachine.Event {
-    let isError = gram.method == "error"
-    if case .asking = subject.machine.phase {
-      let code = gram.payload["code"]?.string
-      if question != nil || (isError && ["unknown_target", "deadline", "queue_full", "retired"].contains(code)) {
-        let text = isError ? gram.payload["message"]?.plain ?? "" : AnswerPrinter.content(of: gram.payload)
-        try say("\(subject.name)\(isError ? " could not answer" : ""): \(text.harmless)")
-      }
-      return .answered
+  /// Switches are told to everybody, also those that the kernel's own watch of the file, or another client, has caused.
+  private func note(_ receipt: Receipt) {
+    guard let subject = subjects.first(where: { $0.name == receipt.persona }) else { return }
+    switch receipt.json["outcome"]?.string {
+    case "loaded", "reloaded", "rolled_back":
+      subject.receipt = receipt
+      subject.runs = true
+    case "unloaded": subject.runs = false
+    default: break
     }
-    if isError {
+  }
+
+  private func answered(_ gram: Gram, _ subject: Subject) throws(Trouble) -> DevMachine.Event {
+    let isError = gram.method == "error"
+    // A persona need not know `describe`; that it said so is an answer.
+    if question != nil || (isError && gram.payload["code"]?.string != "unknown_method") {
+      let text = isError ? gram.payload["message"]?.plain ?? "" : AnswerPrinter.content(of: gram.payload)
+      try say("\(subject.name)\(isError ? " could not answer" : ""): \(text.harmless)")
+    }
+    return .answered
+  }
+
+  private func ordered(_ gram: Gram, _ subject: Subject) throws(Trouble) -> DevMachine.Event {
+    if gram.method == "error" {
       try say("\(subject.name) not changed: \((gram.payload["message"]?.plain ?? "").harmless)")
       return .refused
     }
     let receipt = Receipt(json: gram.payload["receipts"]?.array?.first ?? gram.payload)
-    subject.receipt = receipt
-    let live = !receipt.refused && receipt.json["outcome"]?.string != "unchanged"
-    if !live { try say(receipt.sentence.harmless) }
+    note(receipt)
+    // The kernel may have loaded it by its own watch of the file or by its start, or it was loaded for a save that another one has
+    // overtaken: then there is nothing left to change, and it is live.
+    let isUnchanged = receipt.json["outcome"]?.string == "unchanged" && subject.receipt == nil && !subject.hasNewKernel
+    subject.hasNewKernel = false
+    let outcome: DevMachine.Switch = receipt.refused ? .refused : isUnchanged ? .unchanged : .done
+    if outcome != .done { try say(receipt.sentence.harmless) }
     for warning in receipt.json["warnings"]?.array ?? [] { try say("  warning: \(warning.plain.harmless)") }
-    return .receipt(live: live)
+    return .receipt(outcome)
   }
 
   private func lost() throws(Trouble) {
@@ -215,6 +273,10 @@ final class DevLoop {
       return
     }
     try say("the kernel is back")
-    for subject in subjects { try perform(subject, subject.machine.handle(.connected, now: Self.now)) }
+    for subject in subjects {
+      subject.hasNewKernel = true
+      subject.receipt = nil
+      try perform(subject, subject.machine.handle(.connected, now: Self.now))
+    }
   }
 }

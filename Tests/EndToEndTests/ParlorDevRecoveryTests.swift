@@ -1,0 +1,116 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import parlor
+
+@Suite("parlor dev, when things come in an unlucky order") struct ParlorDevRecoveryTests {
+  private static func echo(_ version: String) -> String { "#define VERSION \"\(version)\"\n#include \"echo.c\"\n" }
+
+  /// The persona EDIT, written in C. `after` is a line that make runs when the library is there.
+  private static func write(_ folder: String, in house: TemporaryHouse, version: String, after: String = ":") throws {
+    let include = "-I \(TemporaryHouse.repository)/Sources/PersonaABI/include -I \(TemporaryHouse.repository)/Tests/Fixtures"
+    try house.kernel.temporary.write(
+      "\(folder)/Makefile",
+      "libEDIT.so: edit.c\n\tcc -DNAME='\"EDIT\"' -shared -fPIC -Wl,-z,nodelete \(include) -o $@ $<\n\t\(after)\n")
+    try house.kernel.temporary.write("\(folder)/edit.c", echo(version))
+  }
+
+  private static func dev(_ house: TemporaryHouse, _ more: String...) throws -> ParlorChild {
+    try ParlorChild(["dev", "EDIT", "--home", house.path] + more, kernel: house.kernel.socket, environment: TemporaryHouse.environment)
+  }
+
+  @Test("a library that the kernel has loaded by itself before dev asks for it is told as live")
+  func kernelIsQuicker() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house)
+      try dev.expect("EDIT live: ")
+      // make ends only when the kernel has switched by itself.
+      mkfifo(house.path + "/edit/switched", 0o600)
+      let client = try house.kernel.client("GUI")
+      try Self.write("edit", in: house, version: "2", after: "cat switched")
+      _ = try client.gram { $0.method == "receipt" && $0["outcome"] == "reloaded" }
+      try Data().write(to: URL(filePath: house.path + "/edit/switched"))
+      try dev.expect("EDIT live: ")
+      #expect(try client.ask("EDIT", "echo", "1", id: 1)["version"] == "2")
+      #expect(!dev.text.contains("unchanged"))
+    }
+  }
+
+  @Test("a source that is moved into place with an older time is built, though make takes the library for newer")
+  func olderTime() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house)
+      try dev.expect("EDIT live: ")
+      let kept = try house.kernel.temporary.write("kept.c", Self.echo("2"))
+      var past = [timespec(tv_sec: 1_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000, tv_nsec: 0)]
+      utimensat(AT_FDCWD, kept, &past, 0)
+      rename(kept, house.path + "/edit/edit.c")
+      try dev.expect("EDIT live: ")
+      #expect(try house.kernel.client("GUI").ask("EDIT", "echo", "1", id: 1)["version"] == "2")
+    }
+  }
+
+  @Test("a kernel that is started again begins with the persona's own library, and is given the last one that was live")
+  func kernelRestarted() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"./libEDIT.so\"\n")
+    try Fixtures.install("echo", as: "EDIT", in: house.path, defines: ["NAME": "EDIT", "VERSION": "installed"])
+    try Self.write("work", in: house, version: "edited")
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house, "--source", house.path + "/work")
+      try dev.expect("EDIT live: ")
+      kill(house.kernel.process.processIdentifier, SIGKILL)
+      house.kernel.process.waitUntilExit()
+      try dev.expect("the kernel is gone")
+      let second = try RealKernel(after: house.kernel)
+      defer { kill(second.process.processIdentifier, SIGKILL) }
+      try dev.expect("EDIT live again")
+      #expect(try second.client("GUI").ask("EDIT", "echo", "1", id: 1)["version"] == "edited")
+    }
+  }
+
+  @Test("without a kernel dev says so once and waits; Ctrl-C ends the waiting")
+  func noKernelYet() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try await onThread {
+      let dev = try Self.dev(house)
+      try dev.expect("waiting for it")
+      let other = try Self.dev(house)
+      try other.expect("waiting for it")
+      kill(other.pid, SIGINT)
+      #expect(try other.wait() == 130)
+      try house.kernel.start()
+      try dev.expect("EDIT live: ")
+      #expect(dev.text.matches(of: /waiting for it/).count == 1)
+    }
+  }
+
+  @Test("what comes with a folder, or goes with it, is a change too")
+  func folders() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try house.kernel.temporary.write(
+      "edit/edit.c", "#if __has_include(\"parts/part.h\")\n#include \"parts/part.h\"\n#else\n\(Self.echo("1"))#endif\n")
+    try house.kernel.temporary.write("elsewhere/part.h", Self.echo("2"))
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house)
+      try dev.expect("EDIT live: ")
+      let client = try house.kernel.client("GUI")
+      rename(house.path + "/elsewhere", house.path + "/edit/parts")
+      try dev.expect("EDIT live: ")
+      #expect(try client.ask("EDIT", "echo", "1", id: 1)["version"] == "2")
+      rename(house.path + "/edit/parts", house.path + "/elsewhere")
+      try dev.expect("EDIT live: ")
+      #expect(try client.ask("EDIT", "echo", "1", id: 2)["version"] == "1")
+    }
+  }
+}

@@ -112,7 +112,7 @@ import Wire
     let source = try house.kernel.temporary.write("Plugins/\(name)/\(name).swift", text)
     let persona = try PersonaSource(name: String(name), folder: PersonaSource.parent(of: source))
     let outcome = try await onThread { Build(BuildPlan(persona)).wait() }
-    guard case .built(let library, _) = outcome else { throw Client.Lost(description: "\(outcome)") }
+    guard case .built(let library, _, _) = outcome else { throw Client.Lost(description: "\(outcome)") }
     try await rehearsed(library)
   }
 
@@ -124,15 +124,17 @@ import Wire
     try folder.write("Makefile", "libP.so: p.c\n\tcc \(flags) -I \(TemporaryHouse.repository)/Sources/PersonaABI/include -o $@ $<\n")
     let persona = try PersonaSource(name: "P", folder: folder.path)
     let outcome = try await onThread { Build(BuildPlan(persona)).wait() }
-    guard case .built(let library, _) = outcome else { throw Client.Lost(description: "\(outcome)") }
-    try await rehearsed(library)
+    guard case .built(let library, _, _) = outcome else { throw Client.Lost(description: "\(outcome)") }
+    let hears = block.text.contains("= Says what it hears")
+    try await rehearsed(
+      library, hears ? #"{"gram":{"source":"v","method":"say","payload":{"content":"hello"}},"reply":{"content":"hello"}}"# : "")
   }
 
-  /// A recording without messages: it is checked, opened, created and started.
-  private func rehearsed(_ library: String) async throws {
+  /// It is checked, opened, created and started, and answers the messages of a recording, if there are some.
+  private func rehearsed(_ library: String, _ messages: String = "") async throws {
     let facts = try LibraryFacts(reading: library)
     let folder = TemporaryFolder()
-    let file = try folder.write("r.json", #"{"bat-recording":1,"persona":"\#(facts.about.name)","messages":[]}"#)
+    let file = try folder.write("r.json", #"{"bat-recording":1,"persona":"\#(facts.about.name)","messages":[\#(messages)]}"#)
     try await onThread {
       let child = try ParlorChild(["replay", file, "--library", library], kernel: "/nowhere")
       child.endInput()
@@ -162,7 +164,7 @@ import Wire
     let file = try house.kernel.temporary.write("r.json", recording.text)
     let source = try house.kernel.temporary.write("Plugins/LUCIUS/LUCIUS.swift", persona.text)
     let plan = BuildPlan(try PersonaSource(name: "LUCIUS", folder: PersonaSource.parent(of: source)))
-    guard case .built(let library, _) = try await onThread({ Build(plan).wait() }) else { throw Client.Lost(description: "not built") }
+    guard case .built(let library, _, _) = try await onThread({ Build(plan).wait() }) else { throw Client.Lost(description: "not built") }
     let replayed = try await house.parlor(["replay", file, "--library", library])
     #expect(replayed.exit == 0, "\(replayed)")
   }
@@ -185,6 +187,16 @@ import Wire
           #expect(known.contains(option), "\(page): parlor \(name) has no \(option)")
         }
       }
+    }
+  }
+
+  @Test("every command of ./bat that a page names is there, and takes the options that it is given", arguments: pages)
+  func batCommands(page: String) async throws {
+    let help = try await onThread { try RealKernel.run([TemporaryHouse.repository + "/bat", "--help"]).output }
+    for match in try Self.text(page).matches(of: /\.\/bat ([a-z]+|--help)((?: -[a-z-]+)*)/) where match.1 != "--help" {
+      let line = help.split(separator: "\n").first { $0.hasPrefix("  \(match.1) ") }
+      let usage = try #require(line, "\(page): ./bat \(match.1)")
+      for option in match.2.split(separator: " ") { #expect(usage.contains(option), "\(page): \(match.0)") }
     }
   }
 

@@ -157,7 +157,7 @@ import Testing
         #expect(story == "begun by \(edit - 1), ended by \(edit - 1)" && end["version"] == "\(edit - 1)", "\(end)")
       }
       try Data(Self.swift("\" + nothing + \"").utf8).write(to: URL(filePath: path + "/Plugins/SWIFTY/SWIFTY.swift"))
-      try dev.expect("SWIFTY.swift:11:")
+      try dev.expect("SWIFTY.swift:13:")
       let (answers, problem) = visitor.end()
       #expect(problem == nil && answers > 50, "\(answers) answers; \(problem ?? "")")
       kill(dev.pid, SIGINT)

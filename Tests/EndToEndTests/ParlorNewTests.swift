@@ -60,7 +60,7 @@ final class TemporaryHouse: @unchecked Sendable {
     "a persona that is there already is found with its line, however it is written",
     arguments: [
       ("\n[persona.A]", 2), ("[ persona . \"A\" ]", 1), ("['persona'.'A'] # x", 1), ("[persona.A.more]", 1), ("x = 1\npersona.A.y = 2", 2),
-      ("[persona]\nB = 1\nA = {}", 3), ("[persona]\nA.x = 1", 2),
+      ("[persona]\nB = 1\nA = {}", 3), ("[persona]\nA.x = 1", 2), ("a = 1\r\n[persona.A]\r\n", 2), ("# \u{2028}\n[persona.A]", 2),
     ])
   func taken(text: String, line: Int) {
     #expect(throws: PersonasFile.Taken(line: line)) { try PersonasFile(text: text).adding("A", []) }
@@ -75,8 +75,8 @@ final class TemporaryHouse: @unchecked Sendable {
 
   @Test("a name becomes a Swift type that collides with nothing")
   func typeNames() {
-    let names = ["LUCIUS", "my-bot", "robin", "State", "R2-D2", "Mr_Freeze"].map(Scaffold.typeName)
-    #expect(names == ["Lucius", "MyBot", "Robin", "StatePersona", "R2D2", "MrFreeze"])
+    let names = ["LUCIUS", "my-bot", "robin", "State", "R2-D2", "Mr_Freeze", "Decodable"].map(Scaffold.typeName)
+    #expect(names == ["Lucius", "MyBot", "Robin", "StatePersona", "R2D2", "MrFreeze", "DecodablePersona"])
   }
 
   @Test(
@@ -98,6 +98,10 @@ final class TemporaryHouse: @unchecked Sendable {
     let client = try house.kernel.client("GUI")
     let told = try client.ask("KERNEL", "personas.show", #"{"name":"\#(name)"}"#, id: 1)
     #expect(told.line.contains(#""name":"greet""#) && told.line.contains(#""state":"running""#), "\(told)")
+    // The test that came with it passes, by the command that was told.
+    let test = try #require(said.out.firstMatch(of: /Its test: `parlor (.*)`/)).1.split(separator: " ").map(String.init)
+    let tested = try await house.parlor(test)
+    #expect(tested.exit == 0 && tested.out.contains("same"), "\(test) \(tested)")
     // A second one of that name is refused, and nothing is touched.
     let again = try await house.parlor(command.map { $0 == "elsewhere" ? outside : $0 } + ["--home", house.path])
     #expect(again.exit == 1 && again.errors.contains("is there already"), "\(again)")
@@ -114,8 +118,16 @@ final class TemporaryHouse: @unchecked Sendable {
     try await refused(["TAKEN", "--home", house.path], "personas.toml:4: there is a persona TAKEN already")
     try await refused(["Kernel", "--home", house.path], "is the name of a part of the house")
     try await refused(["A", "--home", "/"], "there is no house at or above /")
-    try await refused(["A", "--home", house.path, "--outside", "/proc/nowhere"], "/proc/nowhere: there is no such folder")
+    try await refused(["benchmarks", "--home", house.path], "is the name of a part of the house")
+    try await refused(["Foundation", "--home", house.path], "is the name of one of Swift's own modules")
+    try await refused(["A", "--home", house.path, "--outside", "/proc/nowhere"], "/proc/nowhere cannot be made")
+    try await refused(["TAKEN", "--home", house.path, "--outside", house.path + "/far/away"], "there is a persona TAKEN already")
     #expect(try FileManager.default.contentsOfDirectory(atPath: house.path + "/Plugins").isEmpty)
+    #expect(!FileManager.default.fileExists(atPath: house.path + "/far"))
+    try house.kernel.temporary.write("Plugins/my-bot/my-bot.swift", "")
+    try await refused(["my_bot", "--home", house.path], "my_bot and Plugins/my-bot are both my_bot to Swift")
+    try house.kernel.temporary.write("personas.toml", "persona = { A = { library = \"Prompt\" } }\n")
+    try await refused(["A", "--home", house.path], "cannot insert 'persona.A' into existing inline table")
   }
 
   @Test("a personas.toml that the kernel cannot read is left as it is, and the files go again")
@@ -126,7 +138,24 @@ final class TemporaryHouse: @unchecked Sendable {
     #expect(said.exit == 1 && said.errors.contains("personas.toml is left as it is") && said.errors.contains("personas.toml:4:"), "\(said)")
     #expect(try String(contentsOfFile: house.kernel.toml, encoding: .utf8) == before)
     #expect(try FileManager.default.contentsOfDirectory(atPath: house.path + "/Plugins").isEmpty)
+    let outside = try await house.parlor(["new", "A", "--home", house.path, "--outside", house.path + "/far/away"])
+    #expect(outside.exit == 1 && !FileManager.default.fileExists(atPath: house.path + "/far"), "\(outside)")
     #expect(try !FileManager.default.contentsOfDirectory(atPath: house.path).contains { $0.hasSuffix(".new") })
+  }
+
+  @Test("a personas.toml that is a link stays one, and the file behind it keeps its rights")
+  func link() async throws {
+    let house = try TemporaryHouse()
+    let files = FileManager.default
+    let real = house.path + "/elsewhere.toml"
+    try files.moveItem(atPath: house.kernel.toml, toPath: real)
+    try files.createSymbolicLink(atPath: house.kernel.toml, withDestinationPath: real)
+    try files.setAttributes([.posixPermissions: 0o640], ofItemAtPath: real)
+    let said = try await house.parlor(["new", "A", "--no-build", "--home", house.path, "--outside", house.path + "/far/away"])
+    #expect(said.exit == 0 && files.fileExists(atPath: house.path + "/far/away/A/Package.swift"), "\(said)")
+    #expect(try files.destinationOfSymbolicLink(atPath: house.kernel.toml) == real)
+    #expect(try String(contentsOfFile: real, encoding: .utf8).contains("\n[persona.A]\n"))
+    #expect(try files.attributesOfItem(atPath: real)[.posixPermissions] as? Int == 0o640)
   }
 
   @Test("without a kernel it is written and built, and the next start is told of; --no-build only writes")

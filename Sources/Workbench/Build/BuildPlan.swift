@@ -83,12 +83,13 @@ public struct BuildPlan: Sendable, Equatable {
   private static func whole(_ modules: String) -> String { modules + "/PersonaKit.build/PersonaKit.o" }
 
   /// SwiftPM's rule: what cannot stand in an identifier becomes "_".
-  static func moduleName(_ name: String) -> String {
+  public static func moduleName(_ name: String) -> String {
     let name = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
     return name.first?.isNumber == true ? "_" + name : name
   }
 
-  static func plugins(of house: String) -> String {
+  /// The names in Plugins, one a line: what SwiftPM must see change.
+  public static func plugins(of house: String) -> String {
     guard let folder = opendir(house + "/Plugins") else { return "" }
     defer { closedir(folder) }
     var names: [String] = []

@@ -43,6 +43,7 @@ struct Birth {
   private let folder: String
   private let scaffold: Scaffold
   private let personas: String
+  private let old: String
   private let text: String
 
   /// Looks at everything that could be in the way; nothing is written yet.
@@ -57,19 +58,9 @@ struct Birth {
     }
     self.name = name
     self.house = house
-    if let outside {
-      // Only what is above the new folder must be there.
-      guard let parent = PersonaSource.real(outside) ?? Self.made(outside) else {
-        throw Trouble(.failed, "\(outside): there is no such folder, and it cannot be made: \(Errno(number: errno))")
-      }
-      folder = parent + "/" + name
-    } else {
-      folder = house + "/Plugins/" + name
-    }
-    guard access(folder, F_OK) != 0 else { throw Trouble(.failed, "\(folder) is there already: take another name, or remove it") }
-    if !inC, access("\(house)/Sources/\(name)", F_OK) == 0 || access("\(house)/Tests/\(name)", F_OK) == 0 {
-      throw Trouble(.failed, "\(name) is the name of a part of the house; take another one")
-    }
+    folder = outside.map { place($0 + "/" + name) } ?? house + "/Plugins/" + name
+    guard !isThere(folder) else { throw Trouble(.failed, "\(folder) is there already: take another name, or remove it") }
+    if !inC { try Self.checkModule(name, house: house) }
     let include = house + "/Sources/PersonaABI/include"
     scaffold = Scaffold(
       name: name,
@@ -77,8 +68,7 @@ struct Birth {
         ? .c(include: outside == nil ? "../../Sources/PersonaABI/include" : "'\(include)'")
         : outside == nil ? .plugin : .package(house: house))
     personas = house + "/personas.toml"
-    let old: String
-    do throws(FileError) { old = access(personas, F_OK) == 0 ? try readFile(personas) : "" } catch { throw Trouble(.failed, error.message) }
+    do throws(FileError) { old = try Self.content(of: personas) } catch { throw Trouble(.failed, error.message) }
     var keys = [(key: "summary", value: "A persona in the making")]
     if let library = scaffold.library {
       keys.append(("library", outside == nil ? "Plugins/\(name)/\(library)" : folder + "/" + library))
@@ -89,25 +79,48 @@ struct Birth {
     }
   }
 
-  private static func made(_ folder: String) -> String? { mkdir(folder, 0o777) == 0 ? PersonaSource.real(folder) : nil }
+  private static func content(of personas: String) throws(FileError) -> String { access(personas, F_OK) == 0 ? try readFile(personas) : "" }
+
+  /// Swift knows a persona by its module too: one that is there already would take the place of the other.
+  private static func checkModule(_ name: String, house: String) throws(Trouble) {
+    let module = BuildPlan.moduleName(name)
+    let languages = ["Swift", "Foundation", "Glibc", "Dispatch", "Synchronization", "Testing", "XCTest", "PackageDescription"]
+    if languages.contains(module) { throw Trouble(.failed, "\(name) is the name of one of Swift's own modules; take another one") }
+    let manifest: String
+    do throws(FileError) { manifest = try readFile(house + "/Package.swift") } catch { throw Trouble(.failed, error.message) }
+    if manifest.contains("\"\(name)\"") || manifest.contains("\"\(module)\"") {
+      throw Trouble(.failed, "\(name) is the name of a part of the house; take another one")
+    }
+    if let other = BuildPlan.plugins(of: house).split(separator: "\n").first(where: { BuildPlan.moduleName(String($0)) == module }) {
+      throw Trouble(.failed, "\(name) and Plugins/\(other) are both \(module) to Swift; take another name")
+    }
+  }
 
   /// What was done, for people.
   var told: [String] { scaffold.files.map { "made \(shown(folder + "/" + $0.path))" } + ["added [persona.\(name)] to \(shown(personas))"] }
 
-  private func shown(_ path: String) -> String { path.hasPrefix(house + "/") ? String(path.dropFirst(house.utf8.count + 1)) : path }
+  /// From where the author is, so that it can be pasted.
+  private func shown(_ path: String) -> String {
+    guard let here = PersonaSource.real("."), path.hasPrefix(here + "/") else { return path }
+    return String(path.dropFirst(here.utf8.count + 1))
+  }
 
   /// Writes all of it, or nothing.
   func write() throws(Trouble) {
     var done = false
-    defer { if !done { removeTree(folder) } }
+    // The first folder that is new, which with --outside may be one above the persona's own.
+    var top = folder
+    while let slash = top.lastIndex(of: "/"), slash != top.startIndex, !isThere(String(top[..<slash])) { top = String(top[..<slash]) }
+    defer { if !done { removeTree(top) } }
     do throws(FileError) {
       // The file as it will be, beside the one that is: the kernel's own reader judges it, and a rename puts it in place.
       let real = PersonaSource.real(personas) ?? personas
-      let new = real + ".new"
+      let new = "\(real).\(getpid()).new"
       try writeFile(new, text, like: real)
       defer { unlink(new) }
       try check(new)
       for file in scaffold.files { try writeFile(folder + "/" + file.path, file.text) }
+      guard try Self.content(of: personas) == old else { throw FileError(message: "\(personas) was changed just now; try again") }
       guard rename(new, real) == 0 else { throw FileError(message: "\(real) cannot be replaced: \(Errno(number: errno))") }
     } catch {
       throw Trouble(.failed, error.message)
@@ -155,5 +168,6 @@ struct Birth {
     try Output.answer.line("\(name) says: \(AnswerPrinter.content(of: reply).harmless)")
     try Output.answer.line("")
     try Output.answer.line("Next: `parlor dev \(name)` in one terminal, \(shown(folder + "/" + scaffold.source)) in your editor.")
+    try Output.answer.line("Its test: `parlor replay \(shown(folder))/\(scaffold.test) --library \(shown(library))`")
   }
 }

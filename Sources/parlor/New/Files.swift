@@ -1,4 +1,5 @@
 import Glibc
+import Workbench
 
 /// Why a file could not be read or written.
 struct FileError: Error, Equatable {
@@ -53,6 +54,21 @@ func writeFile(_ path: String, _ text: String, like model: String? = nil) throws
     guard count > 0 else { throw FileError(message: "\(path) cannot be written: \(Errno(number: errno))") }
     bytes = bytes.dropFirst(count)
   }
+}
+
+/// Whether something has this path, and be it a link that leads nowhere.
+func isThere(_ path: String) -> Bool {
+  var status = stat()
+  return lstat(path, &status) == 0
+}
+
+/// The path from the root on, without links as far as it exists.
+func place(_ path: String) -> String {
+  if let real = PersonaSource.real(path) { return real == "/" ? "" : real }
+  let parts = path.split(separator: "/")
+  guard let last = parts.last else { return "" }
+  let above = parts.dropLast().joined(separator: "/")
+  return place(path.hasPrefix("/") ? "/" + above : above.isEmpty ? "." : above) + "/" + last
 }
 
 /// Removes a folder with all that is in it. What cannot be removed stays.

@@ -27,7 +27,7 @@ struct PersonasFile {
   func line(of name: String) -> Int? {
     var isWithinPersona = false
     var multiline: String?
-    for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+    for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: { $0 == "\n" || $0 == "\r\n" }).enumerated() {
       if let quotes = multiline {
         if line.contains(quotes) { multiline = nil }
         continue

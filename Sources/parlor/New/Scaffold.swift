@@ -16,17 +16,20 @@ struct Scaffold: Equatable {
 
   /// By path within the persona's folder, in the order in which they are best read.
   var files: [(path: String, text: String)] {
-    let test = ("tests/greets.json", recording)
+    let greets = (test, recording)
     switch shape {
-    case .plugin: return [("\(name).swift", swift), test]
+    case .plugin: return [("\(name).swift", swift), greets]
     case .package(let house):
-      return [("Sources/\(name)/\(name).swift", swift), test, ("Package.swift", manifest(house)), (".gitignore", ".build/\n")]
-    case .c(let include): return [("\(name).c", c), test, ("Makefile", makefile(include)), (".gitignore", "*.so\n")]
+      return [("Sources/\(name)/\(name).swift", swift), greets, ("Package.swift", manifest(house)), (".gitignore", ".build/\n")]
+    case .c(let include): return [("\(name).c", c), greets, ("Makefile", makefile(include)), (".gitignore", "*.so\n")]
     }
   }
 
   /// Where the author begins to write.
   var source: String { files[0].path }
+
+  /// A recording, for `parlor replay`.
+  let test = "tests/greets.json"
 
   /// The library, from the persona's folder on; nil: the house's build puts it where the kernel looks.
   var library: String? {
@@ -37,8 +40,6 @@ struct Scaffold: Equatable {
     }
   }
 
-  static func == (a: Scaffold, b: Scaffold) -> Bool { a.name == b.name && a.shape == b.shape }
-
   /// `my-bot` → `MyBot`, `LUCIUS` → `Lucius`; never a name that PersonaKit has.
   static func typeName(_ name: String) -> String {
     let words = name.split { $0 == "-" || $0 == "_" }
@@ -48,8 +49,9 @@ struct Scaffold: Equatable {
     }.joined()
     let taken: Set = [
       "Persona", "About", "JSON", "Json", "BatGram", "KernelHandle", "KernelError", "Bus", "LanguageModel", "Memory", "State", "Log",
-      "String",
-      "Int", "Bool", "Double", "Array", "Self", "Type", "Any", "Error", "Task", "Duration", "Never", "Result", "Character", "Set", "Actor",
+      "LaneExecutor", "Decodable", "Encodable", "Codable", "Sendable", "Optional", "Dictionary", "UnsafePointer", "Void", "String",
+      "Float", "Int", "Bool", "Double", "Array", "Self", "Type", "Any", "Error", "Task", "Duration", "Never", "Result", "Character", "Set",
+      "Actor",
     ]
     return taken.contains(type) ? type + "Persona" : type
   }

@@ -34,7 +34,7 @@ let package = Package(
     .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "Wire"], swiftSettings: strict),
 
     .executableTarget(
-      name: "batkernel", dependencies: ["Kernel", "Services", "Workbench", "Wire", "CTOML"], swiftSettings: strict),
+      name: "batkernel", dependencies: ["Kernel", "Services", "Wire", "CTOML"], swiftSettings: strict),
     .executableTarget(name: "parlor", dependencies: ["Workbench", "Kernel", "Wire"], swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.

@@ -37,7 +37,9 @@ public struct BatGram: Sendable {
 
   /// The payload as a type of yours; an error names what does not fit.
   public func decode<T: Decodable>(_ type: T.Type = T.self) throws -> T {
-    do { return try payload.decode(type) } catch { throw KernelError.invalid("the payload of \(method) is not what it takes: \(error)") }
+    do { return try payload.decode(type) } catch {
+      throw KernelError.invalid("the payload of \(method) is not what it takes: \(KernelError.words(for: error))")
+    }
   }
 
   /// Shows a piece of text ahead of the reply, if the asker wants to see it grow. Any thread.

@@ -28,3 +28,19 @@ public struct KernelError: Error, Sendable, Equatable, CustomStringConvertible {
     return KernelError(Int32(PERSONA_E_FAILED), "\(error)")
   }
 }
+
+extension KernelError {
+  /// What does not fit, and where, for people: of what `Codable` throws only its place and its reason.
+  static func words(for error: any Error) -> String {
+    func place(_ path: [any CodingKey]) -> String {
+      path.isEmpty ? "it" : "\"" + path.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".") + "\""
+    }
+    switch error {
+    case DecodingError.keyNotFound(let key, let context): return "\(place(context.codingPath + [key])) is missing"
+    case DecodingError.valueNotFound(_, let context): return "\(place(context.codingPath)) is null"
+    case DecodingError.typeMismatch(let type, let context): return "\(place(context.codingPath)) is no \(type)"
+    case DecodingError.dataCorrupted(let context): return "\(place(context.codingPath)): \(context.debugDescription)"
+    default: return "\(error)"
+    }
+  }
+}

@@ -55,7 +55,7 @@ public struct Bus: Sendable {
   ) async throws -> Reply {
     let reply = try await ask(target, method, JSON(encoding: payload), deadline: deadline)
     do { return try reply.decode(type) } catch {
-      throw KernelError.invalid("the reply of \(target) to \(method) is not what was expected: \(error)")
+      throw KernelError.invalid("the reply of \(target) to \(method) is not what was expected: \(KernelError.words(for: error))")
     }
   }
 

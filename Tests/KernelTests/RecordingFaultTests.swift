@@ -33,7 +33,9 @@ import Wire
   func afterReply() throws {
     let house = try House([("WORDS", "crashes_on_word", [:])])
     let client = try house.attached("GUI")
-    _ = try client.ask("WORDS", "tell", "1", id: 1)
+    _ = try client.ask("KERNEL", "topics.subscribe", #"{"topic":"learnt"}"#, id: 3)
+    try client.line(#"{"target":"WORDS","method":"tell","payload":1,"id":1}"#)
+    _ = try client.gram { $0.method == "told" }
     let message = try #require(try captured(client, "WORDS", id: 2).messages.first)
     #expect(message.end == .result(["content": "yes"]))
     #expect(message.steps.map(\.errand) == [.send(target: "#learnt", method: "told", payload: 1)])

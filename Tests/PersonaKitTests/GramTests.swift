@@ -231,6 +231,8 @@ import Testing
     #expect(await stage.kernel.call(.reply).text == "3")
     await stage.gram(2, "{\"count\":\"x\"}", method: "count")
     let end = await stage.kernel.call(.fail)
-    #expect(end.number == Int64(PERSONA_E_INVALID) && end.text.hasPrefix("the payload of count is not what it takes"))
+    #expect(
+      end.number == Int64(PERSONA_E_INVALID) && end.text.hasPrefix("the payload of count is not what it takes: \"count\" is "),
+      "\(end.text)")
   }
 }

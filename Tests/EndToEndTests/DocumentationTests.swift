@@ -135,11 +135,12 @@ import Wire
     let facts = try LibraryFacts(reading: library)
     let folder = TemporaryFolder()
     let file = try folder.write("r.json", #"{"bat-recording":1,"persona":"\#(facts.about.name)","messages":[\#(messages)]}"#)
-    try await onThread {
+    let (exit, said) = try await onThread {
       let child = try ParlorChild(["replay", file, "--library", library], kernel: "/nowhere")
       child.endInput()
-      #expect(try child.wait() == 0, "\(child.errorText)")
+      return (try child.wait(), child.text + child.errorText)
     }
+    #expect(exit == 0, "\(said)")
   }
 
   @Test("every TOML block is a personas.toml that the kernel reads", arguments: blocks("toml"))

@@ -13,6 +13,8 @@ final class ParlorChild {
   /// Up to where `expect` has read.
   private var expected = 0
   private var ended: Set<Int32> = []
+  /// How long to wait for what is expected. Longer for one that compiles.
+  var patience: Duration = .seconds(30)
 
   static let binary = URL(fileURLWithPath: try! FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
     .deletingLastPathComponent().appendingPathComponent("parlor").path
@@ -117,7 +119,7 @@ final class ParlorChild {
   }
 
   private func read(until what: String, _ done: () -> Bool) throws {
-    let limit = ContinuousClock.now + .seconds(30)
+    let limit = ContinuousClock.now + patience
     while !done() {
       let open = [terminal, errors].filter { $0 >= 0 && !ended.contains($0) }
       guard !open.isEmpty, limit > .now else { throw Missing(what: what, instead: text + "\n--- errors\n" + errorText) }

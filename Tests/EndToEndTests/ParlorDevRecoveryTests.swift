@@ -40,6 +40,26 @@ import Testing
     }
   }
 
+  @Test("a file that is opened for writing, and closed as it was, is no save")
+  func nothingSaved() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1", after: "test ! -p gate || cat gate")
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house)
+      try dev.expect("EDIT live: ")
+      let (file, gate) = (house.path + "/edit/edit.c", house.path + "/edit/gate")
+      mkfifo(gate, 0o600)
+      try Data(Self.echo("2").utf8).write(to: URL(filePath: file))
+      // Comes back when make is there; it stays there until this is closed. A second make would wait for ever.
+      let held = open(gate, O_WRONLY | O_CLOEXEC)
+      close(open(file, O_WRONLY | O_CLOEXEC))
+      close(held)
+      try dev.expect("EDIT live: ")
+      #expect(try house.kernel.client("GUI").ask("EDIT", "echo", "1", id: 1)["version"] == "2")
+    }
+  }
+
   @Test("a source that is moved into place with an older time is built, though make takes the library for newer")
   func olderTime() async throws {
     let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")

@@ -26,6 +26,7 @@ final class TemporaryHouse: @unchecked Sendable {
     let (socket, environment) = (kernel.socket, TemporaryHouse.environment)
     return try await onThread {
       let child = try ParlorChild(arguments, kernel: socket, environment: environment)
+      child.patience = .seconds(240)
       child.endInput()
       let exit = try child.wait()
       return (exit, child.text, child.errorText)

@@ -271,6 +271,18 @@ import Testing
     #expect(try client.gram { $0.method == "started" }["version"] == "3")
   }
 
+  @Test("what a candidate sends itself comes when it lives, at its first load and at every reload")
+  func writesToItself() throws {
+    let house = try House([("DIARIST", "writes_to_itself", [:])])
+    let client = try house.attached("GUI")
+    try house.settle("DIARIST", as: client)
+    #expect(try client.ask("DIARIST", "notes", id: 1)["notes"] == "1")
+    for id in 2...6 {
+      #expect(try receipts(client, ["DIARIST"], id: 10 * id, force: true).first?["outcome"] as? String == "reloaded")
+      #expect(try client.ask("DIARIST", "notes", id: id)["notes"] == "1")
+    }
+  }
+
   // MARK: Unloading
 
   @Test("one that does not come back from a gram can be unloaded and loaded again, long before its time to drain is over")

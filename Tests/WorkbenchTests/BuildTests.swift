@@ -94,6 +94,31 @@ import Testing
     #expect(try built() == "the newer save")
   }
 
+  @Test("a source that was written, touched or replaced bears another stamp; one that was only opened for writing does not")
+  func stamps() throws {
+    let folder = TemporaryFolder()
+    let file = try folder.write("a.c", "one")
+    try folder.write("liba.so", "no source")
+    var last = PersonaSource.stamps(in: folder.path)
+    #expect(Array(last.keys) == [file])
+    close(open(file, O_WRONLY))
+    #expect(PersonaSource.stamps(in: folder.path) == last)
+    func isAnother() -> Bool {
+      defer { last = PersonaSource.stamps(in: folder.path) }
+      return PersonaSource.stamps(in: folder.path) != last
+    }
+    // With the time and the length that the file had: only the state's own time and the number tell.
+    var past = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
+    utimensat(AT_FDCWD, file, &past, 0)
+    #expect(isAnother())
+    let other = try folder.write("b.txt.new", "two")
+    utimensat(AT_FDCWD, other, &past, 0)
+    rename(other, file)
+    #expect(isAnother())
+    unlink(file)
+    #expect(isAnother() && last.isEmpty)
+  }
+
   @Test("what a compiler warns of is told of a build that works")
   func warnings() throws {
     let folder = TemporaryFolder()

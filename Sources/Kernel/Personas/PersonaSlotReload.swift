@@ -167,10 +167,12 @@ extension PersonaSlot {
     let waiting = held.takeAll().filter(candidate.begin)
     attempt.heldCount = waiting.count
     candidate.goLive()
-    supervisor.bus.setTopics(of: self, candidate.topics)
     candidate.generation.lane.lane.resume(with: waiting)
     if attempt.pausedAt > 0 { attempt.pause = Int((EventLoop.now() - attempt.pausedAt) / 1000) }
     attempt.pausedAt = 0
+    // What it sends itself comes behind what has waited for it.
+    candidate.carryOut()
+    supervisor.bus.setTopics(of: self, candidate.topics)
     if let old { drain(old, "\(name) was replaced, and its old code did not finish this in time") }
     trialEnd = EventLoop.now() + UInt64(supervisor.settings.trialMilliseconds) * 1_000_000
     askHealth()

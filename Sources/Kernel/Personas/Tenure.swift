@@ -34,6 +34,10 @@ final class Tenure {
   func goLive() {
     generation.phase = .live
     generation.commitState()
+  }
+
+  /// What it wanted to do as a candidate.
+  func carryOut() {
     let actions = held
     held = []
     for action in actions { action(self) }

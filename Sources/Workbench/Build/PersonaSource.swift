@@ -126,12 +126,34 @@ public struct PersonaSource: Sendable, Equatable {
     return (files.sorted(), folders)
   }
 
+  /// What of a file is another when it has been written or replaced. A file that was only opened for writing keeps it.
+  public struct Stamp: Sendable, Equatable {
+    /// When it was written, in seconds since 1970.
+    public var written: Double
+    var inode: UInt64
+    /// Of the file's state in whole: also another file's time that it was given counts.
+    var changed: Double
+  }
+
+  /// The files that it is made of, as they are now.
+  public static func stamps(in folder: String) -> [String: Stamp] {
+    var stamps: [String: Stamp] = [:]
+    for file in files(in: folder) {
+      var status = stat()
+      guard stat(file, &status) == 0 else { continue }
+      stamps[file] = Stamp(written: seconds(status.st_mtim), inode: UInt64(status.st_ino), changed: seconds(status.st_ctim))
+    }
+    return stamps
+  }
+
+  private static func seconds(_ time: timespec) -> Double { Double(time.tv_sec) + Double(time.tv_nsec) / 1e9 }
+
   /// When the newest of these was written, in seconds since 1970; 0 if none is there.
   public static func newest(of paths: [String]) -> Double {
     paths.reduce(0) { newest, path in
       var status = stat()
       guard stat(path, &status) == 0 else { return newest }
-      return max(newest, Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9)
+      return max(newest, seconds(status.st_mtim))
     }
   }
 }

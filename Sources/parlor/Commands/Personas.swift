@@ -57,7 +57,7 @@ extension Command {
       used is refused with the reason, and the running generation goes on (exit status 1).
 
         --all           every persona
-        --force         also when the file has not changed
+        --force         also when the file has not changed, and when the running one hangs (its state is then lost)
         --shadow N      do not switch: let the new version answer copies of the last N messages, where nobody sees it and
                         nothing that it does takes effect, and show what differs (exit status 1 if something does)
         --promote       switch to the version that was shadowed, as it was then

@@ -14,7 +14,7 @@ final class DevLoop {
     /// The request that has not been answered yet; a question to the persona, or an order to the kernel.
     var request: (id: Int, isQuestion: Bool)?
     var folders: Set<String> = []
-    var files: [String] = []
+    var files: [String: PersonaSource.Stamp] = [:]
     /// The last switch that has not been told, whoever wanted it.
     var receipt: Receipt?
     /// The kernel was started since the last order: what it runs by now may be what was built.
@@ -95,8 +95,8 @@ final class DevLoop {
 
   // MARK: Sources
 
-  /// Watches the folders that a source has now; true if files have come or gone, with a folder or alone.
-  private func look(_ subject: Subject) throws(Trouble) -> Bool {
+  /// Watches the folders that a source has now, and tells which files have been written, have come or have gone; of the last, nil.
+  private func look(_ subject: Subject) throws(Trouble) -> [PersonaSource.Stamp?] {
     let root = subject.source.folder
     // What comes into a new folder before its watch is there causes no event: look until nothing is new.
     while true {
@@ -108,34 +108,23 @@ final class DevLoop {
       for folder in subject.folders.subtracting(folders) { watcher.ignore(folder: folder) }
       subject.folders = folders
     }
-    let files = PersonaSource.files(in: root)
+    let files = PersonaSource.stamps(in: root)
     defer { subject.files = files }
-    return files != subject.files
+    return Set(files.keys).union(subject.files.keys).filter { files[$0] != subject.files[$0] }.map { files[$0] }
   }
 
   private func readSources() throws(Trouble) {
     guard waitForInput([watcher.descriptor], for: .zero).contains(watcher.descriptor) else { return }
-    /// The files that were saved; what has no time of its own counts as gone.
-    var changed: [ObjectIdentifier: [String]] = [:]
-    for change in watcher.readEvents() {
-      switch change {
-      case .file(let path) where PersonaSource.isSource(path):
-        for subject in subjects where path.hasPrefix(subject.source.folder + "/") {
-          changed[ObjectIdentifier(subject), default: []].append(path)
-        }
-      case .file: break
-      case .everything: for subject in subjects { changed[ObjectIdentifier(subject), default: []].append("") }
-      case .failed(let error): throw Trouble(.failed, error.message)
-      }
-    }
-    let now = Self.now
+    for case .failed(let error) in watcher.readEvents() { throw Trouble(.failed, error.message) }
+    // An event says only where to look: who opens a file for writing and closes it again, or whose child does, has saved nothing.
     for subject in subjects {
-      let mustBuild = try look(subject)
-      guard let paths = changed[ObjectIdentifier(subject)] ?? (mustBuild ? [""] : nil) else { continue }
-      let newest = PersonaSource.newest(of: paths)
+      let changes = try look(subject)
+      if changes.isEmpty { continue }
+      let now = Self.now
+      let newest = changes.compactMap { $0?.written }.max() ?? 0
       // A file that was moved here may be old; what counts is when it came.
       let saved = newest <= now && newest > now - 2 ? newest : now
-      let oldest = paths.map { PersonaSource.newest(of: [$0]) }.min() ?? 0
+      let oldest = changes.map { $0?.written ?? 0 }.min() ?? 0
       try perform(subject, subject.machine.handle(.saved(at: saved, written: oldest), now: now))
     }
   }

@@ -1,4 +1,4 @@
-// A persona that does everything right but for one thing, which FAULT names.
+// A persona that does everything right but for one thing, which "fault" of its configuration names, or else FAULT.
 #define _GNU_SOURCE
 #define ABOUT_NAME "FRAGILE"
 #define ABOUT_NEEDS "needs = bus/1 timer/1\n"
@@ -9,7 +9,16 @@
 #include <unistd.h>
 ABOUT;
 
-static int fault(const char *name) { return strcmp(FAULT, name) == 0; }
+#ifndef FAULT
+#define FAULT "none"
+#endif
+static char chosen[32] = FAULT;
+static int fault(const char *name) { return strcmp(chosen, name) == 0; }
+static void choose(persona_text config) {
+  const char *key = memmem(config.bytes, config.count, "\"fault\":\"", 9);
+  const char *end = key ? memchr(key + 9, '"', config.count - (size_t)(key + 9 - config.bytes)) : NULL;
+  if (end && (size_t)(end - key - 9) < sizeof chosen) snprintf(chosen, sizeof chosen, "%.*s", (int)(end - key - 9), key + 9);
+}
 static int instances, lives;
 
 typedef struct fragile {
@@ -111,7 +120,7 @@ static persona_status receive_gram(persona *base, const persona_gram_v1 *gram) {
 
 static persona_status create_fragile(const persona_host *host, persona_text config, persona **self) {
   fragile *made = calloc(1, sizeof *made);
-  (void)config;
+  choose(config);
   if (!made) return PERSONA_E_FAILED;
   made->base.host = host;
   made->base.bus = host->service(host, "bus/1");

@@ -6,19 +6,36 @@ import Wire
 @testable import Workbench
 
 @Suite("parlor check") struct CheckTests {
-  /// Runs tests of a library, and what they build on, each in a process of parlor's.
-  private func check(_ library: String, only name: String? = nil, parts: [CheckPart] = [], seed: UInt64 = 7) async -> CheckReport {
-    await withCheckedContinuation { continuation in
+  /// Only so many checks at a time, and on threads of their own: others have tests, too.
+  private static let turns = DispatchSemaphore(value: 2)
+
+  /// Runs tests of a fixture or a file, and what they build on, each in a process of parlor's.
+  private func check(
+    _ library: @autoclosure @escaping @Sendable () throws -> String, only name: String? = nil, fault: String? = nil,
+    parts: [CheckPart] = [], seed: UInt64 = 7
+  ) async throws -> CheckReport {
+    try await withCheckedThrowingContinuation { continuation in
       Thread.detachNewThread {
+        Self.turns.wait()
+        defer { Self.turns.signal() }
         var runner = CheckRunner(seed: seed)
         runner.command = [Products.folder + "/parlor", CheckChild.word]
         runner.callMilliseconds = 2000
         if let name {
-          runner.tests =
-            CheckTest.all.filter { $0.stage != .all }
-            + CheckTest.all.filter { $0.stage == .all && ($0.name == name || name == "grams" && $0.name.hasPrefix("grams.")) }
+          runner.tests = CheckTest.all.filter {
+            $0.stage != .all || $0.name == name || name == "grams" && $0.name.hasPrefix("grams.")
+          }
         }
-        continuation.resume(returning: runner.run(library: library, parts: parts))
+        continuation.resume(
+          with: Result {
+            let path = try library()
+            let faulty = fault.map {
+              CheckPart(
+                file: "personas.toml", name: "FRAGILE", library: path,
+                config: ["name": "FRAGILE", "prompt": "Break.", "fault": .string($0)])
+            }
+            return runner.run(library: path, parts: faulty.map { [$0] } ?? parts)
+          })
       }
     }
   }
@@ -94,8 +111,11 @@ import Wire
 
   @Test("the fault of each faulty persona is found by the test that is for it", arguments: planted)
   func finds(_ planted: Planted) async throws {
-    let defines = planted.fixture == "bad_about" ? ["TEXT": "bat-persona 2\n"] : planted.fault.isEmpty ? [:] : ["FAULT": planted.fault]
-    let report = await check(try Fixtures.build(planted.fixture, defines: defines), only: planted.test)
+    let isFragile = planted.fixture == "fragile"
+    let defines =
+      planted.fixture == "bad_about" ? ["TEXT": "bat-persona 2\n"] : isFragile || planted.fault.isEmpty ? [:] : ["FAULT": planted.fault]
+    let report = try await check(
+      try Fixtures.build(planted.fixture, defines: defines), only: planted.test, fault: isFragile ? planted.fault : nil)
     let outcome = try #require(report.outcomes.first { $0.name == planted.test })
     #expect(
       outcome.findings.contains { $0.level == planted.level && $0.message.contains(planted.words) },
@@ -108,7 +128,7 @@ import Wire
     "a persona with no fault passes, and so does one that uses every service",
     arguments: ["fragile", "echo", "small_vtable", "subscriber", "newer_state", "sends_in_start"])
   func passes(fixture: String) async throws {
-    let report = await check(try Fixtures.build(fixture, defines: fixture == "fragile" ? ["FAULT": "none"] : [:]))
+    let report = try await check(try Fixtures.build(fixture))
     #expect(report.outcomes.count == CheckTest.all.count)
     for outcome in report.outcomes { #expect(outcome.verdict != .failed, "\(outcome)") }
     #expect(!report.hasFailed)
@@ -117,14 +137,14 @@ import Wire
   @Test("each persona that comes with the house passes", arguments: ["BRICK", "ROBIN", "BABS", "ALFRED", "Prompt"])
   func shipped(name: String) async throws {
     let parts = try NearbyConfiguration.parts(of: Products.repository + "/personas.toml", kernel: Products.folder + "/batkernel")
-    let report = await check("\(Products.folder)/lib\(name).so", parts: parts)
+    let report = try await check("\(Products.folder)/lib\(name).so", parts: parts)
     for outcome in report.outcomes { #expect(outcome.verdict != .failed && outcome.verdict != .warning, "\(outcome)") }
     #expect(report.part?.name == (name == "Prompt" ? nil : name))
   }
 
   @Test("a crash of one test leaves the others their turn, and says what was being called")
   func others() async throws {
-    let report = await check(try Fixtures.build("fragile", defines: ["FAULT": "unknown_method"]), only: "grams")
+    let report = try await check(try Fixtures.build("fragile"), only: "grams", fault: "unknown_method")
     let verdicts = Dictionary(uniqueKeysWithValues: report.outcomes.map { ($0.name, $0.verdict) })
     #expect(verdicts["grams.unknown"] == .failed && verdicts["grams.methods"] == .ok && verdicts["grams.payloads"] == .ok)
     #expect(report.hasFailed && report.json["failed"] == true)
@@ -132,11 +152,11 @@ import Wire
 
   @Test("when a plain life fails, the rest is skipped and says so; when the file is refused, nothing of it is run")
   func stages() async throws {
-    let dead = await check(try Fixtures.build("crashes_in_create"))
+    let dead = try await check(try Fixtures.build("crashes_in_create"))
     #expect(dead.count(.failed) == 1 && dead.outcomes.last?.findings.first?.message == "a plain life fails: see life")
-    let refused = await check("/etc/passwd")
+    let refused = try await check("/etc/passwd")
     #expect(refused.count(.failed) == 1 && refused.hash == nil && refused.count(.skipped) == CheckTest.all.count - 1)
-    let missing = await check("/nowhere/libNOBODY.so", only: "state")
+    let missing = try await check("/nowhere/libNOBODY.so", only: "state")
     #expect(missing.hasFailed && missing.outcomes.contains { $0.name == "file" && $0.verdict == .failed })
   }
 
@@ -148,7 +168,7 @@ import Wire
       "personas.toml", "[persona.CARETAKER]\nlibrary = \"\(library)\"\nkey = \"brass\"\nneeds = [\"bus/1\", \"llm/1\"]\n[persona.JANITOR]\n"
     )
     let parts = try NearbyConfiguration.parts(of: file, kernel: Products.folder + "/batkernel")
-    let report = await check(library, only: "config", parts: parts)
+    let report = try await check(library, only: "config", parts: parts)
     #expect(!report.hasFailed && report.part?.name == "CARETAKER")
     let config = try #require(report.outcomes.first { $0.name == "config" })
     #expect(config.verdict == .warning)

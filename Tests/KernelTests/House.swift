@@ -14,7 +14,7 @@ final class House: @unchecked Sendable {
   /// Personas are C fixtures: name, file in Tests/Fixtures, defines.
   init(
     _ personas: [(name: String, fixture: String, defines: [String: String])] = [], rehearse: Bool = false,
-    language: (any LanguageService)? = nil,
+    language: (any LanguageService)? = nil, memory: (any MemoryService)? = nil,
     configure: (inout Configuration) -> Void = { _ in }
   ) throws {
     let folder = temporary.path
@@ -35,7 +35,7 @@ final class House: @unchecked Sendable {
         let rehearsal =
           rehearse
           ? Rehearsal(command: [Products.folder + "/batkernel", "--rehearse"], limitMilliseconds: configured.reload.callMilliseconds) : nil
-        let kernel = try BatKernel(configured, logger: Logger(configured.log), language: language, rehearsal: rehearsal)
+        let kernel = try BatKernel(configured, logger: Logger(configured.log), language: language, memory: memory, rehearsal: rehearsal)
         made.give(LoopOnly(.success(kernel)))
         kernel.run()
       } catch {

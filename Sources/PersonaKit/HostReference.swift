@@ -9,6 +9,7 @@ final class HostReference: @unchecked Sendable {
   let host: UnsafePointer<persona_host>
   private let bus: UnsafePointer<persona_bus_v1>?
   private let llm: UnsafePointer<persona_llm_v1>?
+  private let rag: UnsafePointer<persona_rag_v1>?
   private let state: UnsafePointer<persona_state_v1>?
   private let timer: UnsafePointer<persona_timer_v1>?
   private let logTable: UnsafePointer<persona_log_v1>?
@@ -19,6 +20,7 @@ final class HostReference: @unchecked Sendable {
     func table<T>(_ name: String, _ type: T.Type) -> UnsafePointer<T>? { host.pointee.service(host, name)?.assumingMemoryBound(to: type) }
     bus = table("bus/1", persona_bus_v1.self)
     llm = table("llm/1", persona_llm_v1.self)
+    rag = table("rag/1", persona_rag_v1.self)
     state = table("state/1", persona_state_v1.self)
     timer = table("timer/1", persona_timer_v1.self)
     logTable = table("log/1", persona_log_v1.self)
@@ -139,6 +141,19 @@ final class HostReference: @unchecked Sendable {
   func forget(_ thread: String) throws(KernelError) {
     guard let llm else { throw Self.absent("llm/1") }
     try Self.check(Self.lend(thread) { llm.pointee.forget(host, $0) }, "forget \(thread)")
+  }
+
+  // MARK: Memory
+
+  nonisolated(nonsending) func remember(_ operation: String, _ arguments: JSON) async throws -> JSON {
+    guard let rag else { throw Self.absent("rag/1") }
+    let cause = BatGram.current?.token ?? 0
+    let text = arguments.text
+    let result = try await request("rag \(operation)") { done, context, request in
+      Self.lend(operation) { operation in Self.lend(text) { rag.pointee.perform(self.host, cause, operation, $0, done, context, &request) }
+      }
+    }
+    return try JSON(parsing: result.utf8)
   }
 
   // MARK: State, timer, log, config

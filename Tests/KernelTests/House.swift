@@ -14,7 +14,7 @@ final class House: @unchecked Sendable {
   /// Personas are C fixtures: name, file in Tests/Fixtures, defines.
   init(
     _ personas: [(name: String, fixture: String, defines: [String: String])] = [], rehearse: Bool = false,
-    language: (any LanguageService)? = nil, stage: Bool = false,
+    language: (any LanguageService)? = nil, memory: (any MemoryService)? = nil, stage: Bool = false,
     configure: (inout Configuration) -> Void = { _ in }
   ) throws {
     let folder = temporary.path
@@ -36,7 +36,7 @@ final class House: @unchecked Sendable {
           rehearse
           ? Rehearsal(command: [Products.folder + "/batkernel", "--rehearse"], limitMilliseconds: configured.reload.callMilliseconds) : nil
         let kernel = try BatKernel(
-          configured, logger: Logger(configured.log), language: language, rehearsal: rehearsal,
+          configured, logger: Logger(configured.log), language: language, memory: memory, rehearsal: rehearsal,
           stage: stage ? Stage(command: [Products.folder + "/batkernel", "--stage"], limitMilliseconds: 10_000) : nil)
         made.give(LoopOnly(.success(kernel)))
         kernel.run()

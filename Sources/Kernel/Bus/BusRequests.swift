@@ -46,6 +46,7 @@ extension Bus {
     if case .connection(let connection, let id) = request.asker { sendHeld(request, connection, id, final: true) }
     request.answerer?.slot.recorder.ended(token, .success(payload))
     close(token)
+    let payload = request.citations.isEmpty ? payload : Self.citing(request.citations, in: payload)
     let source = request.target?.name ?? Self.kernelName
     switch request.asker {
     case .connection(let connection, let id):
@@ -62,6 +63,16 @@ extension Bus {
     case .persona(let tenure, let number): tenure.complete(number, .success(payload))
     case .nobody: break
     }
+  }
+
+  /// A reply that is an object says where what it knows stands, if its author does not.
+  private static func citing(_ citations: [[UInt8]], in payload: [UInt8]) -> [UInt8] {
+    guard let reply = try? JSON(parsing: payload), let members = reply.object, members["citations"] == nil else { return payload }
+    // The same passage may have been found twice.
+    var seen: Set<[UInt8]> = []
+    let list = Array(citations.filter { seen.insert($0).inserted }.joined(separator: [0x2c]))
+    guard let end = payload.lastIndex(of: 0x7d) else { return payload }
+    return payload[..<end] + (members.isEmpty ? [] : [0x2c]) + Array(#""citations":["#.utf8) + list + Array("]}".utf8)
   }
 
   /// The answerer's error.

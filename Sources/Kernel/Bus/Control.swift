@@ -57,6 +57,7 @@ final class Control {
         answer(.success(try slot(named: order.name).list(last: order.last ?? .max)))
       case "personas.rollback": try slot(payload).rollBack(reason: nil) { answer(Self.told($0)) }
       case "personas.unload": try slot(payload).unload { answer(Self.told($0)) }
+      case _ where method.hasPrefix("memory."): try remember(String(method.dropFirst(7)), payload, from: connection, answer)
       case "stats": answer(.success(stats()))
       case "tap":
         let on = try read(Payload.Switch.self, payload)
@@ -80,7 +81,7 @@ final class Control {
       default:
         throw Failure(
           .unknownMethod,
-          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, stats, tap, topics.subscribe, .unsubscribe, .list, cancel, config.reload, ping"
+          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, stats, tap, topics.subscribe, .unsubscribe, .list, memory.query and its like, cancel, config.reload, ping"
         )
       }
     } catch {
@@ -146,6 +147,17 @@ final class Control {
     }
   }
 
+  /// What a connected client wants of the memory: it is the user's own, and may everything. A persona uses rag/1.
+  private func remember(_ operation: String, _ payload: [UInt8], from connection: Connection?, _ answer: @escaping Answer) throws(Failure) {
+    let client = try client(connection, "memory.\(operation)")
+    guard let memory = supervisor.memory else { throw Failure(.unknownTarget, "this kernel runs without a memory") }
+    let answerBox = LoopOnly(answer)
+    let inbox = supervisor.inbox
+    let order = MemoryOrder(
+      actor: .client(client.participant?.text ?? ""), operation: operation, arguments: payload.isEmpty ? Array("{}".utf8) : payload)
+    memory.perform(order) { result in inbox.post { _ in answerBox.value(result.map(\.json)) } }
+  }
+
   private func stats() -> [UInt8] {
     struct Stats: Encodable {
       var uptime_s: Int
@@ -166,6 +178,7 @@ final class Control {
         connections: bus.connections.count, requests: bus.openRequests, messages: counters.messages, errors: counters.errors,
         undelivered: counters.undelivered, personas: supervisor.slots.map(\.status)))
     Payload.add("llm", supervisor.language?.statistics() ?? Array("null".utf8), to: &json)
+    Payload.add("memory", supervisor.memory?.statistics() ?? Array("null".utf8), to: &json)
     return json
   }
 

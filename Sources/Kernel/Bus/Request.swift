@@ -29,6 +29,8 @@ final class Request {
   weak var answerer: Tenure?
   /// What was started on its behalf, and ends with it if the asker goes.
   var children: [(tenure: Tenure, request: UInt64)] = []
+  /// What the memory has found for it: JSON objects, for the reply.
+  var citations: [[UInt8]] = []
   /// Streamed text that waits for the asker to read.
   var heldText: [UInt8] = []
 

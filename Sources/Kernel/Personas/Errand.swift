@@ -4,6 +4,8 @@ import Wire
 public enum Errand: Sendable, Equatable {
   /// The question as it was given to llm/1.
   case chat(JSON)
+  /// An operation of rag/1.
+  case memory(operation: String, arguments: JSON)
   case ask(target: String, method: String, payload: JSON)
   case send(target: String, method: String, payload: JSON)
 
@@ -11,6 +13,7 @@ public enum Errand: Sendable, Equatable {
   public var text: String {
     switch self {
     case .chat: "asks the model"
+    case .memory(let operation, _): "asks the memory for \(operation)"
     case .ask(let target, let method, _): "asks \(target) for \(method)"
     case .send(let target, let method, _): "sends \(method) to \(target)"
     }
@@ -20,6 +23,7 @@ public enum Errand: Sendable, Equatable {
   func isLike(_ other: Errand) -> Bool {
     switch (self, other) {
     case (.chat, .chat): true
+    case (.memory(let operation, _), .memory(let other, _)): operation == other
     case (.ask(let target, let method, _), .ask(let otherTarget, let otherMethod, _)),
       (.send(let target, let method, _), .send(let otherTarget, let otherMethod, _)):
       target == otherTarget && method == otherMethod
@@ -28,7 +32,7 @@ public enum Errand: Sendable, Equatable {
   }
 }
 
-/// Answers a persona's errands in the place of the bus and the language model: on the stage of a replay. Event loop only.
+/// Answers a persona's errands in the place of the bus, the language model and the memory: on the stage of a replay. Event loop only.
 protocol StandIn: AnyObject {
   /// `end` is called once, now or later; of a `send` there is nothing to be told.
   func answer(_ errand: Errand, _ end: @escaping (Result<JSON, Failure>) -> Void)

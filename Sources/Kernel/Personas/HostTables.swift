@@ -14,7 +14,7 @@ public enum HostTables {
   }()
 
   /// The services that this kernel has, as personas name them.
-  public static let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "log/1", "config/1"]
+  public static let services: Set<String> = ["bus/1", "llm/1", "rag/1", "state/1", "timer/1", "log/1", "config/1"]
 
   static func host() -> UnsafeMutablePointer<persona_host> {
     let host = UnsafeMutablePointer<persona_host>.allocate(capacity: 1)
@@ -45,6 +45,7 @@ public enum HostTables {
     switch name {
     case "bus/1": UnsafeRawPointer(bus)
     case "llm/1": UnsafeRawPointer(llm)
+    case "rag/1": UnsafeRawPointer(rag)
     case "state/1": UnsafeRawPointer(state)
     case "timer/1": UnsafeRawPointer(timer)
     case "log/1": UnsafeRawPointer(log)
@@ -179,6 +180,20 @@ public enum HostTables {
         if generation.phase == .retired { return RETIRED }
         let thread = string(thread)
         perform(generation) { $0.forget(thread: thread) }
+        return OK
+      }))
+
+  private nonisolated(unsafe) static let rag = keep(
+    persona_rag_v1(
+      size: UInt32(MemoryLayout<persona_rag_v1>.size),
+      perform: { host, cause, operation, arguments, done, context, request in
+        let generation = Generation.of(host)
+        if generation.phase == .retired { return RETIRED }
+        guard let arguments = json(arguments), operation.count > 0 else { return INVALID }
+        let operation = string(operation)
+        let id = generation.begin(.init(part: nil, done: done, context: context))
+        perform(generation) { $0.remember(id, cause: cause, operation: operation, arguments: arguments) }
+        request.pointee = id
         return OK
       }))
 

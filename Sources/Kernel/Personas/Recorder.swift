@@ -38,6 +38,10 @@ final class Recorder {
 
   func chat(_ request: UInt64, cause: UInt64, question: [UInt8]) { add(.init(request: request, want: .chat(question)), cause) }
 
+  func memory(_ request: UInt64, cause: UInt64, operation: String, arguments: [UInt8]) {
+    add(.init(request: request, want: .memory(operation: operation, arguments: arguments)), cause)
+  }
+
   /// `request` 0: it is only sent.
   func gram(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
     let want = Take.Want.gram(target: target, method: method, payload: payload, isAsk: request != 0)

@@ -12,6 +12,7 @@
 //                "hops", "wants_reply": false, "wants_stream": true},
 //       "steps": [                       what it wanted of others on the way, in order; optional
 //         {"chat": {question}, "result": {…}},                         or "error": {"code", "message"}
+//         {"memory": {"operation", "arguments"}, "result": {…}},
 //         {"ask": {"target", "method", "payload"}, "result": …},
 //         {"send": {"target", "method", "payload"}}],
 //       "reply": …,                      or "error": {"code", "message"}, or neither: it said nothing
@@ -176,6 +177,8 @@ extension Recording.Step {
     var members: [String: JSON]
     switch errand {
     case .chat(let question): members = ["chat": question]
+    case .memory(let operation, let arguments):
+      members = ["memory": ["operation": .string(operation), "arguments": arguments]]
     case .ask(let target, let method, let payload):
       members = ["ask": ["target": .string(target), "method": .string(method), "payload": payload]]
     case .send(let target, let method, let payload):
@@ -192,6 +195,8 @@ extension Recording.Step {
     }
     if let question = json["chat"] {
       errand = .chat(question)
+    } else if let memory = json["memory"], let operation = memory["operation"]?.string {
+      errand = .memory(operation: operation, arguments: memory["arguments"] ?? [:])
     } else if let (target, method, payload) = json["ask"].flatMap(gram) {
       errand = .ask(target: target, method: method, payload: payload)
     } else if let (target, method, payload) = json["send"].flatMap(gram) {

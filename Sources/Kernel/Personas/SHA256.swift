@@ -1,11 +1,11 @@
 /// SHA-256, as FIPS 180-4 describes it: names the content of a library.
-struct SHA256 {
+public struct SHA256 {
   private var state: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (
     0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19
   )
 
   /// The hash of some bytes, as 64 hexadecimal digits.
-  static func hash(_ bytes: [UInt8]) -> String {
+  public static func hash(_ bytes: [UInt8]) -> String {
     var hash = SHA256()
     let whole = bytes.count / 64 * 64
     bytes.withUnsafeBytes { hash.add(UnsafeRawBufferPointer(rebasing: $0[..<whole])) }

@@ -9,6 +9,7 @@ final class Supervisor {
   let workshop: Workshop
   let language: (any LanguageService)?
   let stage: Stage?
+  let memory: (any MemoryService)?
   private(set) var settings: ReloadConfiguration
   private let folders: [String]
 
@@ -24,13 +25,14 @@ final class Supervisor {
 
   init(
     bus: Bus, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, stage: Stage?, language: (any LanguageService)?,
-    configuration: Configuration
+    memory: (any MemoryService)?, configuration: Configuration
   ) {
     self.bus = bus
     self.inbox = inbox
     self.logger = logger
     self.language = language
     self.stage = stage
+    self.memory = memory
     log = logger.part("reload")
     workshop = Workshop(store: store, folders: configuration.pluginFolders, rehearsal: rehearsal, inbox: inbox)
     settings = configuration.reload
@@ -50,6 +52,10 @@ final class Supervisor {
 
   func perform(_ id: ObjectIdentifier, _ body: @escaping (Tenure) -> Void) { tenures[id]?.perform(body) }
   func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { tenures[id]?.callEnded(request, result) }
+
+  func remembered(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<MemoryAnswer, Failure>) {
+    tenures[id]?.remembered(request, result)
+  }
 
   // MARK: Coming and going
 

@@ -4,11 +4,13 @@ import Wire
 struct Take: Sendable {
   enum Want: Sendable {
     case chat([UInt8])
+    case memory(operation: String, arguments: [UInt8])
     case gram(target: [UInt8], method: [UInt8], payload: [UInt8], isAsk: Bool)
 
     var weight: Int {
       switch self {
       case .chat(let question): question.count
+      case .memory(let operation, let arguments): operation.utf8.count + arguments.count
       case .gram(let target, let method, let payload, _): target.count + method.count + payload.count
       }
     }
@@ -132,6 +134,7 @@ struct Take: Sendable {
   private static func errand(_ want: Want) -> Errand {
     switch want {
     case .chat(let question): .chat(json(question))
+    case .memory(let operation, let arguments): .memory(operation: operation, arguments: json(arguments))
     case .gram(let target, let method, let payload, true): .ask(target: text(target), method: text(method), payload: json(payload))
     case .gram(let target, let method, let payload, false): .send(target: text(target), method: text(method), payload: json(payload))
     }

@@ -11,6 +11,8 @@ final class Tenure {
   /// Its requests, by number: timers of the loop, calls to the model, tokens of the bus.
   private var timers: [UInt64: UInt64] = [:]
   private var calls: [UInt64: any LanguageCall] = [:]
+  /// Operations of the memory, with the gram on whose behalf each is done.
+  private var memories: [UInt64: UInt64] = [:]
   var asks: [UInt64: UInt64] = [:]
   /// Grams that it has and has not answered.
   private var grams: Set<UInt64> = []
@@ -44,10 +46,10 @@ final class Tenure {
   }
 
   /// It has nothing left to finish.
-  var isIdle: Bool { grams.isEmpty && asks.isEmpty && calls.isEmpty }
+  var isIdle: Bool { grams.isEmpty && asks.isEmpty && calls.isEmpty && memories.isEmpty }
   var openGrams: Int { grams.count }
   /// How much it waits for itself: questions to the model and to others.
-  var openRequests: Int { calls.count + asks.count }
+  var openRequests: Int { calls.count + asks.count + memories.count }
   /// Who waits for it, one entry for each gram.
   var askers: [String] { grams.map { bus.request($0)?.askerName ?? "nobody" } }
 
@@ -180,6 +182,40 @@ final class Tenure {
     slot.settled(self)
   }
 
+  func remember(_ request: UInt64, cause: UInt64, operation: String, arguments: [UInt8]) {
+    slot.recorder.memory(request, cause: cause, operation: operation, arguments: arguments)
+    if let standIn = slot.supervisor.standIn {
+      return standIn.answer(.memory(operation: operation, arguments: Self.json(arguments))) { [self] in
+        standInAnswered(request, $0, parts: false)
+      }
+    }
+    guard let memory = slot.supervisor.memory else {
+      return complete(request, .failure(Failure(.unknownTarget, "this kernel runs without a memory")))
+    }
+    var trace: String?
+    if cause != 0 {
+      guard let origin = bus.request(cause) else {
+        return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is done has ended")))
+      }
+      origin.children.append((self, request))
+      if !origin.trace.isEmpty { trace = String(decoding: origin.trace, as: UTF8.self) }
+    }
+    memories[request] = cause
+    let generation = generation
+    let id = ObjectIdentifier(generation)
+    memory.perform(.init(actor: .persona(slot.name), operation: operation, arguments: arguments, trace: trace)) { result in
+      generation.inbox.post { $0.supervisor.remembered(id, request, result) }
+    }
+  }
+
+  /// The end of an operation; one that was cancelled has ended before.
+  func remembered(_ request: UInt64, _ result: Result<MemoryAnswer, Failure>) {
+    guard let cause = memories.removeValue(forKey: request) else { return }
+    if case .success(let answer) = result { bus.request(cause)?.citations += answer.citations }
+    complete(request, result.map(\.json))
+    slot.settled(self)
+  }
+
   func forget(thread: String) { slot.supervisor.language?.forget(persona: slot.name, thread: thread) }
 
   func cancel(request: UInt64) {
@@ -188,6 +224,9 @@ final class Tenure {
       generation.complete(request, Failure(.cancelled, "cancelled"))
     } else if let call = calls[request] {
       call.cancel()
+    } else if memories.removeValue(forKey: request) != nil {
+      complete(request, .failure(Failure(.cancelled, "cancelled; what was to be changed is changed all the same")))
+      slot.settled(self)
     } else if let token = asks[request] {
       bus.cancel(token, Failure(.cancelled, "cancelled by the asker"))
     }
@@ -206,6 +245,7 @@ final class Tenure {
     asks = [:]
     for call in calls.values { call.cancel() }
     calls = [:]
+    memories = [:]
     topics = []
   }
 }

@@ -16,7 +16,7 @@
  *   token       the number by which the kernel knows a gram that was handed to you.
  *   lane        the one thread on which the kernel calls an instance. Calls never overlap.
  *   generation  one instance of one version of your library. A reload makes the next one.
- *   service     a table of functions that the kernel offers, asked for by name: "bus/1", "llm/1",
+ *   service     a table of functions that the kernel offers, asked for by name: "bus/1", "llm/1", "rag/1",
  *               "state/1", "timer/1", "log/1", "config/1". One that is not there is NULL.
  *
  * Threads. Every function below carries one of these tags.
@@ -239,6 +239,22 @@ typedef struct persona_llm_v1 {
   /* Forgets one conversation of this persona. An unknown one is no error. */
   persona_status (*_Nonnull forget)(const persona_host *_Nonnull host, persona_text thread);
 } persona_llm_v1;
+
+/* "rag/1": the memory that all share: collections of documents, found by their words and their meaning. [any] */
+typedef struct persona_rag_v1 {
+  uint32_t size;
+
+  /* Does one operation; `arguments` and the result are JSON objects, docs/MEMORY.md describes them:
+   *   "query"   {"collection","text","limit"?,"where"?} gives {"passages":[{"id","text","score","source","place","metadata"}…]}
+   *   "add", "upsert", "update" {"collection","documents":[{"id","text","metadata"}…]}
+   *   "get", "delete", "count", "peek", "forget", and "create", "list", "drop" for collections
+   * A persona sees its own collections and those that are shared with it. What a query made for the gram `cause`
+   * finds is cited in the reply to that gram: the kernel adds "citations" to a reply that is an object and has none.
+   * Without an embedding model words alone are searched. */
+  persona_status (*_Nonnull perform)(const persona_host *_Nonnull host, uint64_t cause, persona_text operation,
+                                     persona_text arguments, persona_done _Nonnull done, void *_Nullable context,
+                                     uint64_t *_Nonnull request);
+} persona_rag_v1;
 
 /* "state/1": values that survive a reload without save and load. Kept for the persona's name, by the
  * kernel, for as long as it runs; also while the persona is unloaded. All [any]. */

@@ -93,8 +93,8 @@ final class LanguageThread: Sendable {
   }
 }
 
-/// Once in a process, by the first language thread: it takes a few milliseconds.
-private let curlIsReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+/// Once in a process, by the first who needs it: it takes a few milliseconds.
+let curlIsReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
 /// The life of the language thread.
 func runLanguageThread(

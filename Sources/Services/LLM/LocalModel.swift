@@ -36,9 +36,13 @@ final class LocalModel {
   static func socketPath(in runtimeFolder: String) -> String { "\(runtimeFolder)/model.sock" }
 
   /// Where `./bat up` puts the Python environment; nil if neither XDG_DATA_HOME nor HOME is set.
-  static func installedPython(environment: (String) -> String?) -> String? {
+  static func installedEnvironment(environment: (String) -> String?) -> String? {
     let data = environment("XDG_DATA_HOME").flatMap { $0.isEmpty ? nil : $0 } ?? environment("HOME").map { "\($0)/.local/share" }
-    return data.map { "\($0)/bat/model/venv/bin/python" }
+    return data.map { "\($0)/bat/model/venv" }
+  }
+
+  static func installedPython(environment: (String) -> String?) -> String? {
+    installedEnvironment(environment: environment).map { "\($0)/bin/python" }
   }
 
   var logPath: String { log.path }

@@ -23,7 +23,7 @@ extension ModelServer {
   /// A setback as a failure that says what happened, where, and what to do.
   func failure(_ setback: Setback, question: ChatQuestion, prompt: Prompt) -> Failure {
     let failure = describe(setback, model: model(for: question) ?? "?", prompt: prompt)
-    return Failure(failure.code, redacted(failure.message))
+    return Failure(failure.code, key.redacted(failure.message))
   }
 
   private func describe(_ setback: Setback, model: String, prompt: Prompt) -> Failure {
@@ -73,7 +73,7 @@ extension ModelServer {
     switch status {
     case 401, 403:
       let advice =
-        keyVariable.map { "check the key in the environment variable \($0)" }
+        key.variable.map { "check the key in the environment variable \($0)" }
         ?? "name the environment variable that holds your key in [llm] api_key_env of personas.toml"
       return Failure(.llmRefused, "\(refused): \(advice)")
     case 404, 405:

@@ -15,9 +15,7 @@ struct ModelServer: Sendable {
   let socketPath: String?
   let defaultModel: String?
   let window: Int
-  let keyVariable: String?
-  /// Never to be shown.
-  private let key: String?
+  let key: ServerKey
   /// Why this server can never be asked as it is configured.
   let misconfigured: Failure?
 
@@ -27,8 +25,7 @@ struct ModelServer: Sendable {
     dialect = provider == .ollama ? .ollama : .openai
     defaultModel = configuration.model
     window = max(256, configuration.contextTokens)
-    keyVariable = configuration.apiKeyVariable
-    key = keyVariable.flatMap(environment).map { $0.trimmingWhitespace() }.flatMap { $0.isEmpty ? nil : $0 }
+    key = ServerKey(variable: configuration.apiKeyVariable, environment: environment)
 
     let written: String =
       switch provider {
@@ -37,29 +34,18 @@ struct ModelServer: Sendable {
       case .openai: configuration.url ?? "https://api.openai.com/v1"
       }
     var wrong: Failure?
-    if let parts = Self.parse(written) {
-      // "http://host:8080" means its usual path.
-      base = "http\(parts.isSecure ? "s" : "")://\(parts.host)" + (parts.path.isEmpty && dialect == .openai ? "/v1" : parts.path)
-      socketPath = parts.socketPath
+    // "http://host:8080" means its usual path.
+    if let found = ServerAddress(written, usualPath: dialect == .openai ? "/v1" : "") {
+      base = found.base
+      socketPath = found.socketPath
       address = provider == .local ? localSocket : written
     } else {
       base = written
       socketPath = nil
       address = written
-      wrong = Failure(
-        .llmUnreachable,
-        "[llm] url \"\(written)\" is no address: write http://HOST:PORT, https://HOST/v1 or unix:/PATH/TO.sock in personas.toml")
+      wrong = Failure(.llmUnreachable, "[llm] url \"\(written)\" is no address: write \(ServerAddress.forms) in personas.toml")
     }
-    if wrong == nil, provider != .local {
-      if let keyVariable, key == nil {
-        wrong = Failure(
-          .llmRefused,
-          "the environment variable \(keyVariable), which [llm] api_key_env names, is not set: set it before batkernel starts, or remove api_key_env"
-        )
-      } else if key?.utf8.contains(where: { $0 < 32 || $0 == 127 }) == true {
-        wrong = Failure(.llmRefused, "the key in the environment variable \(keyVariable!) has a line break or another control character")
-      }
-    }
+    if wrong == nil, provider != .local, let obstacle = key.obstacle(section: "llm") { wrong = Failure(.llmRefused, obstacle) }
     misconfigured = wrong
   }
 
@@ -79,7 +65,7 @@ struct ModelServer: Sendable {
       throw Failure(.llmNoModel, "no model is named for \(address): \(advice)")
     }
     var headers = ["Content-Type: application/json"]
-    if let key, provider != .local { headers.append("Authorization: Bearer \(key)") }
+    if provider != .local, let header = key.header { headers.append(header) }
     let body = dialect == .ollama ? ollamaBody(question, prompt, model) : openAIBody(question, prompt, model)
     return HTTPRequest(
       url: base + (dialect == .ollama ? "/api/chat" : "/chat/completions"), socketPath: socketPath, headers: headers, body: body,
@@ -87,12 +73,6 @@ struct ModelServer: Sendable {
   }
 
   func decoder() -> any AnswerDecoder { dialect == .ollama ? OllamaAnswer() : OpenAIAnswer() }
-
-  /// The text without the key, should a server have quoted it.
-  func redacted(_ text: String) -> String {
-    guard let key, key.utf8.count >= 4 else { return text }
-    return text.replacing(key, with: "…")
-  }
 
   // MARK: Bodies
 
@@ -163,45 +143,5 @@ struct ModelServer: Sendable {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let data = try? encoder.encode(body) else { preconditionFailure("strings and finite numbers can be encoded") }
     return Array(data)
-  }
-
-  // MARK: Addresses
-
-  private struct Parts {
-    var isSecure = false
-    var host: String
-    var path = ""
-    var socketPath: String?
-  }
-
-  /// "http://host:port/path", "https://…", "unix:/path/to.sock", "unix:/path/to.sock:/path".
-  private static func parse(_ url: String) -> Parts? {
-    guard !url.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else { return nil }
-    var url = url[...]
-    while url.last == "/" { url.removeLast() }
-    if url.hasPrefix("unix:") {
-      var path = url.dropFirst("unix:".count)
-      if path.hasPrefix("//") { path = path.dropFirst(2) }
-      guard path.first == "/" else { return nil }
-      guard let colon = path.lastIndex(of: ":"), path[path.index(after: colon)...].hasPrefix("/") else {
-        return Parts(host: "localhost", socketPath: String(path))
-      }
-      return Parts(host: "localhost", path: String(path[path.index(after: colon)...]), socketPath: String(path[..<colon]))
-    }
-    let isSecure = url.hasPrefix("https://")
-    guard isSecure || url.hasPrefix("http://") else { return nil }
-    let rest = url.dropFirst(isSecure ? 8 : 7)
-    let host = rest.prefix { $0 != "/" }
-    guard !host.isEmpty else { return nil }
-    return Parts(isSecure: isSecure, host: String(host), path: String(rest.dropFirst(host.count)))
-  }
-}
-
-extension String {
-  fileprivate func trimmingWhitespace() -> String {
-    var text = self[...]
-    while text.first?.isWhitespace == true { text.removeFirst() }
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return String(text)
   }
 }

@@ -7,6 +7,7 @@ enum CannedResult {
     case .timer: []
     case .chat:
       Array(#"{"text":"One, two.","model":"check","finish":"stop","prompt_tokens":7,"completion_tokens":2,"forgotten_turns":0}"#.utf8)
+    case .memory: Array(memory(request.method).utf8)
     case .ask:
       switch (request.target, request.method) {
       case ("KERNEL", "stats"):
@@ -17,6 +18,17 @@ enum CannedResult {
       case ("KERNEL", _): Array("{}".utf8)
       default: Array(#"{"persona":"CHECK","content":"One, two."}"#.utf8)
       }
+    }
+  }
+
+  private static func memory(_ operation: String) -> String {
+    switch operation {
+    case "query":
+      #"{"passages":[{"id":"check-1","text":"One, two.","score":0.5,"source":"check.md","place":"line 1","metadata":{}}]}"#
+    case "add", "upsert", "update": #"{"ids":["check-1"],"count":1}"#
+    case "get", "peek": #"{"documents":[]}"#
+    case "list": #"{"collections":[]}"#
+    default: #"{"count":0}"#
     }
   }
 
@@ -34,6 +46,12 @@ enum CannedResult {
           #"{"text":"\u0000🦇\ud83e\udd87 \"{","model":"","finish":"stop","prompt_tokens":1,"completion_tokens":1,"forgotten_turns":0,"more":[[]]}"#,
           #"{"text":""# + String(repeating: "long ", count: 50_000)
             + #"","model":"m","finish":"stop","prompt_tokens":1,"completion_tokens":1,"forgotten_turns":0}"#,
+        ]).utf8)
+    case .memory:
+      return Array(
+        random.pick([
+          #"{"passages":[],"ids":[],"documents":[],"collections":[],"count":0}"#,
+          #"{"passages":[{"id":"","text":"","score":0}],"ids":["🦇"],"documents":[{"id":"x"}],"count":1,"more":[[]]}"#,
         ]).utf8)
     case .ask:
       var sample = SamplePayload(random)

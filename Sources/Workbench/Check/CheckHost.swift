@@ -36,7 +36,7 @@ final class CheckHost: @unchecked Sendable {
   }
 
   struct Request: @unchecked Sendable {
-    enum Kind: String { case ask, chat, timer }
+    enum Kind: String { case ask, chat, memory, timer }
     let number: UInt64
     let kind: Kind
     let cause: UInt64
@@ -48,7 +48,13 @@ final class CheckHost: @unchecked Sendable {
     let done: persona_done
     let context: UnsafeMutableRawPointer?
 
-    var words: String { kind == .ask ? "\(kind.rawValue) \(target) \(method)" : kind.rawValue }
+    var words: String {
+      switch kind {
+      case .ask: "ask \(target) \(method)"
+      case .memory: "memory \(method)"
+      case .chat, .timer: kind.rawValue
+      }
+    }
   }
 
   struct Record {

@@ -30,6 +30,7 @@ enum HostShape {
     Tables(
       services: [
         "bus/1": UnsafeRawPointer(keep(HostTable.bus(self))), "llm/1": UnsafeRawPointer(keep(HostTable.llm(self))),
+        "rag/1": UnsafeRawPointer(keep(HostTable.rag(self))),
         "state/1": UnsafeRawPointer(keep(HostTable.state(self))), "timer/1": UnsafeRawPointer(keep(HostTable.timer(self))),
         "log/1": UnsafeRawPointer(keep(HostTable.log(self))), "config/1": UnsafeRawPointer(keep(HostTable.config(self))),
       ], isGuarded: self == .exact)

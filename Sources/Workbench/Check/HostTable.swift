@@ -110,6 +110,20 @@ enum HostTable {
       })
   }
 
+  static func rag(_ shape: HostShape) -> persona_rag_v1 {
+    persona_rag_v1(
+      size: shape.size(persona_rag_v1.self),
+      perform: { host, cause, operation, arguments, done, context, request in
+        let host = CheckHost.of(host)
+        host.entered("rag->perform()")
+        if let status = host.refusal() { return status }
+        guard let arguments = json(arguments, host, "asks the memory"), !arguments.isEmpty, operation.count > 0 else { return INVALID }
+        let operation = string(operation)
+        return host.begin(
+          { .init(number: $0, kind: .memory, cause: cause, method: operation, part: nil, done: done, context: context) }, request)
+      })
+  }
+
   static func state(_ shape: HostShape) -> persona_state_v1 {
     persona_state_v1(
       size: shape.size(persona_state_v1.self),

@@ -1,0 +1,26 @@
+/// How much a store takes; whatever is over one of these is refused with `MemoryError.Kind.tooLarge`. Sizes in bytes of UTF-8.
+public struct MemoryLimits: Sendable, Equatable {
+  /// Of a collection's name.
+  public var name = 128
+  /// Of a document's id.
+  public var id = 512
+  public var text = 1 << 20
+  /// Of a document's metadata, written as JSON.
+  public var metadata = 64 << 10
+  /// Keys of a document's metadata; lists count one for each element.
+  public var metadataValues = 1000
+  /// Of a vector, in components.
+  public var dimension = 4096
+  /// Documents in one operation, and ids in one selection.
+  public var batch = 1000
+  /// Documents that one `get` or one query returns.
+  public var results = 10_000
+  /// Comparisons in one filter; each element of `$in` is one.
+  public var filterParts = 1000
+  /// `$and` and `$or` in each other.
+  public var filterDepth = 16
+  /// Of a query's text, in different words; those after them are not looked for.
+  public var queryWords = 64
+
+  public init() {}
+}

@@ -1,0 +1,351 @@
+// The vectors of one collection in a compact form, in a file beside the database, mapped into memory. It only ever says
+// where to look: the truth are the vectors in the database, and a file that is missing, damaged, of another store or
+// behind is made again from them.
+//
+// The file: a page of 4096 bytes, then blocks of 1,024 slots, each a whole number of pages. Numbers are little-endian.
+//
+//     page 0  offset  size
+//             0       8     "BATVEC1\n"
+//             8       8     the store's number, drawn when the database was made
+//             16      8     the collection's number
+//             24      4     dimension
+//             28      4     checksum of the bytes before
+//             32      8     slots in use
+//             40      8     the collection's version in the database up to which the slots are right
+//     block   0       8192  for each slot: the document's seq, ascending; negative once it is removed
+//             8192    4096  scale, a float: a code times this is a component of the vector, which has length 1
+//             12288   4096  error, a float: at most so long is what rounding to codes took away; minus infinity once removed
+//             16384   4096  checksum of seq, scale, error and codes
+//             20480   1024 · D   the codes, signed bytes; D is the dimension rounded up to a multiple of 32
+//
+// Slots are written after the database has committed, then their number, then the version. So whatever the moment of a
+// crash, a file whose version is that of the database has every slot, or one with a wrong checksum.
+//
+// The search is exact. For every slot one pass over the codes gives a number that the cosine is not above (the error of
+// rounding is known, and the inequality of Cauchy and Schwarz bounds what it does). Documents are taken in the order of
+// these bounds, their cosines computed from the vectors in the database, until the next bound is below the worst of the
+// best k: nothing behind it can be among them.
+
+import CVector
+import Glibc
+
+final class VectorIndex {
+  static let slotsPerBlock = 1024
+  private static let pageSize = 4096
+  private static let magic: [UInt8] = Array("BATVEC1\n".utf8)
+
+  let dimension: Int
+  /// The dimension of the codes.
+  private let padded: Int
+  private let path: String
+  private let descriptor: Int32
+  private var base: UnsafeMutableRawPointer
+  private var size: Int
+  /// Slots in use, removed ones too.
+  private(set) var count: Int
+  private(set) var removed = 0
+  private var bounds: UnsafeMutableBufferPointer<Float> = .init(start: nil, count: 0)
+
+  private var blockSize: Int { Self.slotsPerBlock * (20 + padded) }
+  private var capacity: Int { (size - Self.pageSize) / blockSize * Self.slotsPerBlock }
+
+  /// The version of the collection that the slots stand for.
+  var version: Int64 {
+    get { base.load(fromByteOffset: 40, as: Int64.self) }
+    set { base.storeBytes(of: newValue, toByteOffset: 40, as: Int64.self) }
+  }
+
+  /// Opens the file, or begins it anew with version 0 if it is not this collection's or is damaged.
+  init(_ path: String, store: Int64, collection: Int64, dimension: Int) throws(MemoryError) {
+    self.path = path
+    self.dimension = dimension
+    padded = (dimension + 31) / 32 * 32
+    descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw MemoryError(.storage, "\(path) cannot be opened: \(String(cString: strerror(errno)))") }
+    count = 0
+    size = 0
+    base = UnsafeMutableRawPointer(bitPattern: Self.pageSize)!
+    var status = stat()
+    fstat(descriptor, &status)
+    let found = Int(status.st_size)
+    if found >= Self.pageSize + blockSize, (found - Self.pageSize) % blockSize == 0 {
+      try map(found)
+      if hasHeader(store, collection), readSlots() { return }
+    }
+    try begin(store, collection)
+  }
+
+  deinit {
+    if size > 0 { munmap(base, size) }
+    close(descriptor)
+    bounds.deallocate()
+  }
+
+  // MARK: The file
+
+  private func map(_ newSize: Int) throws(MemoryError) {
+    let pointer = mmap(nil, newSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    guard let pointer, pointer != MAP_FAILED else {
+      throw MemoryError(.storage, "\(path) cannot be mapped into memory: \(String(cString: strerror(errno)))")
+    }
+    if size > 0 { munmap(base, size) }
+    (base, size) = (pointer, newSize)
+  }
+
+  private func begin(_ store: Int64, _ collection: Int64) throws(MemoryError) {
+    if size > 0 { munmap(base, size) }
+    (size, count, removed) = (0, 0, 0)
+    guard ftruncate(descriptor, 0) == 0 else {
+      throw MemoryError(.storage, "\(path) cannot be emptied: \(String(cString: strerror(errno)))")
+    }
+    try grow(Self.pageSize + blockSize)
+    base.copyMemory(from: Self.magic, byteCount: 8)
+    base.storeBytes(of: store, toByteOffset: 8, as: Int64.self)
+    base.storeBytes(of: collection, toByteOffset: 16, as: Int64.self)
+    base.storeBytes(of: UInt32(dimension), toByteOffset: 24, as: UInt32.self)
+    base.storeBytes(of: bat_checksum(base, 28, 1), toByteOffset: 28, as: UInt32.self)
+  }
+
+  private func hasHeader(_ store: Int64, _ collection: Int64) -> Bool {
+    memcmp(base, Self.magic, 8) == 0 && base.load(fromByteOffset: 8, as: Int64.self) == store
+      && base.load(fromByteOffset: 16, as: Int64.self) == collection && base.load(fromByteOffset: 24, as: UInt32.self) == UInt32(dimension)
+      && base.load(fromByteOffset: 28, as: UInt32.self) == bat_checksum(base, 28, 1)
+  }
+
+  /// - Returns: whether all slots are sound.
+  private func readSlots() -> Bool {
+    let stored = base.load(fromByteOffset: 32, as: Int64.self)
+    guard stored >= 0, stored <= capacity else { return false }
+    var last: Int64 = 0
+    for slot in 0..<Int(stored) {
+      let seq = seqs(slot).pointee
+      guard abs(seq) > last else { return false }
+      last = abs(seq)
+      if seq < 0 {
+        removed += 1
+      } else if checks(slot).pointee != checksum(slot) {
+        return false
+      }
+    }
+    count = Int(stored)
+    return true
+  }
+
+  /// Makes the file longer. The room is taken now: a write into a mapped hole of a full disk would kill the process.
+  private func grow(_ newSize: Int) throws(MemoryError) {
+    let code = posix_fallocate(descriptor, 0, newSize)
+    guard code == 0 else { throw MemoryError(.storage, "\(path) cannot grow to \(newSize) bytes: \(String(cString: strerror(code)))") }
+    try map(newSize)
+  }
+
+  /// Makes room for more slots, so that `append` cannot fail.
+  func reserve(_ more: Int) throws(MemoryError) {
+    guard count + more > capacity else { return }
+    let blocks = (count + more + Self.slotsPerBlock - 1) / Self.slotsPerBlock
+    try grow(Self.pageSize + (blocks + blocks / 8) * blockSize)
+  }
+
+  // MARK: Slots
+
+  private func block(_ slot: Int) -> UnsafeMutableRawPointer { base + Self.pageSize + slot / Self.slotsPerBlock * blockSize }
+  private func seqs(_ slot: Int) -> UnsafeMutablePointer<Int64> {
+    (block(slot) + slot % Self.slotsPerBlock * 8).assumingMemoryBound(to: Int64.self)
+  }
+  private func scales(_ slot: Int) -> UnsafeMutablePointer<Float> {
+    (block(slot) + 8 * Self.slotsPerBlock + slot % Self.slotsPerBlock * 4).assumingMemoryBound(to: Float.self)
+  }
+  private func errors(_ slot: Int) -> UnsafeMutablePointer<Float> { scales(slot) + Self.slotsPerBlock }
+  private func checks(_ slot: Int) -> UnsafeMutablePointer<UInt32> {
+    (block(slot) + 16 * Self.slotsPerBlock + slot % Self.slotsPerBlock * 4).assumingMemoryBound(to: UInt32.self)
+  }
+  private func codes(_ slot: Int) -> UnsafeMutablePointer<Int8> {
+    (block(slot) + 20 * Self.slotsPerBlock + slot % Self.slotsPerBlock * padded).assumingMemoryBound(to: Int8.self)
+  }
+
+  private func checksum(_ slot: Int) -> UInt32 {
+    let seq = UInt64(bitPattern: seqs(slot).pointee)
+    let seed =
+      UInt32(truncatingIfNeeded: seq ^ seq >> 32) &+ scales(slot).pointee.bitPattern &* 0x85eb_ca6b &+ errors(slot).pointee.bitPattern
+      &* 0xc2b2_ae35
+    return bat_checksum(codes(slot), padded, seed)
+  }
+
+  /// How many vectors are in it.
+  var live: Int { count - removed }
+  /// The largest `seq` that is or was in it.
+  var last: Int64 { count == 0 ? 0 : abs(seqs(count - 1).pointee) }
+
+  /// Every `seq` in it, ascending.
+  func forEachSeq(_ body: (Int64) -> Void) { for slot in 0..<count where seqs(slot).pointee > 0 { body(seqs(slot).pointee) } }
+
+  /// Adds a vector of a length above 0. `seq` is above `last`, and there is room (`reserve`).
+  func append(_ seq: Int64, _ vector: UnsafeRawBufferPointer) {
+    precondition(count < capacity && seq > last && vector.count == dimension * 4, "room is reserved, seqs ascend, dimensions agree")
+    let slot = count
+    let length = bat_dot_floats(vector.baseAddress, vector.baseAddress, dimension).squareRoot()
+    errors(slot).pointee = bat_quantise(vector.baseAddress, dimension, length, codes(slot), padded, scales(slot))
+    seqs(slot).pointee = seq
+    checks(slot).pointee = checksum(slot)
+    count += 1
+    base.storeBytes(of: Int64(count), toByteOffset: 32, as: Int64.self)
+  }
+
+  /// Takes a vector out, also out of the file. One that is not there is no error.
+  func remove(_ seq: Int64) {
+    guard let slot = slot(of: seq) else { return }
+    seqs(slot).pointee = -seq
+    scales(slot).pointee = 0
+    errors(slot).pointee = -.infinity
+    memset(codes(slot), 0, padded)
+    removed += 1
+  }
+
+  private func slot(of seq: Int64) -> Int? {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if abs(seqs(middle).pointee) < seq { low = middle + 1 } else { high = middle }
+    }
+    return low < count && seqs(low).pointee == seq ? low : nil
+  }
+
+  // MARK: Search
+
+  /// A vector's neighbour: the cosine is exact.
+  struct Neighbour: Equatable {
+    var seq: Int64
+    var similarity: Double
+  }
+
+  private struct Candidate {
+    var bound: Float
+    var slot: Int32
+  }
+
+  /// The `limit` nearest vectors, the nearest first; of equal ones the older.
+  ///
+  /// - Parameters:
+  ///   - among: the only ones that count; nil: all.
+  ///   - admit: of these, those that count.
+  ///   - similarity: the cosine with the query, from the vector itself; nil if it is not there any more.
+  func search(
+    _ query: [Float], limit: Int, among: [Int64]? = nil, admit: (([Int64]) throws(MemoryError) -> Set<Int64>)? = nil,
+    similarity: (Int64) throws(MemoryError) -> Double?
+  ) throws(MemoryError) -> [Neighbour] {
+    guard limit > 0, count > 0 else { return [] }
+    let query = Query(query, padded: padded)
+    let few = among.map { seqs in query.lend { slotBounds(seqs, $0) } }
+    if few == nil { query.lend(allBounds) }
+    var nearest: [Neighbour] = []
+    var seen: Set<Int32> = []
+    var width = 2 * limit + 32
+    while true {
+      // The candidates with the highest bounds, and what no other's bound is above.
+      let (candidates, rest) = few.map { ($0, -Float.infinity) } ?? best(width)
+      var at = 0
+      while at < candidates.count {
+        let chunk = candidates[at..<min(at + (admit == nil ? 1 : 64), candidates.count)]
+        at = chunk.endIndex
+        if nearest.count == limit, Double(chunk.first!.bound) < nearest[limit - 1].similarity { return nearest }
+        let new = chunk.filter { seen.insert($0.slot).inserted }
+        let admitted = try admit?(new.map { seqs(Int($0.slot)).pointee })
+        for candidate in new {
+          let seq = seqs(Int(candidate.slot)).pointee
+          if let admitted, !admitted.contains(seq) { continue }
+          if nearest.count == limit, Double(candidate.bound) < nearest[limit - 1].similarity { break }
+          guard let similarity = try similarity(seq) else { continue }
+          insert(Neighbour(seq: seq, similarity: similarity), limit, &nearest)
+        }
+      }
+      if rest == -.infinity || (nearest.count == limit && Double(rest) < nearest[limit - 1].similarity) { return nearest }
+      width *= 4
+    }
+  }
+
+  private func insert(_ new: Neighbour, _ limit: Int, _ nearest: inout [Neighbour]) {
+    func isBefore(_ a: Neighbour, _ b: Neighbour) -> Bool { (b.similarity, a.seq) < (a.similarity, b.seq) }
+    if nearest.count == limit {
+      guard isBefore(new, nearest[limit - 1]) else { return }
+      nearest.removeLast()
+    }
+    var (low, high) = (0, nearest.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isBefore(nearest[middle], new) { low = middle + 1 } else { high = middle }
+    }
+    nearest.insert(new, at: low)
+  }
+
+  private func allBounds(_ query: bat_query) {
+    if bounds.count < count {
+      bounds.deallocate()
+      bounds = .allocate(capacity: capacity)
+    }
+    for first in stride(from: 0, to: count, by: Self.slotsPerBlock) {
+      bat_upper_bounds(
+        codes(first), scales(first), errors(first), padded, min(Self.slotsPerBlock, count - first), query, bounds.baseAddress! + first)
+    }
+  }
+
+  private func slotBounds(_ seqs: [Int64], _ query: bat_query) -> [Candidate] {
+    var candidates: [Candidate] = []
+    candidates.reserveCapacity(seqs.count)
+    for seq in seqs {
+      guard let slot = slot(of: seq) else { continue }
+      var bound: Float = 0
+      bat_upper_bounds(codes(slot), scales(slot), errors(slot), padded, 1, query, &bound)
+      candidates.append(Candidate(bound: bound, slot: Int32(slot)))
+    }
+    candidates.sort { $0.bound > $1.bound }
+    return candidates
+  }
+
+  /// The slots with the highest bounds in their order, and a bound that none of the others is above.
+  private func best(_ width: Int) -> ([Candidate], rest: Float) {
+    var best: [Candidate] = []
+    best.reserveCapacity(2 * width)
+    var floor = -Float.infinity
+    func cut() {
+      best.sort { $0.bound > $1.bound }
+      guard best.count > width else { return }
+      floor = best[width].bound
+      best.removeLast(best.count - width)
+    }
+    let bounds = UnsafeBufferPointer(rebasing: bounds[..<count])
+    for slot in bounds.indices where bounds[slot] > floor {
+      best.append(Candidate(bound: bounds[slot], slot: Int32(slot)))
+      if best.count == 2 * width { cut() }
+    }
+    cut()
+    return (best, floor)
+  }
+
+  /// A query of length 1, rounded to 16 bits, or fewer where the sums of a high dimension would not fit.
+  private struct Query {
+    private let components: [Int16]
+    private let scale: Float
+    private let error: Float
+
+    init(_ vector: [Float], padded: Int) {
+      let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      let largest = vector.reduce(0.0) { max($0, abs(Double($1))) } / length
+      let steps = min(32767, Double(Int32.max / Int32(127 * padded)))
+      let scale = Float(largest / steps)
+      var components = [Int16](repeating: 0, count: padded)
+      var lost = 0.0
+      for (index, value) in vector.enumerated() {
+        let exact = Double(value) / length
+        let rounded = min(steps, max(-steps, (exact / Double(scale)).rounded()))
+        components[index] = Int16(rounded)
+        lost += (exact - rounded * Double(scale)) * (exact - rounded * Double(scale))
+      }
+      self.components = components
+      self.scale = scale
+      error = Float(lost.squareRoot() * (1 + 1e-6) + 1e-9)
+    }
+
+    func lend<R>(_ body: (bat_query) -> R) -> R {
+      components.withUnsafeBufferPointer { body(bat_query(components: $0.baseAddress, scale: scale, error: error)) }
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import CSQLite
+import Glibc
+
+/// A value that goes into SQL at a question mark.
+enum SQLValue: Equatable {
+  case null
+  case int(Int64)
+  case double(Double)
+  case text(String)
+  case blob([UInt8])
+  /// The bytes of these floats, as the machine has them: little-endian on all that we run on.
+  case floats([Float])
+
+  init(_ text: String?) { self = text.map { .text($0) } ?? .null }
+}
+
+/// One connection to an SQLite file. For one thread.
+final class SQLiteDatabase {
+  let path: String
+  private let handle: OpaquePointer
+  /// Statements that come again.
+  private var kept: [String: OpaquePointer] = [:]
+
+  /// Opens or makes the file.
+  init(_ path: String) throws(MemoryError) {
+    self.path = path
+    var handle: OpaquePointer?
+    let code = sqlite3_open_v2(path, &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
+    guard code == SQLITE_OK, let handle else {
+      let reason = handle.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
+      sqlite3_close_v2(handle)
+      throw Self.error(code, reason, path)
+    }
+    self.handle = handle
+    sqlite3_busy_timeout(handle, 10_000)
+  }
+
+  deinit {
+    for statement in kept.values { sqlite3_finalize(statement) }
+    sqlite3_close_v2(handle)
+  }
+
+  /// The row that a query is at. Columns count from 0.
+  struct Row {
+    fileprivate let statement: OpaquePointer
+
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+    func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+    func double(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }
+    func text(_ column: Int32) -> String {
+      guard let bytes = sqlite3_column_text(statement, column) else { return "" }
+      return String(decoding: UnsafeBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(statement, column))), as: UTF8.self)
+    }
+    func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
+    /// Lends the bytes, with any alignment.
+    func withBlob<R>(_ column: Int32, _ body: (UnsafeRawBufferPointer) -> R) -> R {
+      let bytes = sqlite3_column_blob(statement, column)
+      return body(UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(statement, column))))
+    }
+    func floats(_ column: Int32) -> [Float] {
+      withBlob(column) { raw in
+        [Float](unsafeUninitializedCapacity: raw.count / 4) { floats, count in
+          count = raw.count / 4
+          UnsafeMutableRawBufferPointer(floats).copyBytes(from: raw.prefix(count * 4))
+        }
+      }
+    }
+  }
+
+  /// Runs one statement for each of its rows, until `row` returns false.
+  ///
+  /// - Parameter keep: whether the compiled statement is kept for the next time; not for SQL that is put together for once.
+  func each(_ sql: String, _ values: [SQLValue] = [], keep: Bool = true, _ row: (Row) throws(MemoryError) -> Bool) throws(MemoryError) {
+    let statement = try prepare(sql, keep: keep)
+    defer {
+      if keep {
+        sqlite3_reset(statement)
+        sqlite3_clear_bindings(statement)
+      } else {
+        sqlite3_finalize(statement)
+      }
+    }
+    for (index, value) in values.enumerated() {
+      let code = Self.bind(value, to: statement, at: Int32(index + 1))
+      if code != SQLITE_OK { throw error(code) }
+    }
+    while true {
+      let code = sqlite3_step(statement)
+      if code == SQLITE_DONE { return }
+      guard code == SQLITE_ROW else { throw error(code) }
+      if !(try row(Row(statement: statement))) { return }
+    }
+  }
+
+  /// Runs one statement that yields nothing that matters.
+  func run(_ sql: String, _ values: [SQLValue] = [], keep: Bool = true) throws(MemoryError) {
+    try each(sql, values, keep: keep) { (_) throws(MemoryError) in true }
+  }
+
+  /// The first row, made into a value; nil if there is none.
+  func first<R>(_ sql: String, _ values: [SQLValue] = [], keep: Bool = true, _ row: (Row) -> R) throws(MemoryError) -> R? {
+    var result: R?
+    try each(sql, values, keep: keep) { (found) throws(MemoryError) in
+      result = row(found)
+      return false
+    }
+    return result
+  }
+
+  /// Every row, made into a value.
+  func all<R>(_ sql: String, _ values: [SQLValue] = [], keep: Bool = true, _ row: (Row) -> R) throws(MemoryError) -> [R] {
+    var result: [R] = []
+    try each(sql, values, keep: keep) { (found) throws(MemoryError) in
+      result.append(row(found))
+      return true
+    }
+    return result
+  }
+
+  var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(handle) }
+  /// How many rows the last statement has changed.
+  var changes: Int { Int(sqlite3_changes64(handle)) }
+  var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
+
+  /// Does all of the body or nothing.
+  func transaction<R>(_ body: () throws(MemoryError) -> R) throws(MemoryError) -> R {
+    try run("BEGIN IMMEDIATE")
+    do {
+      let result = try body()
+      try run("COMMIT")
+      return result
+    } catch {
+      // After some errors SQLite has rolled back by itself.
+      if isInTransaction { try run("ROLLBACK") }
+      throw error
+    }
+  }
+
+  private func prepare(_ sql: String, keep: Bool) throws(MemoryError) -> OpaquePointer {
+    if keep, let statement = kept[sql] { return statement }
+    var statement: OpaquePointer?
+    let code = sqlite3_prepare_v3(handle, sql, -1, keep ? UInt32(SQLITE_PREPARE_PERSISTENT) : 0, &statement, nil)
+    guard code == SQLITE_OK, let statement else { throw error(code) }
+    if keep { kept[sql] = statement }
+    return statement
+  }
+
+  /// Forgets compiled statements, as those of a collection that is dropped.
+  func forgetStatements(_ isMeant: (String) -> Bool) {
+    for (sql, statement) in kept where isMeant(sql) {
+      sqlite3_finalize(statement)
+      kept[sql] = nil
+    }
+  }
+
+  private static func bind(_ value: SQLValue, to statement: OpaquePointer, at index: Int32) -> Int32 {
+    switch value {
+    case .null: return sqlite3_bind_null(statement, index)
+    case .int(let value): return sqlite3_bind_int64(statement, index, value)
+    case .double(let value): return sqlite3_bind_double(statement, index, value)
+    case .text(var text):
+      return text.withUTF8 { bat_sqlite_bind_text(statement, index, UnsafeRawPointer($0.baseAddress) ?? empty, Int64($0.count)) }
+    case .blob(let bytes): return bytes.withUnsafeBytes { bat_sqlite_bind_blob(statement, index, $0.baseAddress ?? empty, Int64($0.count)) }
+    case .floats(let floats):
+      return floats.withUnsafeBytes { bat_sqlite_bind_blob(statement, index, $0.baseAddress ?? empty, Int64($0.count)) }
+    }
+  }
+
+  private func error(_ code: Int32) -> MemoryError { Self.error(code, String(cString: sqlite3_errmsg(handle)), path) }
+
+  private static func error(_ code: Int32, _ reason: String, _ path: String) -> MemoryError {
+    switch code & 0xff {
+    case SQLITE_CONSTRAINT: return MemoryError(.exists, reason)
+    case SQLITE_NOTADB, SQLITE_CORRUPT:
+      return MemoryError(.damaged, "\(path) is damaged: \(reason). Put a copy from before in its place, or move it away to begin anew")
+    case SQLITE_FULL: return MemoryError(.storage, "\(path) cannot grow: \(reason). Make room on the disk")
+    default: return MemoryError(.storage, "\(path): \(reason)")
+    }
+  }
+}
+
+/// What is bound where there are no bytes: any pointer but NULL, which would bind NULL.
+nonisolated(unsafe) private let empty = UnsafeRawPointer(UnsafeMutablePointer<CChar>.allocate(capacity: 1))

@@ -1,0 +1,96 @@
+/// A passage as the memory keeps it: long enough to mean something, short enough to be quoted.
+struct Chunk: Equatable {
+  /// The headings above it, then its paragraphs.
+  var text: String
+  /// "Reload › Draining, lines 10–24", "page 3"; empty where there is nothing to tell.
+  var place: String
+
+  /// Puts blocks together: under one heading only, up to about `size` characters; what is longer than `limit` by itself
+  /// is divided, at the end of a sentence where there is one.
+  static func chunks(of blocks: [Block], size: Int = 1000, limit: Int = 2000) -> [Chunk] {
+    precondition(0 < size && size <= limit, "a chunk has room, and its limit is not below its size")
+    var chunks: [Chunk] = []
+    var headings: [(level: Int, text: String)] = []
+    var open: [Block] = []
+    var count = 0
+    func close() {
+      if !open.isEmpty { chunks.append(chunk(open, under: headings.map(\.text).filter { !$0.isEmpty })) }
+      open = []
+      count = 0
+    }
+    for block in blocks {
+      if case .heading(let level) = block.kind {
+        close()
+        headings.removeAll { $0.level >= level }
+        headings.append((level, block.text))
+        continue
+      }
+      for piece in pieces(of: block, limit: limit) {
+        let length = piece.text.count
+        if !open.isEmpty, count + length > size { close() }
+        open.append(piece)
+        count += length
+      }
+    }
+    close()
+    return chunks
+  }
+
+  private static func chunk(_ blocks: [Block], under headings: [String]) -> Chunk {
+    let path = headings.joined(separator: " › ")
+    var places = path.isEmpty ? [] : [path]
+    let lines = blocks.compactMap(\.lines)
+    let pages = blocks.compactMap(\.page)
+    if let first = lines.first?.lowerBound, let last = lines.last?.upperBound {
+      places.append(first == last ? "line \(first)" : "lines \(first)–\(last)")
+    } else if let first = pages.first, let last = pages.last {
+      places.append(first == last ? "page \(first)" : "pages \(first)–\(last)")
+    }
+    let body = blocks.map(\.text).joined(separator: "\n\n")
+    return Chunk(text: path.isEmpty ? body : path + "\n\n" + body, place: places.joined(separator: ", "))
+  }
+
+  /// The block, or what it must be divided into.
+  private static func pieces(of block: Block, limit: Int) -> [Block] {
+    if block.text.utf8.count <= limit || block.text.count <= limit { return [block] }
+    var pieces: [Block] = []
+    var rest = block.text[...]
+    var line = block.lines?.lowerBound
+    while !rest.isEmpty {
+      let end = cut(rest, limit: limit, code: block.kind == .code)
+      let text = rest[..<end]
+      rest = rest[end...].drop(while: \.isWhitespace)
+      var piece = block
+      piece.text = String(text)
+      if let first = line {
+        let breaks = block.text[text.startIndex..<(rest.isEmpty ? text.endIndex : rest.startIndex)].count(where: \.isNewline)
+        piece.lines = first...first + text.count(where: \.isNewline)
+        line = first + breaks
+      }
+      pieces.append(piece)
+    }
+    return pieces
+  }
+
+  /// Where to divide: code at a line's end; text at the last end of a sentence, else of a line, else of a word; else anywhere.
+  private static func cut(_ text: Substring, limit: Int, code: Bool) -> Substring.Index {
+    guard let most = text.index(text.startIndex, offsetBy: limit, limitedBy: text.endIndex), most < text.endIndex else {
+      return text.endIndex
+    }
+    let least = text.index(text.startIndex, offsetBy: limit / 3)
+    let room = text[least..<most]
+    var word: Substring.Index?
+    var line: Substring.Index?
+    var index = room.endIndex
+    while index > room.startIndex {
+      let before = text.index(before: index)
+      let character = text[before]
+      if !code, ".!?。！？".contains(character), text[index].isWhitespace || "。！？".contains(character) { return index }
+      if line == nil, character.isNewline { line = before }
+      if code, let line { return line }
+      if word == nil, character.isWhitespace { word = before }
+      index = before
+    }
+    return line ?? word ?? most
+  }
+}

@@ -1,6 +1,6 @@
 // The memory store in one SQLite file. How the pieces fit:
 //
-//   perform() ─▶ StoreThread ─▶ StoreDesk ─▶ Catalog            which collections there are, whose they are
+//   perform() ─▶ WorkThread  ─▶ StoreDesk ─▶ Catalog            which collections there are, whose they are
 //                               (groups,  ─▶ CollectionWriter   documents in and out          ─▶ SQLiteDatabase
 //                                commits) ─▶ CollectionReader   get, query ─▶ FilterSQL, WordQuery, Fusion
 //                                         ─▶ VectorIndex        the nearest vectors
@@ -41,9 +41,16 @@ import Glibc
 import Synchronization
 import Wire
 
+/// One request on its way to the store's thread.
+struct StoreJob: Sendable {
+  let request: MemoryRequest
+  let access: Access
+  let onEnd: @Sendable (Result<MemoryReply, MemoryError>) -> Void
+}
+
 /// The memory store that needs no server: one SQLite file, with an index of the vectors beside it.
 public final class SQLiteStore: MemoryStore {
-  private let thread: StoreThread
+  private let thread: WorkThread<StoreJob>
   private let board: Board
 
   /// - Parameters:
@@ -56,7 +63,7 @@ public final class SQLiteStore: MemoryStore {
   ) {
     let board = Board()
     self.board = board
-    thread = StoreThread {
+    thread = WorkThread(name: "memory") {
       let desk = StoreDesk(folder: folder, limits: limits, clock: clock, log: log, board: board)
       return { desk.perform($0) }
     }
@@ -92,15 +99,23 @@ public final class SQLiteStore: MemoryStore {
       var commits = 0
       var documentsWritten = 0
       var repairs = 0
+      /// What there is; nil before the first request.
+      var held: (collections: Int, documents: Int, vectors: Int)?
     }
     private let counts = Mutex(Counts())
     func change(_ body: (inout Counts) -> Void) { counts.withLock { body(&$0) } }
     func read() -> JSON {
       let counts = counts.withLock { $0 }
-      return [
+      var members: [String: JSON] = [
         "reads": .int(counts.reads), "writes": .int(counts.writes), "failures": .int(counts.failures), "commits": .int(counts.commits),
         "documents_written": .int(counts.documentsWritten), "index_repairs": .int(counts.repairs),
       ]
+      if let held = counts.held {
+        members["collections"] = .int(held.collections)
+        members["documents"] = .int(held.documents)
+        members["vectors"] = .int(held.vectors)
+      }
+      return .object(members)
     }
   }
 }

@@ -103,7 +103,15 @@ final class StoreDesk {
     if version == 0 { try makeSchema(database) }
     number = try database.first("SELECT number FROM store") { $0.int(0) } ?? 0
     self.database = database
+    tell(database)
     return database
+  }
+
+  private func tell(_ database: SQLiteDatabase) {
+    let held = try? database.first("SELECT count(*), total(documents), total(vectors) FROM collections") {
+      (collections: Int($0.int(0)), documents: Int($0.int(1)), vectors: Int($0.int(2)))
+    }
+    if let held { board.change { $0.held = held } }
   }
 
   private static let schemaVersion = 1
@@ -201,6 +209,7 @@ final class StoreDesk {
       return answer(jobs.map { ($0, .failure(error)) })
     }
     board.change { $0.commits += 1 }
+    tell(database)
     for (number, change) in changes { apply(change.list, change.version, to: number) }
     for number in dropped { removeIndex(number) }
     if !mustScrub.isEmpty { scrub(database) }

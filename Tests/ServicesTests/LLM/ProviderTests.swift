@@ -131,6 +131,21 @@ import Testing
     models.stop()
   }
 
+  @Test("what a person waits for passes what nobody waits for")
+  func interactive() async throws {
+    let gate = ScriptedServer.Gate()
+    let server = ScriptedServer([[.wait(gate)] + Recording.ollamaAnswer("A"), Recording.ollamaAnswer("A")])
+    let models = makeModels(.ollama, url: server.url) { $0.standard.parallel = 1 }
+    func ask(_ text: String, _ isInteractive: Bool) -> Reply {
+      Reply(models, #"{"text":"\#(text)","remember":false}"#) { $0.isInteractive = isInteractive }
+    }
+    let replies = [ask("1", false), ask("2", false), ask("3", true)]
+    gate.open()
+    for reply in replies { _ = try await reply.conclusion() }
+    #expect(server.requests.map(\.contents) == [["1"], ["3"], ["2"]])
+    models.stop()
+  }
+
   @Test("a question whose time is over is not sent, and ends with the deadline")
   func overdue() async throws {
     let server = ScriptedServer([Recording.ollamaAnswer("A")])

@@ -100,6 +100,32 @@ import Wire
     withExtendedLifetime(house) {}
   }
 
+  @Test("a conversation that waits for a tool is not asked on by whom the tool asks; another thread is")
+  func circle() throws {
+    // BABS.chat is no tool by its about text, so the model of the test calls it on its own account.
+    let model = ScriptedModel { question, tell in
+      guard question.persona == "ROBIN", !question.tools.isEmpty else { return tell(.finished(.success(Array(#"{"text":"in"}"#.utf8)))) }
+      question.onToolCall?("BABS.relay", Array((try? JSON(parsing: question.body))?["text"]?.string?.utf8 ?? "".utf8)) { result in
+        switch result {
+        case .success(let json): tell(.finished(.success(json)))
+        case .failure(let failure): tell(.finished(.failure(failure)))
+        }
+      }
+    }
+    let house = try House([("ROBIN", "thinker", [:]), ("BABS", "thinker", ["PEER": "ROBIN"])], language: model)
+    let client = try house.attached("GUI")
+    for name in ["ROBIN", "BABS"] { try house.settle(name, as: client) }
+    func ask(_ inner: String, _ id: Int) throws -> Gram {
+      let text = JSON.string(inner).text
+      return try client.ask("ROBIN", "chat", #"{"text":\#(text),"tools":["BABS.observe"],"thread":"t"}"#, id: id)
+    }
+    let error = try ask(#"{"text":"x","thread":"t"}"#, 1)
+    #expect(error.code == "invalid" && error.message?.contains("ROBIN/t waits for this very answer") == true, "\(error)")
+    #expect(try ask(#"{"text":"x","thread":"u"}"#, 2)["text"] == "in")
+    #expect(try ask(#"{"text":"x","thread":"t","remember":false}"#, 3)["text"] == "in")
+    withExtendedLifetime(house) {}
+  }
+
   @Test("what is called after the question has ended is not asked any more")
   func late() throws {
     let late = Answer<Failure.Code>()

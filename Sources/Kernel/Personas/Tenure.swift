@@ -167,16 +167,20 @@ final class Tenure {
       origin.children.append((self, request))
       order.isInteractive = origin.isInteractive
       order.deadline = Int64(origin.deadline / 1_000_000)
+      if let conversation = Toolbox.conversation(of: question, of: slot.name, among: origin.conversations) {
+        return complete(request, .failure(Toolbox.circle(conversation)))
+      }
     }
     let generation = generation
     let id = ObjectIdentifier(generation)
     do throws(Failure) { order.tools = try Toolbox.tools(of: question, for: slot) } catch { return complete(request, .failure(error)) }
+    let conversation = order.tools.isEmpty ? nil : Toolbox.conversation(of: question, of: slot.name)
     order.onToolCall = { tool, arguments, done in
       generation.inbox.post { kernel in
         guard let tenure = kernel.supervisor.tenure(id) else {
           return done(.failure(Failure(.retired, "the generation that asked has ended")))
         }
-        tenure.callTool(tool, arguments, chat: request, cause: cause, done: done)
+        tenure.callTool(tool, arguments, chat: request, conversation: conversation, cause: cause, done: done)
       }
     }
     let call = language.chat(order) { event in

@@ -10,7 +10,8 @@ extension Tenure {
   /// Asks the persona whose method the tool is; `done` is called once. It is no step of the persona's own: what is recorded is
   /// the question's result, which tells of it.
   func callTool(
-    _ tool: String, _ arguments: [UInt8], chat: UInt64, cause: UInt64, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void
+    _ tool: String, _ arguments: [UInt8], chat: UInt64, conversation: String?, cause: UInt64,
+    done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void
   ) {
     guard isAsking(chat), let (target, method) = Toolbox.split(tool) else {
       return done(.failure(Failure(.cancelled, "the question during which \(tool) was called has ended")))
@@ -19,7 +20,7 @@ extension Tenure {
     toolAsks[number] = ToolAsk(chat: chat, done: done)
     bus.ask(
       from: self, request: number, cause: cause, target: Array(target.utf8), method: Array(method.utf8), payload: arguments,
-      milliseconds: 0, stream: false)
+      milliseconds: 0, stream: false, conversation: conversation)
   }
 
   /// Nobody waits any more for what was called during a question.

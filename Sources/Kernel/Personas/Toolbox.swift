@@ -60,6 +60,22 @@ enum Toolbox {
     return LanguageTool(name: "\(persona).\(method.name)", summary: method.summary, takes: method.takes)
   }
 
+  /// The conversation that a question reads and extends, as "PERSONA/thread"; nil: none, or none of `some`.
+  static func conversation(of question: [UInt8], of persona: String, among some: Set<String>? = nil) -> String? {
+    if some?.isEmpty == true { return nil }
+    guard let question = try? JSON(parsing: question), question["messages"] == nil, question["remember"]?.bool != false else { return nil }
+    let conversation = "\(persona)/\(question["thread"]?.string ?? "main")"
+    return some?.contains(conversation) ?? true ? conversation : nil
+  }
+
+  /// A question would wait for the question that waits for it.
+  static func circle(_ conversation: String) -> Failure {
+    Failure(
+      .invalid,
+      "the conversation \(conversation) waits for this very answer, because its model has called a tool: ask with \"remember\": false, "
+        + "or in another \"thread\"")
+  }
+
   /// Personas have no dots in their names; methods may.
   static func split(_ name: String) -> (persona: String, method: String)? {
     guard let dot = name.firstIndex(of: "."), dot != name.startIndex else { return nil }

@@ -38,7 +38,7 @@ let package = Package(
 
     .executableTarget(
       name: "batkernel", dependencies: ["Kernel", "Services", "Wire", "CTOML"], swiftSettings: strict),
-    .executableTarget(name: "parlor", dependencies: ["Workbench", "Kernel", "Wire"], swiftSettings: strict),
+    .executableTarget(name: "parlor", dependencies: ["Workbench", "Kernel", "CPlatform", "Wire"], swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),

@@ -2,6 +2,8 @@
 public struct Configuration: Sendable, Equatable {
   /// The Unix socket to listen on.
   public var socketPath: String
+  /// What must outlive the kernel is kept here: memories, conversations. Made, for the user alone, when it is needed. `data`
+  public var dataFolder = "bat-data"
   /// Where the libraries of personas are looked for, in this order: `libNAME.so`, then `NAME.so`.
   public var pluginFolders: [String]
   public var log = LogConfiguration()
@@ -138,8 +140,6 @@ public struct LocalModelConfiguration: Sendable, Equatable {
 
 /// `[memory]`
 public struct MemoryConfiguration: Sendable, Equatable {
-  /// The database's file. Default: memory.db in the data folder. `file`
-  public var file: String?
   /// What makes vectors of texts: `embedder = "local"`, "none" (words alone), "ollama:MODEL" or "openai:MODEL".
   public var embedder = "local"
   /// Where the embedder's server is, as in [llm]. `url`

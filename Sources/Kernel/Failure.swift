@@ -13,6 +13,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     case unknownMethod = "unknown_method"
     case state
     case notFound = "not_found"
+    case denied
     case badJSON = "bad_json"
     case nameRefused = "name_refused"
     case llmUnreachable = "llm_unreachable"
@@ -37,6 +38,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
       case .unknownMethod: -10
       case .state: -11
       case .notFound: -12
+      case .denied: -13
       case .llmUnreachable: -20
       case .llmNoModel: -21
       case .llmRefused: -22

@@ -1,9 +1,10 @@
 import Glibc
 import Kernel
+import Services
 
 /// personas.toml, read and checked. What is wrong is told all at once, with line, column and key.
 ///
-///     [kernel]        socket, plugins (a folder or several; relative to the file)
+///     [kernel]        socket, data, plugins (a folder or several; relative to the file)
 ///     [log]           format, level; [log.levels] by part or persona
 ///     [bus]           frame_bytes, queue_bytes, mailbox_bytes, hops, deadline_ms, requests
 ///     [reload]        watch, settle_ms, call_ms, drain_ms, trial_ms, record
@@ -11,6 +12,7 @@ import Kernel
 ///                     parallel, retries, fallbacks
 ///     [llm.providers.NAME]  the same, without fallbacks
 ///     [llm.local]     command, log
+///     [memory]        embedder, url, api_key_env
 ///     [persona.NAME]  library, summary, prompt, llm, fallbacks, model, temperature, max_tokens, and whatever the persona itself reads
 enum ConfigurationFile {
   /// Reads a file. `environment` is asked for XDG_RUNTIME_DIR and HOME.
@@ -30,6 +32,7 @@ enum ConfigurationFile {
     let reader = Reader(folder: folder(of: path), environment: environment)
 
     var configuration = Configuration(socketPath: defaultSocketPath(environment), pluginFolders: [programFolder()])
+    configuration.dataFolder = defaultDataFolder(environment)
     reader.kernel(document.table("kernel"), &configuration)
     let log = document.table("log")
     let levels = reader.log(log, &configuration.log)
@@ -37,6 +40,7 @@ enum ConfigurationFile {
     reader.reload(document.table("reload"), &configuration.reload)
     let language = LanguageReader(path: reader.path)
     language.read(document.table("llm"), &configuration.language)
+    reader.memory(document.table("memory"), &configuration.memory)
     let personas = document.table("persona")
     configuration.personas = reader.personas(personas, findings)
     language.check(personas, configuration)
@@ -53,6 +57,14 @@ enum ConfigurationFile {
       return (folder.hasSuffix("/") ? String(folder.dropLast()) : folder) + "/bat/kernel.sock"
     }
     return "/tmp/bat-\(getuid())/kernel.sock"
+  }
+
+  /// $XDG_DATA_HOME/bat, or ~/.local/share/bat.
+  static func defaultDataFolder(_ environment: [String: String]) -> String {
+    if let folder = environment["XDG_DATA_HOME"], folder.hasPrefix("/") {
+      return (folder.hasSuffix("/") ? String(folder.dropLast()) : folder) + "/bat"
+    }
+    return (environment["HOME"] ?? "/tmp/bat-\(getuid())") + "/.local/share/bat"
   }
 
   /// Why a socket cannot have this path; nil when it can.
@@ -123,6 +135,7 @@ private struct Reader {
   func kernel(_ table: TableReader, _ configuration: inout Configuration) {
     if let socket = table.string("socket") { configuration.socketPath = path(socket) }
     if let reason = ConfigurationFile.refusal(ofSocketPath: configuration.socketPath) { table.note("socket", reason) }
+    if let data = table.string("data") { configuration.dataFolder = path(data) }
     if let folders = table.strings("plugins", orOne: true) { configuration.pluginFolders = folders.map(path) }
     table.refuseOthers()
   }
@@ -140,7 +153,7 @@ private struct Reader {
   }
 
   func checkParts(_ levels: TableReader, _ configuration: Configuration) {
-    let parts = ["kernel", "io", "bus", "reload", "llm"] + configuration.personas.map(\.name)
+    let parts = ["kernel", "io", "bus", "reload", "llm", "memory"] + configuration.personas.map(\.name)
     for entry in levels.entries where !parts.contains(entry.key) {
       levels.note(
         entry.key,
@@ -177,6 +190,24 @@ private struct Reader {
     table.read("trial_ms", 0...3_600_000, into: &reload.trialMilliseconds)
     table.read("record", 0...100_000, into: &reload.recordedGrams)
     table.refuseOthers()
+  }
+
+  func memory(_ table: TableReader, _ memory: inout MemoryConfiguration) {
+    table.read("embedder", into: &memory.embedder)
+    table.read("url", into: &memory.url)
+    table.read("api_key_env", into: &memory.apiKeyVariable)
+    table.refuseOthers()
+    let choice: EmbedderChoice
+    do throws(EmbeddingError) { choice = try EmbedderChoice(memory.embedder) } catch { return table.note("embedder", error.description) }
+    if let url = memory.url, !LanguageReader.isURL(url) {
+      table.note("url", "\"\(url)\" is no address of a server; it looks like http://127.0.0.1:11434")
+    }
+    if case .openai = choice, memory.url == nil {
+      table.note("embedder", "\"openai:…\" needs to know the server: set url, e.g. http://127.0.0.1:8080/v1")
+    }
+    if let variable = memory.apiKeyVariable, !LanguageReader.isVariable(variable) {
+      table.note("api_key_env", "must be the name of an environment variable that holds the key, not the key itself")
+    }
   }
 
   /// The personas in the order of the file.

@@ -95,14 +95,14 @@ struct LanguageReader {
       + TableReader.question(name, names)
   }
 
-  private static func isURL(_ text: String) -> Bool {
+  static func isURL(_ text: String) -> Bool {
     guard let scheme = ["http://", "https://"].first(where: { text.lowercased().hasPrefix($0) }) else { return false }
     let rest = text.dropFirst(scheme.count)
     return rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
       && !(rest.split(separator: "/", omittingEmptySubsequences: false).first ?? "").isEmpty
   }
 
-  private static func isVariable(_ text: String) -> Bool {
+  static func isVariable(_ text: String) -> Bool {
     func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) || byte == 0x5F }
     return isLetter(text.utf8.first!) && text.utf8.count <= 64 && text.utf8.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) }
   }

@@ -45,11 +45,14 @@ import Wire
     let logger = Logger(configuration.log)
     let llm = logger.part("llm")
     let language = LanguageModels(configuration.language, runtimeFolder: configuration.runtimeFolder) { llm.write($0, $1) }
+    let memoryLog = logger.part("memory")
+    let memory = Memories(configuration.memory, dataFolder: configuration.dataFolder) { memoryLog.write($0, $1) }
     let rehearsal = Rehearsal(
       command: ["/proc/self/exe", "--rehearse"], limitMilliseconds: configuration.reload.callMilliseconds)
     do throws(Failure) {
       let kernel = try BatKernel(
-        configuration, logger: logger, language: language, rehearsal: rehearsal, stage: Stage(command: ["/proc/self/exe", "--stage"])
+        configuration, logger: logger, language: language, memory: memory, rehearsal: rehearsal,
+        stage: Stage(command: ["/proc/self/exe", "--stage"])
       ) { () throws(Failure) in
         do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
       }

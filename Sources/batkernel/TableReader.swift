@@ -81,6 +81,7 @@ final class TableReader {
     return nil
   }
 
+  func read(_ key: String, into target: inout String) { if let text = string(key) { target = text } }
   func read(_ key: String, into target: inout String?) { if let text = string(key) { target = text } }
 
   func strings(_ key: String, orOne: Bool = false, mayBeEmpty: Bool = false) -> [String]? {

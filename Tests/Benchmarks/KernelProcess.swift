@@ -29,7 +29,8 @@ final class KernelProcess {
   convenience init(_ house: House, _ personas: [(name: String, library: Data)], watch: Bool) throws {
     let folder = "\(house.folder)/\(UInt64.random(in: 0 ... .max))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
-    var text = "[kernel]\nplugins = \"\(folder)\"\n[log]\nlevel = \"warning\"\n[reload]\nwatch = \(watch)\nsettle_ms = 100\n"
+    var text =
+      "[kernel]\ndata = \"\(folder)/data\"\nplugins = \"\(folder)\"\n[log]\nlevel = \"warning\"\n[reload]\nwatch = \(watch)\nsettle_ms = 100\n"
     for persona in personas {
       try house.install(persona.library, as: persona.name, in: folder)
       text += "[persona.\(persona.name)]\nprompt = \"none\"\n"

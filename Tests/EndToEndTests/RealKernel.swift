@@ -18,7 +18,8 @@ final class RealKernel {
 
   func write(_ configuration: String) throws {
     try temporary.write(
-      "personas.toml", "[kernel]\nsocket = \"\(socket)\"\nplugins = [\"\(folder)\", \"\(Products.folder)\"]\n" + configuration)
+      "personas.toml",
+      "[kernel]\nsocket = \"\(socket)\"\ndata = \"\(folder)/data\"\nplugins = [\"\(folder)\", \"\(Products.folder)\"]\n" + configuration)
   }
 
   /// Another process with the files of one that has ended.

@@ -112,6 +112,7 @@ enum {
   PERSONA_E_UNKNOWN_METHOD = -10,  /* the receiver has no such method */
   PERSONA_E_STATE = -11,           /* load: this state cannot be read (newer schema, or damaged) */
   PERSONA_E_NOT_FOUND = -12,       /* no such key, token or request */
+  PERSONA_E_DENIED = -13,          /* it belongs to somebody else who has not shared it */
 
   PERSONA_E_LLM_UNREACHABLE = -20, /* no model server answers at the address */
   PERSONA_E_LLM_NO_MODEL = -21,    /* the server has no model of that name */

@@ -1,12 +1,13 @@
 /// On whose behalf an operation is done, and so what it may see and change.
 public struct Access: Sendable, Equatable {
-  /// The name of the persona or the user: owner of what it creates, and kept with what it adds.
+  /// The name of the persona, or "USER": owner of what it creates, and kept with what it adds.
   public let name: String
   /// The user of this computer may read and write everything.
   public let isUser: Bool
 
   public static func persona(_ name: String) -> Access { Access(name: name, isUser: false) }
-  public static func user(_ name: String) -> Access { Access(name: name, isUser: true) }
+  /// The user of this computer, whatever the client.
+  public static let user = Access(name: "USER", isUser: true)
 
   private init(name: String, isUser: Bool) {
     self.name = name

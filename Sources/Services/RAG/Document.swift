@@ -25,11 +25,11 @@ public struct Document: Sendable, Equatable {
 /// A vector and the model that made it; only vectors of one model are compared. One of zeros says nothing, and is not kept.
 public struct Embedding: Sendable, Equatable {
   /// The id of the model, with its version.
-  public var embedder: String
+  public var model: String
   public var vector: [Float]
 
-  public init(embedder: String, vector: [Float]) {
-    self.embedder = embedder
+  public init(model: String, vector: [Float]) {
+    self.model = model
     self.vector = vector
   }
 }

@@ -34,9 +34,13 @@ public enum MemoryRequest: Sendable {
   ///
   /// One that is there already is an error, or with `ifMissing` the reply, unchanged: the asker's own of that name, or,
   /// if a shared one is wanted, one that everybody may read.
-  case create(String, Rights = .ownerOnly, ifMissing: Bool = false)
+  ///
+  /// `embedder`: which embedder makes its vectors, for whoever embeds; nil: the usual one.
+  case create(String, Rights = .ownerOnly, embedder: String? = nil, ifMissing: Bool = false)
   /// The collections that the asker may read. Reply: `collections`.
   case list
+  /// One of them. Reply: `collection`.
+  case show(String)
   /// Removes a collection with all that is in it; its owner may. Reply: `collection`, as it was.
   case drop(String)
   /// Changes who may read and write; the owner may. Reply: `collection`.
@@ -54,6 +58,21 @@ public enum MemoryRequest: Sendable {
   ///
   /// More than a delete: afterwards nothing of it is in the store's files any more.
   case forget(Origin.Part, collection: String? = nil)
+
+  /// Puts these documents in the place of all that a source (a file) had. Reply: `count`, of those put in.
+  ///
+  /// A source with many documents comes in several parts: only the first has `isFirst`, and only the last a hash. Without
+  /// documents and without a hash the source is gone.
+  case replace(String, source: String, hash: String?, [Document], isFirst: Bool = true)
+  /// The sources of a collection that begin with a text. Reply: `sources`.
+  case sources(String, under: String? = nil)
+
+  /// Takes all vectors away, so that those of another embedder can come; the owner may. Reply: `collection`.
+  case dropVectors(String, embedder: String?)
+  /// A page of documents that have a text and no vector, between two numbers of `seq`. Reply: `texts`.
+  case withoutVector(String, after: Int64, before: Int64 = .max, limit: Int)
+  /// Gives these documents their vectors; those that have one meanwhile, or have changed, are left alone. Reply: `count`.
+  case fill(String, model: String, [(seq: Int64, vector: [Float])])
 
   /// Documents, in the order in which they came or got their present vector. Reply: `documents`.
   case get(String, Selection)
@@ -77,6 +96,23 @@ public enum MemoryReply: Sendable, Equatable {
   case count(Int)
   case documents([StoredDocument])
   case hits([Hit])
+  case sources([StoredSource])
+  case texts([PendingText])
   /// Lines that each end in a newline, and where the next page begins; nil after the last.
   case page([UInt8], next: Int64?)
+}
+
+/// A file (or address) whose documents are in a collection.
+public struct StoredSource: Sendable, Equatable {
+  public var source: String
+  /// Of its content, in the words of whoever put it in; nil: not all of it has come.
+  public var hash: String?
+  /// Milliseconds since 1970.
+  public var changed: Int64
+}
+
+/// The text of a document that waits for its vector.
+public struct PendingText: Sendable, Equatable {
+  public var seq: Int64
+  public var text: String
 }

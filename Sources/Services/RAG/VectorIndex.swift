@@ -98,6 +98,7 @@ final class VectorIndex {
     guard ftruncate(descriptor, 0) == 0 else {
       throw MemoryError(.storage, "\(path) cannot be emptied: \(String(cString: strerror(errno)))")
     }
+    passed = []
     try grow(Self.pageSize + blockSize)
     base.copyMemory(from: Self.magic, byteCount: 8)
     base.storeBytes(of: store, toByteOffset: 8, as: Int64.self)
@@ -105,6 +106,9 @@ final class VectorIndex {
     base.storeBytes(of: UInt32(dimension), toByteOffset: 24, as: UInt32.self)
     base.storeBytes(of: bat_checksum(base, 28, 1), toByteOffset: 28, as: UInt32.self)
   }
+
+  /// Empties the file.
+  func remake(store: Int64, collection: Int64) throws(MemoryError) { try begin(store, collection) }
 
   private func hasHeader(_ store: Int64, _ collection: Int64) -> Bool {
     memcmp(base, Self.magic, 8) == 0 && base.load(fromByteOffset: 8, as: Int64.self) == store
@@ -219,48 +223,88 @@ final class VectorIndex {
 
   private struct Candidate {
     var bound: Float
-    var slot: Int32
+    /// A slot, or a place in the list of slots that count.
+    var place: Int32
   }
 
-  /// The `limit` nearest vectors, the nearest first; of equal ones the older.
+  /// The `limit` nearest vectors, the nearest first; of equal ones the older. Nil if `admit` gave up.
   ///
   /// - Parameters:
   ///   - among: the only ones that count; nil: all.
-  ///   - admit: of these, those that count.
   ///   - similarity: the cosine with the query, from the vector itself; nil if it is not there any more.
+  ///   - admit: of these, those that count; nil to give up.
   func search(
-    _ query: [Float], limit: Int, among: [Int64]? = nil, admit: (([Int64]) throws(MemoryError) -> Set<Int64>)? = nil,
-    similarity: (Int64) throws(MemoryError) -> Double?
-  ) throws(MemoryError) -> [Neighbour] {
-    guard limit > 0, count > 0 else { return [] }
+    _ query: [Float], limit: Int, among: [Int32]? = nil, similarity: (Int64) throws(MemoryError) -> Double?,
+    admit: ([Int64]) throws(MemoryError) -> Set<Int64>?
+  ) throws(MemoryError) -> [Neighbour]? {
+    try search(query, limit, among, similarity, inChunksOf: 64, admit)
+  }
+
+  func search(_ query: [Float], limit: Int, among: [Int32]? = nil, similarity: (Int64) throws(MemoryError) -> Double?)
+    throws(MemoryError) -> [Neighbour]
+  {
+    try search(query, limit, among, similarity, inChunksOf: 1) { (seqs) throws(MemoryError) in Set(seqs) }!
+  }
+
+  private func search(
+    _ query: [Float], _ limit: Int, _ among: [Int32]?, _ similarity: (Int64) throws(MemoryError) -> Double?,
+    inChunksOf chunkSize: Int, _ admit: ([Int64]) throws(MemoryError) -> Set<Int64>?
+  ) throws(MemoryError) -> [Neighbour]? {
+    let total = among?.count ?? count
+    guard limit > 0, total > 0 else { return [] }
+    makeRoomForBounds()
     let query = Query(query, padded: padded)
-    let few = among.map { seqs in query.lend { slotBounds(seqs, $0) } }
-    if few == nil { query.lend(allBounds) }
+    query.lend { if let among { boundsOf(among, $0) } else { allBounds($0) } }
     var nearest: [Neighbour] = []
     var seen: Set<Int32> = []
     var width = 2 * limit + 32
     while true {
       // The candidates with the highest bounds, and what no other's bound is above.
-      let (candidates, rest) = few.map { ($0, -Float.infinity) } ?? best(width)
+      let (candidates, rest) = best(width, of: total)
       var at = 0
       while at < candidates.count {
-        let chunk = candidates[at..<min(at + (admit == nil ? 1 : 64), candidates.count)]
+        let chunk = candidates[at..<min(at + chunkSize, candidates.count)]
         at = chunk.endIndex
         if nearest.count == limit, Double(chunk.first!.bound) < nearest[limit - 1].similarity { return nearest }
-        let new = chunk.filter { seen.insert($0.slot).inserted }
-        let admitted = try admit?(new.map { seqs(Int($0.slot)).pointee })
+        let new = chunk.filter { seen.insert($0.place).inserted }.map {
+          (bound: $0.bound, seq: seqs(Int(among?[Int($0.place)] ?? $0.place)).pointee)
+        }
+        if new.isEmpty { continue }
+        guard let admitted = try admit(new.map(\.seq)) else { return nil }
         for candidate in new {
-          let seq = seqs(Int(candidate.slot)).pointee
-          if let admitted, !admitted.contains(seq) { continue }
+          guard admitted.contains(candidate.seq) else { continue }
           if nearest.count == limit, Double(candidate.bound) < nearest[limit - 1].similarity { break }
-          guard let similarity = try similarity(seq) else { continue }
-          insert(Neighbour(seq: seq, similarity: similarity), limit, &nearest)
+          guard let similarity = try similarity(candidate.seq) else { continue }
+          insert(Neighbour(seq: candidate.seq, similarity: similarity), limit, &nearest)
         }
       }
       if rest == -.infinity || (nearest.count == limit && Double(rest) < nearest[limit - 1].similarity) { return nearest }
       width *= 4
     }
   }
+
+  // MARK: Filters
+
+  /// What passed lately, by filter. Any change of the collection may change it.
+  private struct Passed {
+    var filter: Filter
+    var slots: [Int32]
+  }
+  private var passed: [Passed] = []
+  private static let filtersKept = 8
+
+  func cachedSlots(for filter: Filter) -> [Int32]? { passed.first { $0.filter == filter }?.slots }
+
+  /// The slots of these, ascending; kept until the collection changes.
+  func keepSlots(of found: [Int64], for filter: Filter) -> [Int32] {
+    let slots = found.compactMap { slot(of: $0).map(Int32.init) }.sorted()
+    if passed.count == Self.filtersKept { passed.removeFirst() }
+    passed.append(Passed(filter: filter, slots: slots))
+    return slots
+  }
+
+  /// The collection has changed.
+  func forgetFilters() { passed = [] }
 
   private func insert(_ new: Neighbour, _ limit: Int, _ nearest: inout [Neighbour]) {
     func isBefore(_ a: Neighbour, _ b: Neighbour) -> Bool { (b.similarity, a.seq) < (a.similarity, b.seq) }
@@ -276,32 +320,28 @@ final class VectorIndex {
     nearest.insert(new, at: low)
   }
 
+  private func makeRoomForBounds() {
+    if bounds.count >= count { return }
+    bounds.deallocate()
+    bounds = .allocate(capacity: capacity)
+  }
+
   private func allBounds(_ query: bat_query) {
-    if bounds.count < count {
-      bounds.deallocate()
-      bounds = .allocate(capacity: capacity)
-    }
     for first in stride(from: 0, to: count, by: Self.slotsPerBlock) {
       bat_upper_bounds(
         codes(first), scales(first), errors(first), padded, min(Self.slotsPerBlock, count - first), query, bounds.baseAddress! + first)
     }
   }
 
-  private func slotBounds(_ seqs: [Int64], _ query: bat_query) -> [Candidate] {
-    var candidates: [Candidate] = []
-    candidates.reserveCapacity(seqs.count)
-    for seq in seqs {
-      guard let slot = slot(of: seq) else { continue }
-      var bound: Float = 0
-      bat_upper_bounds(codes(slot), scales(slot), errors(slot), padded, 1, query, &bound)
-      candidates.append(Candidate(bound: bound, slot: Int32(slot)))
+  private func boundsOf(_ slots: [Int32], _ query: bat_query) {
+    for (place, slot) in slots.enumerated() {
+      bat_upper_bounds(
+        codes(Int(slot)), scales(Int(slot)), errors(Int(slot)), padded, 1, query, bounds.baseAddress! + place)
     }
-    candidates.sort { $0.bound > $1.bound }
-    return candidates
   }
 
-  /// The slots with the highest bounds in their order, and a bound that none of the others is above.
-  private func best(_ width: Int) -> ([Candidate], rest: Float) {
+  /// The places with the highest bounds in their order, and a bound that none of the others is above.
+  private func best(_ width: Int, of total: Int) -> ([Candidate], rest: Float) {
     var best: [Candidate] = []
     best.reserveCapacity(2 * width)
     var floor = -Float.infinity
@@ -311,9 +351,9 @@ final class VectorIndex {
       floor = best[width].bound
       best.removeLast(best.count - width)
     }
-    let bounds = UnsafeBufferPointer(rebasing: bounds[..<count])
-    for slot in bounds.indices where bounds[slot] > floor {
-      best.append(Candidate(bound: bounds[slot], slot: Int32(slot)))
+    let bounds = UnsafeBufferPointer(rebasing: bounds[..<total])
+    for place in bounds.indices where bounds[place] > floor {
+      best.append(Candidate(bound: bounds[place], place: Int32(place)))
       if best.count == 2 * width { cut() }
     }
     cut()

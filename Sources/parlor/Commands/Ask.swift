@@ -39,6 +39,8 @@ extension Command {
           try Output.diagnostics.line("parlor: \(persona) is done, and has nothing to say")
         } else {
           try Output.answer.write(printer.finish(AnswerPrinter.content(of: payload)))
+          // Into a pipe goes the answer alone.
+          for line in onTerminal ? Citations(of: payload).lines(hint: nil) : [] { try Output.diagnostics.line(line) }
         }
         return .ok
       } catch {

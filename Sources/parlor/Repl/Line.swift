@@ -9,6 +9,8 @@ enum Line: Equatable {
   case load(String), unload(String), rollback(String)
   /// `nil`: the main one.
   case thread(String?)
+  /// A citation, by its number.
+  case open(Int)
   /// It cannot be done as it is written; the text says what to write.
   case wrong(String)
 
@@ -47,13 +49,17 @@ enum Line: Equatable {
     case ("/load", _), ("/unload", _), ("/rollback", _): return .wrong("write \(words[0]) NAME; /personas says who is there")
     case ("/thread", 0): return .thread(nil)
     case ("/thread", 1): return .thread(operands[0])
+    case ("/open", 1):
+      guard let number = Int(operands[0]), number > 0 else { return .wrong("write /open and the number of a citation, as in: /open 1") }
+      return .open(number)
+    case ("/open", _): return .wrong("write /open and the number of a citation, as in: /open 1")
     case ("/reload", 1...): return .reload(operands.filter { $0 != "--force" }, force: operands.contains("--force"))
     case ("/reload", _): return .reload([], force: false)
     default: return .wrong("there is no \(words[0]) of that form: /help says what there is; //text says a text that begins with a slash")
     }
   }
 
-  static let commands = ["/personas", "/who", "/stats", "/help", "/quit", "/load", "/unload", "/rollback", "/reload", "/thread"]
+  static let commands = ["/personas", "/who", "/stats", "/help", "/quit", "/load", "/unload", "/rollback", "/reload", "/thread", "/open"]
 
   static let helpText = """
     Write, and Enter sends it to the persona that the prompt names. Ctrl-C stops an answer.
@@ -62,6 +68,7 @@ enum Line: Equatable {
       /reload [NAME…]    new code, old talk        /rollback NAME     the code before
       /load /unload NAME                           /stats             what the kernel counts
       /thread [T]        another conversation with the same personas; without T the main one
+      /open N            the passage that an answer cites as [N]
       /help /quit        Ctrl-D, and Ctrl-C twice, quit too
     Alt-Enter makes a new line, Up and Down go through what you wrote, Tab completes names.
     """

@@ -45,6 +45,8 @@ final class Repl {
   private var unanswered: OpenQuestion?
   /// Notes that wait for the end of a line of the answer.
   private var notes: [String] = []
+  /// Of the last answer that had some.
+  private var citations = Citations(of: .null)
   private var backOff = BackOff()
   /// The prompt saw Ctrl-C just now; a second one quits.
   private var quitAnnounced = false
@@ -138,6 +140,15 @@ final class Repl {
       }
       let request = Request.conversation(with: persona, text, thread: thread, stream: Terminal.has(1))
       try ask(OpenQuestion(line: line, request: request, use: .answer(from: persona), safely: Terminal.has(1)))
+    case .open(let number):
+      guard number <= citations.all.count else {
+        try complain(
+          Trouble(.usage, citations.all.isEmpty ? "no answer has cited anything yet" : "the last citations go up to \(citations.all.count)")
+        )
+        break
+      }
+      let citation = citations.all[number - 1]
+      try ask(Citations.request(citation), for: line) { Citations.passage($0, citation, style: $1) }
     case .personas:
       try ask(Request(method: "personas.list"), for: line) { PersonaTable.text($0["personas"]?.array ?? [], style: $1) }
     case .stats: try ask(Request(method: "stats"), for: line) { StatsText.text($0, style: $1) }
@@ -231,7 +242,11 @@ final class Repl {
       case .answer(let persona) where gram.payload == .null:
         try console.write(question.printer.closeLine())
         try console.note(console.style.dim("(\(persona.harmless) has nothing to say)"))
-      case .answer: try console.write(question.printer.finish(AnswerPrinter.content(of: gram.payload)))
+      case .answer:
+        try console.write(question.printer.finish(AnswerPrinter.content(of: gram.payload)))
+        let cited = Citations(of: gram.payload)
+        if !cited.all.isEmpty { citations = cited }
+        for line in cited.lines(hint: console.isInteractive ? "/open 1 shows it" : nil) { try console.note(console.style.dim(line)) }
       case .table(let show): try console.write(show(gram.payload, console.style))
       case .receipts:
         for receipt in (gram.payload["receipts"]?.array ?? [gram.payload]).map(Receipt.init) { try tell(receipt) }

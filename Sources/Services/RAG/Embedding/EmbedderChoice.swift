@@ -21,7 +21,7 @@ public enum EmbedderChoice: Sendable, Equatable {
     default:
       throw EmbeddingError(
         .misconfigured,
-        "[memory] embedder \"\(text)\" is none: write \"local\", \"none\", \"ollama:MODEL\" or \"openai:MODEL\" in personas.toml")
+        "\"\(text)\" is no embedder: write \"local\", \"none\", \"ollama:MODEL\" or \"openai:MODEL\" in personas.toml")
     }
   }
 }

@@ -2,17 +2,10 @@ import CSQLite
 import Glibc
 import Synchronization
 
-/// One request on its way to the store's thread.
-struct StoreJob: Sendable {
-  let request: MemoryRequest
-  let access: Access
-  let onEnd: @Sendable (Result<MemoryReply, MemoryError>) -> Void
-}
-
-/// The store's thread, which begins with the first job.
-final class StoreThread: Sendable {
+/// A thread that does jobs in their order, and begins with the first.
+final class WorkThread<Job: Sendable>: Sendable {
   private struct State {
-    var jobs: [StoreJob] = []
+    var jobs: [Job] = []
     var thread: pthread_t?
     var isStopped = false
   }
@@ -24,10 +17,14 @@ final class StoreThread: Sendable {
 
   private let state = Mutex(State())
   private let semaphore = Semaphore(pointer: .allocate(capacity: 1))
-  private let makeBody: @Sendable () -> ([StoreJob]) -> Void
+  private let name: String
+  private let makeBody: @Sendable () -> ([Job]) -> Void
 
-  /// `makeBody` is called on the thread, and what it returns for all jobs that have queued up; it is freed when the thread ends.
-  init(makeBody: @escaping @Sendable () -> ([StoreJob]) -> Void) {
+  /// - Parameters:
+  ///   - name: for debuggers, of at most 15 bytes.
+  ///   - makeBody: called on the thread, and what it returns for all jobs that have queued up; that is freed when the thread ends.
+  init(name: String, makeBody: @escaping @Sendable () -> ([Job]) -> Void) {
+    self.name = name
     self.makeBody = makeBody
     sem_init(semaphore.pointer, 0, 0)
   }
@@ -38,7 +35,7 @@ final class StoreThread: Sendable {
   }
 
   /// - Returns: false if the thread has been stopped.
-  func post(_ job: StoreJob) -> Bool {
+  func post(_ job: Job) -> Bool {
     state.withLock { state in
       guard !state.isStopped else { return false }
       if state.thread == nil { state.thread = start() }
@@ -73,8 +70,8 @@ final class StoreThread: Sendable {
 
   private func start() -> pthread_t {
     var thread = pthread_t()
-    // Not retained: `stop` joins the thread before this object goes.
-    let box = Unmanaged.passUnretained(self).toOpaque()
+    // The thread does not keep this object: `stop` joins it before the object goes.
+    let box = Unmanaged.passRetained(ThreadBody(name: name) { [unowned self] in run() }).toOpaque()
     let code = pthread_create(
       &thread, nil,
       { box in
@@ -82,11 +79,34 @@ final class StoreThread: Sendable {
         var all = sigset_t()
         sigfillset(&all)
         pthread_sigmask(SIG_BLOCK, &all, nil)
-        pthread_setname_np(pthread_self(), "memory")
-        Unmanaged<StoreThread>.fromOpaque(box!).takeUnretainedValue().run()
+        let body = Unmanaged<ThreadBody>.fromOpaque(box!).takeRetainedValue()
+        pthread_setname_np(pthread_self(), body.name)
+        body.run()
         return nil
       }, box)
     precondition(code == 0, "pthread_create: \(String(cString: strerror(code)))")
     return thread
+  }
+}
+
+/// Waits until somebody else has posted, once.
+final class OneSignal: @unchecked Sendable {
+  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+  init() { sem_init(semaphore, 0, 0) }
+  deinit {
+    sem_destroy(semaphore)
+    semaphore.deallocate()
+  }
+  func post() { sem_post(semaphore) }
+  func wait() { while sem_wait(semaphore) != 0 {} }
+}
+
+/// What a new thread is given, since a C function cannot be generic.
+private final class ThreadBody {
+  let name: String
+  let run: () -> Void
+  init(name: String, run: @escaping () -> Void) {
+    self.name = name
+    self.run = run
   }
 }

@@ -1,0 +1,226 @@
+import CVector
+import Wire
+
+/// What is asked of one collection. For the store's thread.
+struct CollectionReader {
+  let database: SQLiteDatabase
+  let limits: MemoryLimits
+  let entry: Catalog.Entry
+
+  private var n: Int64 { entry.number }
+
+  /// The columns of `documents_N` that `document` reads, the first being `seq`.
+  static let columns = "seq, id, text, metadata, persona, added, changed, message, source, place"
+
+  static func document(_ row: SQLiteDatabase.Row) -> StoredDocument {
+    StoredDocument(
+      id: row.text(1), text: row.text(2), metadata: (try? JSON(parsing: row.text(3).utf8))?.object ?? [:], persona: row.text(4),
+      added: row.int(5), changed: row.int(6),
+      origin: Origin(message: row.optionalText(7), source: row.optionalText(8), place: row.optionalText(9)))
+  }
+
+  // MARK: By id and filter
+
+  /// A condition on the rows `d` of `documents_N`.
+  static func condition(_ number: Int64, ids: [String]?, filter: Filter) -> SQL {
+    let filters = FilterSQL(collection: number).probe(filter, row: "d.seq")
+    guard let ids else { return filters }
+    let list = SQL("d.id IN (SELECT value FROM json_each(?))", [.text(JSON.array(ids.map(JSON.string)).text)])
+    return SQL.joined([list, filters], " AND ")
+  }
+
+  func get(_ selection: Selection) throws(MemoryError) -> [StoredDocument] {
+    if let ids = selection.ids, ids.count > limits.batch {
+      throw MemoryError(.tooLarge, "\(ids.count) ids at once; \(limits.batch) are the limit")
+    }
+    if selection.offset < 0 || selection.limit.map({ $0 < 0 }) == true { throw MemoryError(.invalid, "limit and offset are 0 or more") }
+    let wanted = selection.limit ?? limits.results + 1
+    if selection.limit != nil, wanted > limits.results { throw MemoryError(.tooLarge, "limit is \(wanted); \(limits.results) is the most") }
+    let condition = Self.condition(n, ids: selection.ids, filter: selection.filter)
+    let found = try database.all(
+      "SELECT \(Self.columns) FROM documents_\(n) AS d WHERE \(condition.text) ORDER BY seq LIMIT ? OFFSET ?",
+      condition.values + [.int(Int64(wanted)), .int(Int64(selection.offset))], keep: false
+    ) { (seq: $0.int(0), document: Self.document($0)) }
+    if found.count > limits.results {
+      throw MemoryError(.tooLarge, "more than \(limits.results) documents: ask for them in pages, with limit and offset")
+    }
+    guard selection.withVectors else { return found.map(\.document) }
+    var documents: [StoredDocument] = []
+    for (seq, document) in found {
+      var document = document
+      document.vector = try vector(seq)
+      documents.append(document)
+    }
+    return documents
+  }
+
+  func count(_ filter: Filter) throws(MemoryError) -> Int {
+    if filter == .everything { return entry.collection.documents }
+    let condition = Self.condition(n, ids: nil, filter: filter)
+    return try database.first(
+      "SELECT count(*) FROM documents_\(n) AS d WHERE \(condition.text)", condition.values, keep: false
+    ) { Int($0.int(0)) } ?? 0
+  }
+
+  private func vector(_ seq: Int64) throws(MemoryError) -> [Float]? {
+    try database.first("SELECT vector FROM vectors_\(n) WHERE seq = ?", [.int(seq)]) { $0.floats(0) }
+  }
+
+  // MARK: Queries
+
+  /// - Parameter index: nil if there are no vectors.
+  func query(_ query: MemoryQuery, index: VectorIndex?) throws(MemoryError) -> [Hit] {
+    guard query.limit > 0, query.limit <= limits.results else {
+      throw MemoryError(.invalid, "limit is \(query.limit); 1 to \(limits.results) are possible")
+    }
+    let mode = query.mode ?? (query.text == nil ? .vectors : query.embedding == nil ? .words : .fused)
+    if mode != .words, query.embedding == nil, mode == .vectors || query.text == nil {
+      throw MemoryError(.invalid, "there is no vector to look for")
+    }
+    if mode != .vectors, query.text == nil { throw MemoryError(.invalid, "there is no text to look for") }
+    let depth = mode == .fused ? max(query.fusion.depth, query.limit) : query.limit
+    let words = mode == .vectors ? [] : try self.words(query.text ?? "", depth, query.filter)
+    let vectors = mode == .words || query.embedding == nil ? [] : try nearest(query.embedding!, depth, query.filter, index)
+    let order =
+      switch mode {
+      case .words: words.map { (document: $0.seq, score: $0.score) }
+      case .vectors: vectors.map { (document: $0.seq, score: $0.similarity) }
+      case .fused: query.fusion.fuse(words: words.map(\.seq), vectors: vectors.map(\.seq))
+      }
+    let wordScores = Dictionary(uniqueKeysWithValues: words.map { ($0.seq, $0.score) })
+    let similarities = Dictionary(uniqueKeysWithValues: vectors.map { ($0.seq, $0.similarity) })
+    var hits: [Hit] = []
+    for (seq, score) in order.prefix(query.limit) {
+      let document = try database.first("SELECT \(Self.columns) FROM documents_\(n) WHERE seq = ?", [.int(seq)], Self.document)
+      guard let document else {
+        throw MemoryError(.damaged, "\(entry.collection.fullName) has lost document \(seq), of which its indexes know")
+      }
+      hits.append(Hit(document: document, score: score, similarity: similarities[seq], wordScore: wordScores[seq]))
+    }
+    return hits
+  }
+
+  private func words(_ text: String, _ limit: Int, _ filter: Filter) throws(MemoryError) -> [(seq: Int64, score: Double)] {
+    guard let match = WordQuery(text, limit: limits.queryWords).match else { return [] }
+    let condition = FilterSQL(collection: n).probe(filter, row: "words_\(n).rowid")
+    let rest = filter == .everything ? SQL("") : SQL(" AND \(condition.text)", condition.values)
+    return try database.all(
+      "SELECT rowid, -rank FROM words_\(n) WHERE words_\(n) MATCH ?\(rest.text) ORDER BY rank LIMIT ?",
+      [.text(match)] + rest.values + [.int(Int64(limit))], keep: filter == .everything
+    ) { (seq: $0.int(0), score: $0.double(1)) }
+  }
+
+  private func nearest(_ embedding: Embedding, _ limit: Int, _ filter: Filter, _ index: VectorIndex?) throws(MemoryError)
+    -> [VectorIndex.Neighbour]
+  {
+    guard let index, let dimension = entry.collection.dimension else { return [] }
+    if let model = entry.collection.model, model != embedding.model {
+      throw MemoryError(
+        .otherEmbedder,
+        "\(entry.collection.fullName) holds vectors of \(model), and the query's is of \(embedding.model): they cannot be compared")
+    }
+    guard embedding.vector.count == dimension else {
+      throw MemoryError(
+        .otherEmbedder,
+        "\(entry.collection.fullName) holds vectors of \(dimension) components, and the query's has \(embedding.vector.count)")
+    }
+    let length = embedding.vector.withUnsafeBytes { bat_dot_floats($0.baseAddress, $0.baseAddress, dimension) }.squareRoot()
+    guard length > 0, length.isFinite else { return [] }
+    func similarity(_ seq: Int64) throws(MemoryError) -> Double? {
+      try database.first("SELECT vector FROM vectors_\(n) WHERE seq = ?", [.int(seq)]) { row in
+        row.withBlob(0) { stored in
+          embedding.vector.withUnsafeBytes { query in
+            let own = bat_dot_floats(stored.baseAddress, stored.baseAddress, dimension).squareRoot()
+            return bat_dot_floats(stored.baseAddress, query.baseAddress, dimension) / (own * length)
+          }
+        }
+      }
+    }
+    if filter == .everything { return try index.search(embedding.vector, limit: limit, similarity: similarity) }
+    if let slots = index.cachedSlots(for: filter) {
+      return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity)
+    }
+    // Where few pass, they are looked up; where many do, the best are asked one by one. What was looked up is kept for
+    // the next query with this filter.
+    let sql = FilterSQL(collection: n)
+    let set = try sql.set(filter) { (sql) throws(MemoryError) in
+      try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(index.live))], keep: false) {
+        Int($0.int(0))
+      } ?? 0
+    }
+    let rows = set?.rows ?? index.live
+    if rows > index.live / 4 {
+      var asked = 0
+      let found = try index.search(embedding.vector, limit: limit, similarity: similarity) { (seqs) throws(MemoryError) in
+        asked += seqs.count
+        if asked > max(1000, rows / 4) { return nil }
+        let list = seqs.map { "(\($0))" }.joined(separator: ",")
+        let condition = sql.probe(filter, row: "asked.column1")
+        return Set(
+          try database.all("SELECT column1 FROM (VALUES \(list)) AS asked WHERE \(condition.text)", condition.values, keep: false) {
+            $0.int(0)
+          })
+      }
+      if let found { return found }
+    }
+    let query: SQL
+    if let set {
+      query = set.sql
+    } else {
+      let condition = sql.probe(filter, row: "v.seq")
+      query = SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)
+    }
+    let seqs = try database.all(query.text, query.values, keep: false) { $0.int(0) }
+    return try index.search(embedding.vector, limit: limit, among: index.keepSlots(of: seqs, for: filter), similarity: similarity)
+  }
+
+  // MARK: Pages
+
+  /// Documents without a vector that have a text, from `after` on and before `before`.
+  func withoutVector(after: Int64, before: Int64, limit: Int) throws(MemoryError) -> [(seq: Int64, text: String)] {
+    try database.all(
+      """
+      SELECT seq, text FROM documents_\(n) AS d WHERE seq > ? AND seq < ? AND text <> ''
+        AND NOT EXISTS (SELECT 1 FROM vectors_\(n) WHERE seq = d.seq) ORDER BY seq LIMIT ?
+      """, [.int(after), .int(before), .int(Int64(limit))]
+    ) { (seq: $0.int(0), text: $0.text(1)) }
+  }
+
+  private static let pageBytes = 256 << 10
+
+  /// Lines of JSON, and where the next page begins.
+  func page(after: Int64) throws(MemoryError) -> (lines: [UInt8], next: Int64?) {
+    var lines: [UInt8] = []
+    var last: Int64?
+    try database.each("SELECT \(Self.columns) FROM documents_\(n) WHERE seq > ? ORDER BY seq", [.int(after)]) { (row) throws(MemoryError) in
+      if lines.count > Self.pageBytes { return false }
+      last = row.int(0)
+      lines += Self.document(row).json.bytes + [0x0a]
+      return true
+    }
+    return (lines, lines.count > Self.pageBytes ? last : nil)
+  }
+
+  func sources(under prefix: String?) throws(MemoryError) -> [StoredSource] {
+    let rows = try database.all("SELECT source, hash, changed FROM sources_\(n) ORDER BY source") {
+      StoredSource(source: $0.text(0), hash: $0.optionalText(1), changed: $0.int(2))
+    }
+    guard let prefix else { return rows }
+    return rows.filter { $0.source.utf8.starts(with: prefix.utf8) }
+  }
+}
+
+extension StoredDocument {
+  /// As `get`, `query` and `export` write it.
+  var json: JSON {
+    var members: [String: JSON] = [
+      "id": .string(id), "text": .string(text), "metadata": .object(metadata), "persona": .string(persona), "added": .int(Int(added)),
+    ]
+    if changed != added { members["changed"] = .int(Int(changed)) }
+    members["message"] = origin.message.map(JSON.string)
+    members["source"] = origin.source.map(JSON.string)
+    members["place"] = origin.place.map(JSON.string)
+    members["vector"] = vector.map { .array($0.map { .double(Double($0)) }) }
+    return .object(members)
+  }
+}

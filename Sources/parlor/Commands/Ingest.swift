@@ -1,0 +1,106 @@
+import Glibc
+import Kernel
+import Wire
+
+extension Command {
+  static let ingest = Command(
+    name: "ingest", usage: "parlor ingest PATH… --collection NAME [--private] [--watch]",
+    summary: "read files into the memory, so that personas can cite them",
+    help: """
+      Reads text, Markdown, HTML, PDF (by pdftotext) and source code into a collection of the memory, in passages that keep
+      their headings. A folder stands for the files in it; hidden ones, and those of unknown kinds, are passed over.
+      Done again, only what has changed is read, and what has gone is taken out. Ctrl-C stops at once and loses nothing:
+      the next time goes on from there.
+
+        --collection NAME   where to; made if it is not there, for every persona to read
+        --private           a new collection is for the user alone, until it is shared (`parlor memory share`)
+        --watch             stay, and read in what changes, until Ctrl-C
+      """,
+    flags: ["--private", "--watch"], values: ["--collection"], operands: 1...Int.max,
+    run: { arguments throws(Trouble) in
+      guard let collection = arguments.value("--collection") else {
+        throw Trouble(.usage, "say which collection: `parlor ingest PATH… --collection NAME`")
+      }
+      let paths = arguments.operands.map(SourceTree.absolute)
+      for (operand, path) in zip(arguments.operands, paths) where !isThere(path) && !arguments.has("--watch") {
+        // What the memory has of it is taken out; but a slip of the finger should not look like success.
+        try Output.diagnostics.line("parlor: there is no \(operand.oneLine(200)) (any more)")
+      }
+      let connection = try arguments.connect()
+      let bar = ProgressBar()
+      let ingestion = Ingestion(connection, collection: collection, paths: paths, bar: bar)
+      do throws(Trouble) {
+        try ingestion.open(isPrivate: arguments.has("--private"))
+        return try IngestLoop(ingestion, connection, bar: bar, stays: arguments.has("--watch")).run()
+      } catch {
+        bar.hide()
+        if error.exit == .interrupted {
+          try Output.diagnostics.line("parlor: stopped; what was read in stays, and the next `parlor ingest` goes on from there")
+        }
+        throw error
+      }
+    })
+}
+
+/// One round, or round after round as files change. One thread.
+private final class IngestLoop {
+  private let ingestion: Ingestion
+  private let connection: KernelConnection
+  private let bar: ProgressBar
+  private let stays: Bool
+  private var told: Set<String> = []
+
+  init(_ ingestion: Ingestion, _ connection: KernelConnection, bar: ProgressBar, stays: Bool) {
+    self.ingestion = ingestion
+    self.connection = connection
+    self.bar = bar
+    self.stays = stays
+  }
+
+  func run() throws(Trouble) -> ExitCode {
+    var watcher: LibraryWatcher?
+    if stays { do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw Trouble(.failed, error.message) } }
+    var watched: Set<String> = []
+    var isFirst = true
+    while true {
+      let (count, folders) = try ingestion.run { (path, why) throws(Trouble) in
+        // A file that stays as it is is told once.
+        guard told.insert(path + why).inserted else { return }
+        bar.hide()
+        try Output.diagnostics.line("parlor: \(path.oneLine(300)) is left out: \(why.oneLine(300))")
+      }
+      if isFirst || count.new + count.changed + count.removed > 0 {
+        try Output.answer.line(count.sentence)
+        if isFirst, let note = ingestion.note { try Output.diagnostics.line("parlor: \(note.oneLine(400))") }
+      }
+      guard let watcher else { return count.refused > 0 ? .failed : .ok }
+      let isNew = Set(folders) != watched
+      for folder in Set(folders).subtracting(watched) {
+        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw Trouble(.failed, error.message) }
+      }
+      for folder in watched.subtracting(folders) { watcher.ignore(folder: folder) }
+      watched = Set(folders)
+      if isFirst { try Output.answer.line("watching \(folders.count) folders; Ctrl-C ends that") }
+      isFirst = false
+      // What came into a new folder before it was watched causes no event: look once more.
+      if isNew { continue }
+      try wait(watcher)
+    }
+  }
+
+  /// Until something has changed, and was then quiet for a moment.
+  private func wait(_ watcher: LibraryWatcher) throws(Trouble) {
+    var hasChanged = false
+    while true {
+      let ready = waitForInput([watcher.descriptor, connection.descriptor, Signals.descriptor], for: hasChanged ? .milliseconds(200) : nil)
+      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      if ready.contains(connection.descriptor) { _ = try connection.receive() }
+      if ready.contains(watcher.descriptor) {
+        for case .failed(let error) in watcher.readEvents() { throw Trouble(.failed, error.message) }
+        hasChanged = true
+      } else if hasChanged {
+        return
+      }
+    }
+  }
+}

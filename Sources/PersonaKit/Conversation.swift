@@ -5,8 +5,11 @@ extension KernelHandle {
   /// Two methods are understood besides: `forget` ends the thread's history, and `describe` tells who this
   /// is and which methods it knows. Published grams are read by nobody and answered by nobody: nil. A gram
   /// without text is refused with a message that says what would have been understood. `text` and `system`
-  /// replace what the gram and personas.toml say.
-  public nonisolated(nonsending) func converse(_ gram: BatGram, text: String? = nil, system: String? = nil) async throws -> JSON? {
+  /// replace what the gram and personas.toml say; `tools` are what the model may call (see `think`), by default the list
+  /// `tools` of the persona's part of personas.toml.
+  public nonisolated(nonsending) func converse(
+    _ gram: BatGram, text: String? = nil, system: String? = nil, tools: [String]? = nil
+  ) async throws -> JSON? {
     if gram.isPublished { return nil }
     switch gram.method {
     case "describe": return describe()
@@ -15,7 +18,8 @@ extension KernelHandle {
       return ["persona": .string(name), "content": "Forgotten.", "thread": .string(gram.thread)]
     default:
       guard let text = text ?? gram.text, !text.isEmpty else { throw nothingSaid(gram) }
-      return reply(try await llm.think(text, for: gram, system: system))
+      let tools = tools ?? (config["tools"]?.array ?? []).compactMap(\.string)
+      return reply(try await llm.think(text, for: gram, system: system, tools: tools))
     }
   }
 

@@ -82,6 +82,25 @@ public struct LanguageModel: Sendable {
     public var completion_tokens: Int?
     /// Turns of the conversation that did not fit the model's window.
     public var forgotten_turns: Int?
+    /// What the model called, in its order; nil: nothing.
+    public var tool_calls: [ToolCall]?
+  }
+
+  /// One call of a tool that the model made while it answered.
+  public struct ToolCall: Sendable, Decodable {
+    /// As in "BABS.observe".
+    public var tool: String
+    public var arguments: JSON
+    /// What came of it; nil: it failed.
+    public var result: JSON?
+    public var error: ToolError?
+    /// How long it took, in milliseconds.
+    public var ms: Int
+
+    public struct ToolError: Sendable, Decodable {
+      public var code: String
+      public var message: String
+    }
   }
 
   /// One turn of a conversation that the kernel has not kept; `role` is "user", "assistant" or "system".
@@ -100,21 +119,25 @@ public struct LanguageModel: Sendable {
   ///   - system: instead of the prompt in personas.toml.
   ///   - remember: false: neither read nor extend the conversation.
   ///   - provider, model: of personas.toml, in the place of the persona's own.
+  ///   - tools: methods of other personas that the model may call, as "BABS.observe" or "ALFRED.*". The kernel calls them on
+  ///     behalf of the gram and gives the model what they reply; they must stand in the other's about text.
+  ///   - toolRounds: how often it may call before it must answer; nil: 4.
   ///   - format: "json", or a JSON schema that the answer must follow.
   public nonisolated(nonsending) func think(
     _ text: String, for gram: BatGram, system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
-    provider: String? = nil, model: String? = nil
+    provider: String? = nil, model: String? = nil, tools: [String] = [], toolRounds: Int? = nil
   ) async throws -> Answer {
     try await think(
       text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, provider: provider,
-      model: model, streamTo: gram)
+      model: model, tools: tools, toolRounds: toolRounds, streamTo: gram)
   }
 
   /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram;
   /// `turns` stand in the place of the thread's history; the same `seed` gives the same answer, as far as the model keeps that.
   public nonisolated(nonsending) func think(
     _ text: String, thread: String = "main", system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
-    temperature: Double? = nil, provider: String? = nil, model: String? = nil, turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [],
+    temperature: Double? = nil, provider: String? = nil, model: String? = nil, tools: [String] = [], toolRounds: Int? = nil,
+    turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [],
     streamTo: BatGram? = nil,
     onPiece: (@Sendable (String) -> Void)? = nil
   ) async throws -> Answer {
@@ -127,6 +150,8 @@ public struct LanguageModel: Sendable {
     question["provider"] = provider.map { .string($0) }
     question["model"] = model.map { .string($0) }
     question["messages"] = try turns.map { try JSON(encoding: $0) }
+    if !tools.isEmpty { question["tools"] = .array(tools.map { .string($0) }) }
+    question["tool_rounds"] = toolRounds.map { .int($0) }
     question["seed"] = seed.map { .int($0) }
     if !stop.isEmpty { question["stop"] = .array(stop.map { .string($0) }) }
     let result = try await host.chat(.object(question), streamTo: streamTo?.token ?? 0, onPiece: onPiece)

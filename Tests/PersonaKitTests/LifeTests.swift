@@ -242,6 +242,21 @@ import Testing
         == "{\"messages\":[{\"content\":\"a\",\"role\":\"user\"},{\"content\":\"b\",\"role\":\"assistant\"}],\"seed\":7,\"stop\":[\".\"],\"text\":\"c\",\"thread\":\"main\"}"
     )
     stage.kernel.end(turns.request, 0, "{\"text\":\"d\"}")
+    stage.strings.receive = { puppet, gram in
+      let answer = try await puppet.kernel.llm.think("hi", for: gram, provider: "cloud", model: "big", tools: ["BABS.*"], toolRounds: 2)
+      let calls = answer.tool_calls ?? []
+      return ["by": .string(answer.provider ?? ""), "saw": calls[0].result ?? .null, "why": .string(calls[1].error?.message ?? "")]
+    }
+    await stage.gram(8)
+    let tools = await stage.kernel.call(.chat)
+    #expect(
+      tools.text
+        == #"{"model":"big","provider":"cloud","text":"hi","thread":"visitor","tool_rounds":2,"tools":["BABS.*"]}"#, "\(tools.text)")
+    stage.kernel.end(
+      tools.request, 0,
+      #"{"text":"d","provider":"cloud","tool_calls":[{"tool":"BABS.a","arguments":{},"result":[1],"ms":3},{"tool":"BABS.b","arguments":"x","error":{"code":"failed","message":"no"},"ms":0}]}"#
+    )
+    #expect(await stage.kernel.call(.reply).text == #"{"by":"cloud","saw":[1],"why":"no"}"#)
     stage.strings.receive = { puppet, gram in puppet.kernel.reply(try await puppet.kernel.llm.think("hi", for: gram)) }
     await stage.gram(6)
     stage.kernel.end(await stage.kernel.call(.chat).request, 0, "{}")

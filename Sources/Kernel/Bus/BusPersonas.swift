@@ -74,10 +74,10 @@ extension Bus {
     }
   }
 
-  /// A persona's request; it ends by `tenure.generation.complete`.
+  /// A persona's request; it ends by `tenure.complete`. `conversation`: the one with the model that waits for its end, if the model asks.
   func ask(
     from tenure: Tenure, request number: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64,
-    stream: Bool
+    stream: Bool, conversation: String? = nil
   ) {
     counters.messages &+= 1
     func fail(_ failure: Failure) {
@@ -107,6 +107,7 @@ extension Bus {
         asker: .persona(tenure, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream,
         isForPerson: origin?.isInteractive ?? false)
       tenure.asks[number] = token
+      requests[token]?.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])
       origin?.children.append((tenure, number))
       return token
     }

@@ -31,6 +31,8 @@ final class Request {
   weak var answerer: Tenure?
   /// What was started on its behalf, and ends with it if the asker goes.
   var children: [(tenure: Tenure, request: UInt64)] = []
+  /// The conversations with the model that wait for its end, because the model has called a tool: "PERSONA/thread".
+  var conversations: Set<String> = []
   /// What the memory has found for it: JSON objects, for the reply.
   var citations: [[UInt8]] = []
   /// Streamed text that waits for the asker to read.

@@ -187,9 +187,11 @@ final class Generation: @unchecked Sendable {
 
   func isOpen(token: UInt64) -> Bool { tokens.withLock { $0.contains(token) } }
 
+  static func nextRequest() -> UInt64 { lastRequest.wrappingAdd(1, ordering: .relaxed).newValue }
+
   /// A number for a new request, unique in the process, and what to call when it ends.
   func begin(_ call: Pending) -> UInt64 {
-    let request = Self.lastRequest.wrappingAdd(1, ordering: .relaxed).newValue
+    let request = Self.nextRequest()
     pending.withLock { $0[request] = call }
     return request
   }

@@ -51,6 +51,9 @@ extension PersonaSlot {
       var body = question.object ?? [:]
       body["remember"] = false
       body["thread"] = nil
+      // A tool would be called for good.
+      body["tools"] = nil
+      body["tool_rounds"] = nil
       let order = LanguageQuestion(persona: name, prompt: prompt, overrides: overrides, body: JSON.object(body).bytes)
       return language.chat(order) { event in
         if case .finished(let result) = event { end(result.map { (try? JSON(parsing: $0)) ?? .null }) }

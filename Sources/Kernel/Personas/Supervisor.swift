@@ -51,6 +51,7 @@ final class Supervisor {
   }
 
   func perform(_ id: ObjectIdentifier, _ body: @escaping (Tenure) -> Void) { tenures[id]?.perform(body) }
+  func tenure(_ id: ObjectIdentifier) -> Tenure? { tenures[id] }
   func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { tenures[id]?.callEnded(request, result) }
 
   func remembered(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<MemoryAnswer, Failure>) {

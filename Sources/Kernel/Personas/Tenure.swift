@@ -14,10 +14,12 @@ final class Tenure {
   /// Operations of the memory, with the gram on whose behalf each is done.
   private var memories: [UInt64: UInt64] = [:]
   var asks: [UInt64: UInt64] = [:]
+  /// Those of them that the model makes.
+  var toolAsks: [UInt64: ToolAsk] = [:]
   /// Grams that it has and has not answered.
   private var grams: Set<UInt64> = []
 
-  private var bus: Bus { slot.supervisor.bus }
+  var bus: Bus { slot.supervisor.bus }
 
   init(_ generation: Generation, slot: PersonaSlot) {
     self.generation = generation
@@ -129,6 +131,7 @@ final class Tenure {
   /// A request of its own has ended: it is recorded, and the persona is told. An empty result is null.
   func complete(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
     let result = result.map { $0.isEmpty ? Array("null".utf8) : $0 }
+    if let tool = toolAsks.removeValue(forKey: request) { return tool.done(result) }
     slot.recorder.ended(request: request, result)
     switch result {
     case .success(let json): generation.complete(request, 0, json)
@@ -164,9 +167,22 @@ final class Tenure {
       origin.children.append((self, request))
       order.isInteractive = origin.isInteractive
       order.deadline = Int64(origin.deadline / 1_000_000)
+      if let conversation = Toolbox.conversation(of: question, of: slot.name, among: origin.conversations) {
+        return complete(request, .failure(Toolbox.circle(conversation)))
+      }
     }
     let generation = generation
     let id = ObjectIdentifier(generation)
+    do throws(Failure) { order.tools = try Toolbox.tools(of: question, for: slot) } catch { return complete(request, .failure(error)) }
+    let conversation = order.tools.isEmpty ? nil : Toolbox.conversation(of: question, of: slot.name)
+    order.onToolCall = { tool, arguments, done in
+      generation.inbox.post { kernel in
+        guard let tenure = kernel.supervisor.tenure(id) else {
+          return done(.failure(Failure(.retired, "the generation that asked has ended")))
+        }
+        tenure.callTool(tool, arguments, chat: request, conversation: conversation, cause: cause, done: done)
+      }
+    }
     let call = language.chat(order) { event in
       switch event {
       case .piece(let text):
@@ -180,8 +196,11 @@ final class Tenure {
     calls[request] = call
   }
 
+  func isAsking(_ request: UInt64) -> Bool { calls[request] != nil }
+
   func callEnded(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
     calls[request] = nil
+    cancelTools(of: request)
     complete(request, result)
     slot.settled(self)
   }

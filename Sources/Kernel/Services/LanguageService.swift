@@ -51,12 +51,36 @@ public struct LanguageQuestion: Sendable {
   public var isInteractive = true
   /// When nobody wants the answer any more, in milliseconds of the monotonic clock.
   public var deadline: Int64?
+  /// What the model may call while it answers.
+  public var tools: [LanguageTool] = []
+  /// Calls a tool, by its name, with a JSON object; `done` gets the JSON of the reply. On any thread, `done` on any thread,
+  /// once. What is still called when the question ends is cancelled by whoever asked.
+  public var onToolCall: ToolCaller?
+
+  public typealias ToolCaller =
+    @Sendable (_ tool: String, _ arguments: [UInt8], _ done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) -> Void
 
   public init(persona: String, prompt: String, overrides: LanguageOverrides = .init(), body: [UInt8]) {
     self.persona = persona
     self.prompt = prompt
     self.overrides = overrides
     self.body = body
+  }
+}
+
+/// A method of another persona that the model may call.
+public struct LanguageTool: Sendable, Equatable {
+  /// As in "BABS.observe".
+  public var name: String
+  /// What it does, one line.
+  public var summary: String
+  /// The JSON schema of what it takes, as its author wrote it; nil: any object.
+  public var takes: String?
+
+  public init(name: String, summary: String, takes: String? = nil) {
+    self.name = name
+    self.summary = summary
+    self.takes = takes
   }
 }
 

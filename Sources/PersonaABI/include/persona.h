@@ -231,10 +231,14 @@ typedef struct persona_llm_v1 {
    *   "messages"  [{"role","content"}…] to use instead of the history
    *   "provider"  a name of personas.toml, in the place of the persona's
    *   "model", "temperature", "max_tokens", "seed", "stop" (strings), "format" ("json" or a schema)
+   *   "tools"     ["BABS.observe", "ALFRED.*"]: methods of other personas, as their about texts describe them, which
+   *               the model may call. The kernel asks them on behalf of `cause`, at most 8 at once, and gives the
+   *               model their replies or errors; "tool_rounds" (default 4) times, then it must answer
    * `stream_to` is a token: the pieces also go straight to the one who asked for that gram; or 0.
    * `part` may be NULL. The result is a JSON object: "text", "provider" and "model" (that answered,
    * which may be a fallback), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
-   * "forgotten_turns" (that did not fit the window). */
+   * "forgotten_turns" (that did not fit the window), "tool_calls" ([{"tool","arguments","result" or "error"
+   * {"code","message"},"ms"}], if there were any). */
   persona_status (*_Nonnull chat)(const persona_host *_Nonnull host, uint64_t cause, persona_text question,
                                   uint64_t stream_to, persona_part _Nullable part, persona_done _Nonnull done,
                                   void *_Nullable context, uint64_t *_Nonnull request);

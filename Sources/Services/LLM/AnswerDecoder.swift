@@ -31,6 +31,8 @@ struct Answer: Equatable {
   var completionTokens: Int?
   /// The server has said that this was all.
   var isComplete = false
+  /// What the model calls instead of saying more; whole when the answer is.
+  var toolCalls: [ToolCall] = []
   /// The model sent thoughts, which are no part of the text.
   var hasThought = false
 }

@@ -27,6 +27,11 @@ struct ChatQuestion: Sendable {
   var seed: Int?
   var stop: [String] = []
   var format: Format?
+  /// What it may call while it answers.
+  var tools: Toolset
+  /// How often the model may call tools before it must answer.
+  var toolRounds = ChatQuestion.usualToolRounds
+  static let usualToolRounds = 4
 
   private struct Strings: Decodable {
     var values: [String]
@@ -47,9 +52,12 @@ struct ChatQuestion: Sendable {
     var max_tokens: Int?
     var seed: Int?
     var stop: Strings?
+    var tools: [String]?
+    var tool_rounds: Int?
   }
   private static let keys = [
-    "text", "thread", "remember", "system", "messages", "provider", "model", "temperature", "max_tokens", "seed", "stop", "format",
+    "text", "thread", "remember", "system", "messages", "provider", "model", "temperature", "max_tokens", "seed", "stop", "format", "tools",
+    "tool_rounds",
   ]
 
   /// - Throws: `.invalid`, which names the key.
@@ -67,6 +75,7 @@ struct ChatQuestion: Sendable {
     }
 
     persona = question.persona
+    tools = Toolset(question.tools)
     provider = body.provider
     model = body.model
     temperature = body.temperature ?? question.overrides.temperature
@@ -74,6 +83,9 @@ struct ChatQuestion: Sendable {
     seed = body.seed
     stop = body.stop?.values ?? []
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }
+
+    toolRounds = body.tool_rounds ?? Self.usualToolRounds
+    guard (1...32).contains(toolRounds) else { throw invalid("\"tool_rounds\" is \(toolRounds); it must be from 1 to 32") }
 
     if let value = members.last(where: { $0.key == "format" })?.value, !value.elementsEqual("null".utf8) {
       if value.elementsEqual("\"json\"".utf8) {

@@ -1,13 +1,3 @@
-/// One message to or from the model.
-struct ChatMessage: Codable, Equatable, Sendable {
-  enum Role: String, Codable, CaseIterable, Sendable { case system, user, assistant }
-  var role: Role
-  var content: String
-}
-
-/// What belongs together: something said by the user, and what was answered. Forgotten as a whole.
-typealias Turn = [ChatMessage]
-
 /// The histories, kept in memory by persona and thread, so that they outlive a persona's code.
 ///
 /// A turn is added when its answer is there, never before. What did not fit the window any more stays forgotten;

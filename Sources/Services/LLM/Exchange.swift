@@ -1,4 +1,5 @@
 import Kernel
+import Wire
 
 /// One question from its arrival to its end. For the language thread.
 final class Exchange {
@@ -32,8 +33,22 @@ final class Exchange {
   /// How many times it was sent again with less of the history, because the server found it too long.
   var refits = 0
   var hasReconnected = false
+  /// Of the answer, or of the round of it that is under way.
   var text = ""
+  /// What it said before it called tools, in the rounds before.
+  var said = ""
+  /// What goes to the model behind the question: what it called, and what came of it.
+  var rounds: [ChatMessage] = []
+  /// How many rounds of calls there have been.
+  var roundCount = 0
+  /// The calls that are out, or those that were.
+  var toolRound: ToolRound?
+  var reports: [JSON] = []
+  var promptTokens: Int?
+  var completionTokens: Int?
   var firstPieceAt: Milliseconds?
+  /// Of this round.
+  var roundPieceAt: Milliseconds?
   var errorBody: [UInt8] = []
   var fault: AnswerFault?
 
@@ -45,8 +60,11 @@ final class Exchange {
     self.onEvent = onEvent
   }
 
-  /// Nothing of an answer has come that somebody could have seen.
-  var isUntouched: Bool { firstPieceAt == nil }
+  /// Nothing of an answer has come that somebody could have seen, and nothing has been done.
+  var isUntouched: Bool { firstPieceAt == nil && roundCount == 0 }
+  var mayCallTools: Bool { roundCount < question.toolRounds }
+  /// All that it has said. A form is that of the last round alone.
+  var wholeText: String { said.isEmpty || question.format != nil ? text : text.isEmpty ? said : said + "\n\n" + text }
 
   /// The end of a question that nobody could answer, with what each of them said.
   func whole(_ last: Failure) -> Failure {
@@ -61,6 +79,7 @@ final class Exchange {
     retryAt = nil
     decoder = server.decoder()
     text = ""
+    roundPieceAt = nil
     errorBody = []
     fault = nil
   }

@@ -15,6 +15,7 @@ final class LanguageDesk {
   let http: HTTPClient
   private let runtimeFolder: String
   private var localConfiguration = LocalModelConfiguration()
+  private let post: @Sendable (LanguageJob) -> Void
   private let note: @Sendable (LogConfiguration.Level, String) -> Void
   private let statistics: StatisticsBoard
   private var configuration: LanguageConfiguration
@@ -28,11 +29,12 @@ final class LanguageDesk {
 
   init(
     _ configuration: LanguageConfiguration, runtimeFolder: String, http: HTTPClient, statistics: StatisticsBoard,
-    note: @escaping @Sendable (LogConfiguration.Level, String) -> Void
+    post: @escaping @Sendable (LanguageJob) -> Void, note: @escaping @Sendable (LogConfiguration.Level, String) -> Void
   ) {
     self.configuration = configuration
     self.runtimeFolder = runtimeFolder
     self.http = http
+    self.post = post
     self.note = note
     self.statistics = statistics
     configureProviders()
@@ -135,7 +137,7 @@ final class LanguageDesk {
         provider.local = nil
         for id in provider.schedule.waitingIDs {
           guard let exchange = exchanges[id] else { continue }
-          let failure = Failure(.llmUnreachable, "the provider \(name) is in personas.toml no more: ask again")
+          let failure = gone(name)
           if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
         }
       }
@@ -190,7 +192,7 @@ final class LanguageDesk {
   private func line(up exchange: Exchange, first: Bool = false) {
     let leg = exchange.route.legs[exchange.leg]
     guard configuration.provider(leg.provider) != nil else {
-      let failure = Failure(.llmUnreachable, "the provider \(leg.provider) is in personas.toml no more: ask again")
+      let failure = gone(leg.provider)
       if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
       return
     }
@@ -241,7 +243,8 @@ final class LanguageDesk {
       default: 0
       }
     let prompt = Prompt(
-      system: question.system, earlier: earlier, question: question.messages, estimate: exchange.estimate, window: server.window,
+      system: question.system, earlier: earlier, question: question.messages + exchange.rounds, estimate: exchange.estimate,
+      window: server.window,
       reserve: server.reserve(for: question), atMost: atMost)
     exchange.prompt = prompt
     // At 5 bytes a token there is no doubt; nearer than that the server decides.
@@ -249,7 +252,7 @@ final class LanguageDesk {
       return end(exchange, .failure(server.tooLong(nil, server.model(for: question) ?? "?", prompt)))
     }
     do throws(Failure) {
-      let request = try server.request(question, prompt)
+      let request = try server.request(question, prompt, mayCallTools: exchange.mayCallTools)
       if let obstacle = provider.breaker.obstacle(at: now()) {
         let failure = server.resting(obstacle)
         if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
@@ -291,8 +294,10 @@ final class LanguageDesk {
             $0.count(exchange.order.persona, generation: exchange.order.generation) { $0.first_piece_ms.add(latency) }
           }
         }
+        if exchange.roundPieceAt == nil { exchange.roundPieceAt = now() }
+        let isNewParagraph = exchange.text.isEmpty && !exchange.said.isEmpty
         exchange.text += text
-        exchange.onEvent(.piece(text))
+        exchange.onEvent(.piece(isNewParagraph ? "\n\n" + text : text))
       case .fault(let fault): exchange.fault = fault
       }
     }
@@ -314,7 +319,8 @@ final class LanguageDesk {
     } else {
       provider.breaker.succeeded()
       provider.local?.handle(.answered)
-      end(exchange, .success(conclude(exchange)))
+      book(exchange)
+      if wantsTools(exchange) { callTools(exchange) } else { end(exchange, .success(conclude(exchange))) }
     }
     dispatch()
   }
@@ -326,7 +332,7 @@ final class LanguageDesk {
     let answer = exchange.decoder.answer
     switch end {
     // What comes, or does not come, after the last word changes nothing.
-    case _ where answer.isComplete: return exchange.text.isEmpty ? .empty(answer) : nil
+    case _ where answer.isComplete: return exchange.text.isEmpty && !wantsTools(exchange) ? .empty(answer) : nil
     case .complete(200, _): return .cutOff("it ended without the protocol's last word", textBytes: count)
     case .complete(let status, let retryAfter): return .status(status, body: exchange.errorBody, retryAfter: retryAfter)
     case .unreachable(let why): return .unreachable(why)
@@ -411,18 +417,37 @@ final class LanguageDesk {
     var prompt_tokens: Int?
     var completion_tokens: Int?
     var forgotten_turns: Int
+    /// What the model called, in its order.
+    var tool_calls: [EncodableJSON]?
     /// Ollama dropped the front of the prompt without saying so.
     var cut_by_server: Bool?
   }
 
-  /// Books a whole answer, and makes the result of it.
+  /// Counts what an answer, or a round of one, has cost.
+  private func book(_ exchange: Exchange) {
+    let answer = exchange.decoder.answer
+    if let tokens = answer.promptTokens { exchange.promptTokens = (exchange.promptTokens ?? 0) + tokens }
+    if let tokens = answer.completionTokens { exchange.completionTokens = (exchange.completionTokens ?? 0) + tokens }
+    statistics.change {
+      $0.prompt_tokens += answer.promptTokens ?? 0
+      $0.completion_tokens += answer.completionTokens ?? 0
+      $0.count(exchange.order.persona, generation: exchange.order.generation) {
+        $0.prompt_tokens += answer.promptTokens ?? 0
+        $0.completion_tokens += answer.completionTokens ?? 0
+        if let begun = exchange.roundPieceAt { $0.addRate(tokens: answer.completionTokens ?? 0, milliseconds: Int(now() - begun)) }
+      }
+    }
+  }
+
+  /// Makes the result of a whole answer, and adds it to the conversation.
   private func conclude(_ exchange: Exchange) -> [UInt8] {
     let question = exchange.question
     let answer = exchange.decoder.answer
     guard let prompt = exchange.prompt, let server = exchange.server else { preconditionFailure("what was answered was asked") }
     var result = Conclusion(
-      text: exchange.text, provider: server.name, model: answer.model ?? server.model(for: question) ?? "", finish: answer.finish ?? "stop",
-      prompt_tokens: answer.promptTokens, completion_tokens: answer.completionTokens,
+      text: exchange.wholeText, provider: server.name, model: answer.model ?? server.model(for: question) ?? "",
+      finish: answer.finish ?? "stop",
+      prompt_tokens: exchange.promptTokens, completion_tokens: exchange.completionTokens,
       forgotten_turns: (exchange.conversation?.dropped ?? 0) + prompt.forgotten)
     if let tokens = answer.promptTokens {
       // Ollama fills the window and drops the rest; then the count says nothing of our prompt's length.
@@ -440,25 +465,72 @@ final class LanguageDesk {
     }
     if let thread = question.thread, let conversation = exchange.conversation {
       conversations.append(
-        question.messages + [ChatMessage(role: .assistant, content: exchange.text)], to: thread, serial: conversation.serial,
+        question.messages + exchange.rounds + [ChatMessage(role: .assistant, content: exchange.text)], to: thread,
+        serial: conversation.serial,
         forgetting: prompt.forgotten, estimate: exchange.estimate)
     }
     exchange.provider?.counters.answered += 1
     statistics.change {
       $0.answered += 1
-      $0.prompt_tokens += answer.promptTokens ?? 0
-      $0.completion_tokens += answer.completionTokens ?? 0
-      $0.count(question.persona, generation: exchange.order.generation) {
-        $0.answered += 1
-        $0.prompt_tokens += answer.promptTokens ?? 0
-        $0.completion_tokens += answer.completionTokens ?? 0
-        $0.addRate(tokens: answer.completionTokens ?? 0, milliseconds: Int(now() - (exchange.firstPieceAt ?? now())))
-      }
+      $0.count(question.persona, generation: exchange.order.generation) { $0.answered += 1 }
     }
+    if !exchange.reports.isEmpty { result.tool_calls = exchange.reports.map(EncodableJSON.init) }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     guard let data = try? encoder.encode(result) else { preconditionFailure("strings and integers can be encoded") }
     return Array(data)
+  }
+
+  // MARK: Tools
+
+  /// The answer so far is that tools be called.
+  private func wantsTools(_ exchange: Exchange) -> Bool {
+    !exchange.decoder.answer.toolCalls.isEmpty && !exchange.question.tools.isEmpty && exchange.mayCallTools
+  }
+
+  /// Calls what the model wants called. It leaves its slot to others meanwhile: those who are called may need it.
+  private func callTools(_ exchange: Exchange) {
+    let answer = exchange.decoder.answer
+    exchange.provider?.schedule.remove(exchange.id, at: now())
+    exchange.rounds.append(ChatMessage(role: .assistant, content: exchange.text, toolCalls: answer.toolCalls))
+    exchange.said += (exchange.said.isEmpty || exchange.text.isEmpty ? "" : "\n\n") + exchange.text
+    exchange.roundCount += 1
+    let round = ToolRound(answer.toolCalls, exchange.question.tools, at: now())
+    exchange.toolRound = round
+    let (id, number) = (exchange.id, exchange.roundCount)
+    for (index, entry) in round.entries.enumerated() where entry.outcome == nil {
+      switch exchange.question.tools.read(entry.call) {
+      case .failure(let failure): exchange.toolRound?.end(index, .failure(failure), at: now())
+      case .success(let (tool, arguments)):
+        guard let onToolCall = exchange.order.onToolCall else { preconditionFailure("who offers tools calls them") }
+        onToolCall(tool, arguments) { [post] in post(.toolEnded(id, round: number, index: index, $0)) }
+      }
+    }
+    goOn(exchange)
+  }
+
+  /// A tool has answered, or failed: both are for the model.
+  func toolEnded(_ id: UInt64, round: Int, index: Int, _ result: Result<[UInt8], Failure>) {
+    guard let exchange = exchanges[id], exchange.roundCount == round else { return }
+    exchange.toolRound?.end(index, result, at: now())
+    goOn(exchange)
+    dispatch()
+  }
+
+  /// Asks the model again when all that it called has ended.
+  private func goOn(_ exchange: Exchange) {
+    guard let round = exchange.toolRound, round.isOver, let provider = exchange.provider else { return }
+    exchange.toolRound = nil
+    exchange.reports += round.report
+    exchange.rounds += round.messages(limit: provider.server.window)
+    guard providers[provider.name] === provider else { return end(exchange, .failure(gone(provider.name))) }
+    exchange.backoff = Backoff(limit: provider.server.retries)
+    exchange.hasReconnected = false
+    provider.schedule.add(exchange.id, persona: exchange.question.persona, isInteractive: exchange.order.isInteractive, first: true)
+  }
+
+  private func gone(_ provider: String) -> Failure {
+    Failure(.llmUnreachable, "the provider \(provider) is in personas.toml no more: ask again")
   }
 
   /// The one way out of every question.

@@ -9,6 +9,7 @@ enum LanguageJob: Sendable {
   case cancel(UInt64)
   case forget(ThreadKey)
   case configure(LanguageConfiguration)
+  case toolEnded(UInt64, round: Int, index: Int, Result<[UInt8], Failure>)
   case models(String?, @Sendable (Result<[UInt8], Failure>) -> Void)
   case stop
 }
@@ -104,7 +105,8 @@ func runLanguageThread(
 ) {
   guard curlIsReady, let multi = curl_multi_init() else { preconditionFailure("libcurl does not begin") }
   let http = HTTPClient(multi: multi)
-  let desk = LanguageDesk(configuration, runtimeFolder: runtimeFolder, http: http, statistics: statistics, note: log)
+  let desk = LanguageDesk(
+    configuration, runtimeFolder: runtimeFolder, http: http, statistics: statistics, post: { thread.post($0, begins: false) }, note: log)
   thread.open(LanguageThread.Waker(multi: multi))
   while true {
     for job in thread.take() {
@@ -113,6 +115,7 @@ func runLanguageThread(
       case .cancel(let id): desk.cancel(id)
       case .forget(let key): desk.forget(key)
       case .configure(let configuration): desk.configure(configuration)
+      case .toolEnded(let id, let round, let index, let result): desk.toolEnded(id, round: round, index: index, result)
       case .models(let provider, let done): desk.models(of: provider, done: done)
       case .stop:
         desk.stop()

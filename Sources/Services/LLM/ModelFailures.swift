@@ -41,7 +41,7 @@ extension Setback {
 extension ModelServer {
   /// A setback as a failure that says what happened, where, and what to do.
   func failure(_ setback: Setback, question: ChatQuestion, prompt: Prompt) -> Failure {
-    let failure = describe(setback, model: model(for: question) ?? "?", prompt: prompt)
+    let failure = describe(setback, question, model: model(for: question) ?? "?", prompt: prompt)
     return Failure(failure.code, key.redacted(failure.message))
   }
 
@@ -51,7 +51,7 @@ extension ModelServer {
     return Failure(.llmUnreachable, "\(address) has failed \(Breaker.limit) times in a row and is left in peace: \(when)")
   }
 
-  private func describe(_ setback: Setback, model: String, prompt: Prompt) -> Failure {
+  private func describe(_ setback: Setback, _ question: ChatQuestion, model: String, prompt: Prompt) -> Failure {
     switch setback {
     case .unreachable(let why):
       let start = kind == .ollama ? "start it with `ollama serve`" : "start it"
@@ -76,6 +76,14 @@ extension ModelServer {
       )
     case .notHTTP(let why):
       return Failure(.llmGarbled, "what answers at \(address) is no HTTP server (\(why)): check [\(section)] url in personas.toml")
+    case .empty(let answer) where !answer.toolCalls.isEmpty && !question.tools.isEmpty:
+      return Failure(
+        .llmGarbled,
+        "\(model) at \(address) called tools in \(question.toolRounds) rounds, and again instead of an answer: raise \"tool_rounds\"")
+    case .empty(let answer) where !answer.toolCalls.isEmpty:
+      return Failure(
+        .llmGarbled,
+        "\(model) at \(address) called \(answer.toolCalls[0].name), though it was offered no tools: ask again, or use another model")
     case .empty(let answer):
       let why =
         answer.finish == "length"

@@ -86,13 +86,17 @@ struct ModelServer: Sendable {
   }
 
   /// - Throws: what is wrong with the configuration, before any byte is sent.
-  func request(_ question: ChatQuestion, _ prompt: Prompt) throws(Failure) -> HTTPRequest {
+  /// `mayCallTools`: false where the model has called often enough, and shall answer.
+  func request(_ question: ChatQuestion, _ prompt: Prompt, mayCallTools: Bool = true) throws(Failure) -> HTTPRequest {
     if let misconfigured { throw misconfigured }
     guard let model = model(for: question) else {
       let advice = "set [\(section)] model in personas.toml" + (kind == .ollama ? " to one of `ollama list`" : "")
       throw Failure(.llmNoModel, "no model is named for \(address): \(advice)")
     }
-    let body = dialect == .ollama ? ollamaBody(question, prompt, model) : openAIBody(question, prompt, model)
+    var body = dialect == .ollama ? ollamaBody(question, prompt, model) : openAIBody(question, prompt, model)
+    // Ollama has no word for "not now"; other servers want to know the tools that were called before.
+    if !question.tools.isEmpty, mayCallTools || dialect == .openai { body = RawJSON.adding("tools", question.tools.json, to: body) }
+    if !question.tools.isEmpty, !mayCallTools, dialect == .openai { body = RawJSON.adding("tool_choice", "\"none\"".utf8, to: body) }
     return HTTPRequest(
       url: base + (dialect == .ollama ? "/api/chat" : "/chat/completions"), socketPath: socketPath,
       headers: ["Content-Type: application/json"] + headers, body: body,
@@ -113,14 +117,14 @@ struct ModelServer: Sendable {
     }
     var model: String
     var stream = true
-    var messages: [ChatMessage]
+    var messages: [OllamaMessage]
     var options: Options
   }
 
   private func ollamaBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
     let body = Self.encode(
       OllamaBody(
-        model: model, messages: prompt.messages,
+        model: model, messages: OllamaMessage.list(prompt.messages),
         options: .init(
           temperature: question.temperature ?? configuration.temperature, seed: question.seed,
           num_predict: question.maxTokens ?? configuration.maxTokens, num_ctx: window,

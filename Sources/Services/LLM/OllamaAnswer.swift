@@ -3,10 +3,12 @@
 //   {"model":"m","message":{"role":"assistant","content":"Hel"},"done":false}
 //   {"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":26,"eval_count":2}
 //
+// A call of tools is a message with "tool_calls":[{"function":{"name":"f","arguments":{…}}}].
 // A failure in mid-stream is a last line {"error":"…"}; the status stays 200. No line with
 // "done":true means that the answer was cut off.
 
 import FoundationEssentials
+import Wire
 
 /// Decodes the body of Ollama's answer.
 struct OllamaAnswer: AnswerDecoder {
@@ -16,7 +18,9 @@ struct OllamaAnswer: AnswerDecoder {
 
   private struct Line: Decodable {
     struct Message: Decodable {
+      struct Call: Decodable {}
       var content: String?
+      var tool_calls: [Call]?
       var thinking: String?
     }
     var model: String?
@@ -51,12 +55,23 @@ struct OllamaAnswer: AnswerDecoder {
     }
     answer.model = read.model ?? answer.model
     if let thinking = read.message?.thinking, !thinking.isEmpty { answer.hasThought = true }
+    if read.message?.tool_calls?.isEmpty == false { readCalls(line) }
     if let text = read.message?.content, !text.isEmpty { events.append(.piece(text)) }
     guard read.done == true else { return }
     answer.isComplete = true
     answer.finish = read.done_reason ?? "stop"
     answer.promptTokens = read.prompt_eval_count
     answer.completionTokens = read.eval_count
+  }
+
+  /// Calls come whole, and older servers give them no numbers.
+  private mutating func readCalls(_ line: [UInt8]) {
+    for call in (try? JSON(parsing: line))?["message"]?["tool_calls"]?.array ?? [] {
+      guard let name = call["function"]?["name"]?.string else { continue }
+      let arguments = call["function"]?["arguments"] ?? .object([:])
+      let id = call["id"]?.string.flatMap { $0.isEmpty ? nil : $0 } ?? "call_\(answer.toolCalls.count + 1)"
+      answer.toolCalls.append(ToolCall(id: id, name: name, arguments: arguments.string ?? arguments.text))
+    }
   }
 
   private mutating func fault(_ fault: AnswerFault, into events: inout [AnswerEvent]) {

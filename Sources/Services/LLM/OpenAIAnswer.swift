@@ -7,6 +7,11 @@
 //   data: {"choices":[],"usage":{"prompt_tokens":26,"completion_tokens":2}}
 //   data: [DONE]
 //
+// A call of tools comes in pieces that belong together by their index, the arguments as text that grows:
+//   data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":""}}]}}]}
+//   data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}}]}
+//   data: {"choices":[{"delta":{},"finish_reason":"tool_calls"}]}
+//
 // An event ends with an empty line; its `data` lines are joined by a line feed. Lines end in LF, CR LF or CR.
 // A failure in mid-stream is an event whose data is {"error":{…}}. An answer is whole when [DONE] or a
 // finish_reason has come; servers differ in whether they send the first.
@@ -25,10 +30,24 @@ struct OpenAIAnswer: AnswerDecoder {
   private var head: [UInt8] = []
   private var hasEvent = false
 
+  /// A server that numbers calls wildly costs no memory.
+  private static let callLimit = 128
+
   private struct Chunk: Decodable {
     struct Choice: Decodable {
+      /// A piece of a call.
+      struct Call: Decodable {
+        struct Function: Decodable {
+          var name: String?
+          var arguments: String?
+        }
+        var index: Int?
+        var id: String?
+        var function: Function?
+      }
       struct Delta: Decodable {
         var content: String?
+        var tool_calls: [Call]?
         var reasoning_content: String?
         var reasoning: String?
         var refusal: String?
@@ -106,10 +125,24 @@ struct OpenAIAnswer: AnswerDecoder {
     guard let choice = chunk.choices?.first(where: { ($0.index ?? 0) == 0 }) else { return }
     if !(choice.delta?.reasoning_content ?? choice.delta?.reasoning ?? "").isEmpty { answer.hasThought = true }
     for case let text? in [choice.delta?.content, choice.delta?.refusal] where !text.isEmpty { events.append(.piece(text)) }
+    for piece in choice.delta?.tool_calls ?? [] { add(piece) }
     if let finish = choice.finish_reason {
       answer.finish = finish
       answer.isComplete = true
     }
+  }
+
+  /// The pieces of a call have its index; servers that send calls whole may leave it out.
+  private mutating func add(_ piece: Chunk.Choice.Call) {
+    let isNew = piece.id.map { id in !id.isEmpty && !answer.toolCalls.contains { $0.id == id } } ?? answer.toolCalls.isEmpty
+    let index = piece.index ?? (isNew ? answer.toolCalls.count : answer.toolCalls.count - 1)
+    guard (0..<Self.callLimit).contains(index) else { return }
+    while answer.toolCalls.count <= index {
+      answer.toolCalls.append(ToolCall(id: "call_\(answer.toolCalls.count + 1)", name: "", arguments: ""))
+    }
+    if let id = piece.id, !id.isEmpty { answer.toolCalls[index].id = id }
+    if let name = piece.function?.name, answer.toolCalls[index].name.isEmpty { answer.toolCalls[index].name = name }
+    answer.toolCalls[index].arguments += piece.function?.arguments ?? ""
   }
 
   private mutating func fault(_ fault: AnswerFault, into events: inout [AnswerEvent]) {

@@ -33,5 +33,5 @@ struct Prompt: Equatable {
     self.kept = kept
   }
 
-  var bytes: Int { messages.reduce(0) { $0 + $1.content.utf8.count } }
+  var bytes: Int { messages.reduce(0) { $0 + $1.bytes } }
 }

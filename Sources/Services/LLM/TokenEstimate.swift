@@ -13,7 +13,7 @@ struct TokenEstimate: Equatable, Sendable {
   }
 
   func tokens(_ messages: some Collection<ChatMessage>) -> Int {
-    tokens(bytes: messages.reduce(0) { $0 + $1.content.utf8.count }, messages: messages.count)
+    tokens(bytes: messages.reduce(0) { $0 + $1.bytes }, messages: messages.count)
   }
 
   /// The server has counted `tokens` for a prompt of so many bytes. Short prompts teach nothing: the template outweighs them.

@@ -1,6 +1,6 @@
 """An OpenAI-compatible server for the tests: answers with what the last user message asks for.
 
-"say X": streams X in words. "fail 500", "cut": an error status; a stream that breaks off. Anything else: echoes the
+"say X": streams X in words. "call N X": calls the first tool with the arguments X, in pieces, N times; then says what it gave. "fail 500", "cut": an error status; a stream that breaks off. Anything else: echoes the
 system prompt's first line. Prints its port on the first line of standard output.
 """
 import http.server, json, sys
@@ -28,6 +28,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
+        asked = [message["content"] for message in messages if message["role"] == "user"][-1]
+        if asked.startswith("call "):
+            times, arguments = asked[5:].split(" ", 1)
+            results = [message["content"] for message in messages if message["role"] == "tool"]
+            if len(results) < int(times) and body.get("tool_choice") != "none":
+                return self.call(body["tools"][0]["function"]["name"], f"c{len(results)}", arguments)
+            text = "say " + " | ".join(results)
         words = text[4:].split(" ") if text.startswith("say ") else [system.split("\n")[0]]
         for i, word in enumerate(words):
             self.event({"choices": [{"index": 0, "delta": {"content": (" " if i else "") + word}, "finish_reason": None}], "model": "scripted"})
@@ -37,6 +44,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "model": "scripted"})
         self.wfile.write(b"data: [DONE]\n\n")
         self.close_connection = True
+
+    def call(self, name, id, arguments):
+        def piece(**call):
+            self.event({"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, **call}]}, "finish_reason": None}], "model": "scripted"})
+        piece(id=id, type="function", function={"name": name, "arguments": ""})
+        for start in range(0, len(arguments), 5):
+            piece(function={"arguments": arguments[start:start + 5]})
+        self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], "model": "scripted"})
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def do_GET(self):
+        answer = b'{"object":"list","data":[{"id":"m"},{"id":"n"}]}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def event(self, value):
         self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")

@@ -25,14 +25,13 @@ struct CollectionReader {
   static func condition(_ number: Int64, ids: [String]?, filter: Filter) -> SQL {
     let filters = FilterSQL(collection: number).probe(filter, row: "d.seq")
     guard let ids else { return filters }
-    let list = SQL("d.id IN (SELECT value FROM json_each(?))", [.text(JSON.array(ids.map(JSON.string)).text)])
+    // Not by json_each: it ends a text at its first zero byte.
+    let list = SQL("d.id IN (\(ids.map { _ in "?" }.joined(separator: ",")))", ids.map { .text($0) })
     return SQL.joined([list, filters], " AND ")
   }
 
   func get(_ selection: Selection) throws(MemoryError) -> [StoredDocument] {
-    if let ids = selection.ids, ids.count > limits.batch {
-      throw MemoryError(.tooLarge, "\(ids.count) ids at once; \(limits.batch) are the limit")
-    }
+    try selection.check(limits)
     if selection.offset < 0 || selection.limit.map({ $0 < 0 }) == true { throw MemoryError(.invalid, "limit and offset are 0 or more") }
     let wanted = selection.limit ?? limits.results + 1
     if selection.limit != nil, wanted > limits.results { throw MemoryError(.tooLarge, "limit is \(wanted); \(limits.results) is the most") }
@@ -137,12 +136,13 @@ struct CollectionReader {
       }
     }
     if filter == .everything { return try index.search(embedding.vector, limit: limit, similarity: similarity) }
-    if let slots = index.cachedSlots(for: filter) {
+    let sql = FilterSQL(collection: n)
+    let condition = sql.probe(filter, row: "v.seq")
+    if let slots = index.cachedSlots(for: condition) {
       return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity)
     }
     // Where few pass, they are looked up; where many do, the best are asked one by one. What was looked up is kept for
     // the next query with this filter.
-    let sql = FilterSQL(collection: n)
     let set = try sql.set(filter) { (sql) throws(MemoryError) in
       try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(index.live))], keep: false) {
         Int($0.int(0))
@@ -163,15 +163,9 @@ struct CollectionReader {
       }
       if let found { return found }
     }
-    let query: SQL
-    if let set {
-      query = set.sql
-    } else {
-      let condition = sql.probe(filter, row: "v.seq")
-      query = SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)
-    }
+    let query = set?.sql ?? SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)
     let seqs = try database.all(query.text, query.values, keep: false) { $0.int(0) }
-    return try index.search(embedding.vector, limit: limit, among: index.keepSlots(of: seqs, for: filter), similarity: similarity)
+    return try index.search(embedding.vector, limit: limit, among: index.keepSlots(of: seqs, for: condition), similarity: similarity)
   }
 
   // MARK: Pages

@@ -73,6 +73,8 @@ struct CollectionWriter {
           throw MemoryError(
             .invalid, "\"\(key)\" in the metadata of \(id) is a list with something else in it than strings, numbers and booleans")
         }
+      case .double(let number) where !number.isFinite:
+        throw MemoryError(.invalid, "\"\(key)\" in the metadata of \(id) is \(number), which is no number")
       default: count += 1
       }
     }

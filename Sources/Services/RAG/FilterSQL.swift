@@ -1,7 +1,7 @@
 import Wire
 
 /// A piece of SQL and the values of its question marks, in their order.
-struct SQL {
+struct SQL: Equatable {
   var text: String
   var values: [SQLValue] = []
 
@@ -109,14 +109,14 @@ struct FilterSQL {
 }
 
 extension SQLValue {
-  /// A single value of the metadata as it stands in the column `value`; nil for other JSON.
+  /// A single value of the metadata as it stands in the column `value`; nil for other JSON, and for what is no number.
   init?(metadata json: JSON) {
     switch json {
     case .string(let value): self = .text(value)
     case .int(let value): self = .int(Int64(value))
-    case .double(let value): self = .double(value)
+    case .double(let value) where value.isFinite: self = .double(value)
     case .bool(let value): self = .blob([value ? 1 : 0])
-    case .null, .array, .object: return nil
+    case .double, .null, .array, .object: return nil
     }
   }
 }

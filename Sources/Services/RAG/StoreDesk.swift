@@ -250,6 +250,7 @@ final class StoreDesk {
       return .count(
         try change(name) { (w) throws(MemoryError) in try w.replace(source, hash: hash, documents, isFirst: isFirst) })
     case .delete(let name, let selection):
+      try selection.check(limits)
       return .count(
         try change(name) { (w) throws(MemoryError) in
           try w.remove(where: CollectionReader.condition(w.entry.number, ids: selection.ids, filter: selection.filter))

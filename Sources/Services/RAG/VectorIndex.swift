@@ -285,18 +285,18 @@ final class VectorIndex {
 
   // MARK: Filters
 
-  /// What passed lately, by filter. Any change of the collection may change it.
+  /// What passed lately, by filter (a condition on `v.seq`). Any change of the collection may change it.
   private struct Passed {
-    var filter: Filter
+    var filter: SQL
     var slots: [Int32]
   }
   private var passed: [Passed] = []
   private static let filtersKept = 8
 
-  func cachedSlots(for filter: Filter) -> [Int32]? { passed.first { $0.filter == filter }?.slots }
+  func cachedSlots(for filter: SQL) -> [Int32]? { passed.first { $0.filter == filter }?.slots }
 
   /// The slots of these, ascending; kept until the collection changes.
-  func keepSlots(of found: [Int64], for filter: Filter) -> [Int32] {
+  func keepSlots(of found: [Int64], for filter: SQL) -> [Int32] {
     let slots = found.compactMap { slot(of: $0).map(Int32.init) }.sorted()
     if passed.count == Self.filtersKept { passed.removeFirst() }
     passed.append(Passed(filter: filter, slots: slots))

@@ -138,22 +138,23 @@ struct CollectionReader {
     if filter == .everything { return try index.search(embedding.vector, limit: limit, similarity: similarity) }
     let sql = FilterSQL(collection: n)
     let condition = sql.probe(filter, row: "v.seq")
-    if let slots = index.cachedSlots(for: condition) {
-      return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity)
-    }
-    // Where few pass, they are looked up; where many do, the best are asked one by one. What was looked up is kept for
-    // the next query with this filter.
+    let known = index.known(condition)
+    if let slots = known?.slots { return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity) }
+    // Few that pass are looked up at once. Where many do, the best are asked one by one until enough have passed; a filter
+    // that comes again, or lets so few of the best pass that asking takes long, is looked up after all. What was looked up
+    // is kept for the next query with this filter. (`few` is where both took equally long: a row of the index of metadata
+    // takes about an eighth of the time of a question, and there are as many of these as `limit` needs.)
+    let few = Int((8 * Double(limit) * Double(index.live)).squareRoot())
+    let patience = max(1000, index.live / 16)
     let set = try sql.set(filter) { (sql) throws(MemoryError) in
-      try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(index.live))], keep: false) {
-        Int($0.int(0))
-      } ?? 0
+      try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(few))], keep: false) { Int($0.int(0)) } ?? 0
     }
-    let rows = set?.rows ?? index.live
-    if rows > index.live / 4 {
+    let isLookedUp = set.map { $0.rows < few || known != nil } ?? ((known?.asked ?? 0) > patience)
+    if !isLookedUp {
       var asked = 0
       let found = try index.search(embedding.vector, limit: limit, similarity: similarity) { (seqs) throws(MemoryError) in
         asked += seqs.count
-        if asked > max(1000, rows / 4) { return nil }
+        if asked > patience { return nil }
         let list = seqs.map { "(\($0))" }.joined(separator: ",")
         let condition = sql.probe(filter, row: "asked.column1")
         return Set(
@@ -161,6 +162,7 @@ struct CollectionReader {
             $0.int(0)
           })
       }
+      index.keep(asked: asked, for: condition)
       if let found { return found }
     }
     let query = set?.sql ?? SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)

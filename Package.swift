@@ -42,6 +42,9 @@ let package = Package(
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),
+    .executableTarget(
+      name: "memory-benchmarks", dependencies: ["Services", "Wire"], path: "Tests/MemoryBenchmarks", exclude: ["peers.py"],
+      swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),

@@ -7,7 +7,7 @@ import Wire
 @testable import batkernel
 
 private func load(
-  _ text: String, path: String = "/etc/bat/personas.toml", environment: [String: String] = ["XDG_RUNTIME_DIR": "/run/user/7"]
+  _ text: String, path: String = "/etc/bat/personas.toml", environment: [String: String] = ["XDG_RUNTIME_DIR": "/run/user/7", "XDG_DATA_HOME": "/data/"]
 ) throws
   -> Configuration
 {
@@ -17,7 +17,10 @@ private func load(
 @Suite struct ConfigurationTests {
   @Test("an empty file gives the defaults")
   func empty() throws {
-    #expect(try load("") == Configuration(socketPath: "/run/user/7/bat/kernel.sock", pluginFolders: [ConfigurationFile.programFolder()]))
+    var expected = Configuration(socketPath: "/run/user/7/bat/kernel.sock", pluginFolders: [ConfigurationFile.programFolder()])
+    expected.dataFolder = "/data/bat"
+    #expect(try load("") == expected)
+    #expect(try load("", environment: ["HOME": "/home/b"]).dataFolder == "/home/b/.local/share/bat")
   }
 
   @Test("without a runtime folder, or with one that is not absolute, the socket is under /tmp, by user")
@@ -33,7 +36,12 @@ private func load(
       """
       [kernel]
       socket = "~/run/k.sock"
+      data = "data"
       plugins = ["plugins", "/usr/lib/bat"]
+      [memory]
+      embedder = "openai:e"
+      url = "http://vectors:80/v1"
+      api_key_env = "OTHER_KEY"
       [log]
       format = "json"
       level = "warning"
@@ -92,6 +100,10 @@ private func load(
     expected.limits.frameBytes = 65536
     expected.limits.queueBytes = 131072
     expected.limits.mailboxBytes = 262144
+    expected.dataFolder = "/etc/bat/data"
+    expected.memory.embedder = "openai:e"
+    expected.memory.url = "http://vectors:80/v1"
+    expected.memory.apiKeyVariable = "OTHER_KEY"
     expected.limits.hops = 3
     expected.limits.deadlineMilliseconds = 1000
     expected.limits.requests = 10
@@ -192,7 +204,7 @@ private func load(
       ("[log]\nlevel = \"warn\"", "log.level: \"warn\" is none of debug, info, warning, error; did you mean warning?"),
       (
         "[log.levels]\nbuss = \"info\"",
-        ":2:1: log.levels.buss: no part and no persona of that name; there are kernel, io, bus, reload, llm; did you mean bus?"
+        ":2:1: log.levels.buss: no part and no persona of that name; there are kernel, io, bus, reload, llm, memory; did you mean bus?"
       ),
       ("[llm]\nprovider = \"olama\"", "llm.provider: \"olama\" is none of local, ollama, openai; did you mean ollama?"),
       ("[llm]\nprovider = \"openai\"", "llm.provider: \"openai\" needs to know the server: set url"),

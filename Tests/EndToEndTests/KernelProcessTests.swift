@@ -134,11 +134,11 @@ import Testing
     _ = try kernel.settled(client)
     try kernel.write("[persona.ECHO]\nmood = \"merry\"\n[reload]\nwach = true\n")
     kill(kernel.process.processIdentifier, SIGHUP)
-    try log(kernel, says: "personas.toml:7:1: reload.wach")
+    try log(kernel, says: "personas.toml:8:1: reload.wach")
     #expect(try client.ask("ECHO", "config", id: 1)["mood"] == "calm")
     try kernel.write("[persona.ECHO]\nmood = \"merry\n")
     kill(kernel.process.processIdentifier, SIGHUP)
-    try log(kernel, says: "personas.toml:5:")
+    try log(kernel, says: "personas.toml:6:")
     try FileManager.default.removeItem(atPath: kernel.toml)
     kill(kernel.process.processIdentifier, SIGHUP)
     try log(kernel, says: "cannot be read")
@@ -211,10 +211,10 @@ import Testing
     #expect(good.status == 0 && good.output.contains("ECHO: ok"), "\(good)")
     try kernel.write("[persona.ECHO]\nlibary = \"x\"\n")
     let bad = try RealKernel.run([batkernel, "--check", "--config", kernel.toml])
-    #expect(bad.status == 1 && bad.output.contains("personas.toml:5:1: persona.ECHO.libary"), "\(bad)")
+    #expect(bad.status == 1 && bad.output.contains("personas.toml:6:1: persona.ECHO.libary"), "\(bad)")
     #expect(try RealKernel.run([batkernel, "--check", "--config", kernel.folder + "/none.toml"]).status == 1)
     let start = try RealKernel.run([batkernel, "--config", kernel.toml])
-    #expect(start.status == 1 && start.errors.contains("personas.toml:5:1"), "\(start)")
+    #expect(start.status == 1 && start.errors.contains("personas.toml:6:1"), "\(start)")
   }
 
   // MARK: parlor

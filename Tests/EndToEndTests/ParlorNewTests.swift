@@ -116,7 +116,7 @@ final class TemporaryHouse: @unchecked Sendable {
       #expect(said.exit == exit && said.errors.contains(reason), "\(said)")
     }
     try await refused(["1A", "--home", house.path], "is no name for a persona", exit: 2)
-    try await refused(["TAKEN", "--home", house.path], "personas.toml:4: there is a persona TAKEN already")
+    try await refused(["TAKEN", "--home", house.path], "personas.toml:5: there is a persona TAKEN already")
     try await refused(["Kernel", "--home", house.path], "is the name of a part of the house")
     try await refused(["A", "--home", "/"], "there is no house at or above /")
     try await refused(["benchmarks", "--home", house.path], "is the name of a part of the house")
@@ -136,7 +136,7 @@ final class TemporaryHouse: @unchecked Sendable {
     let house = try TemporaryHouse("[llm\n")
     let before = try String(contentsOfFile: house.kernel.toml, encoding: .utf8)
     let said = try await house.parlor(["new", "A", "--home", house.path])
-    #expect(said.exit == 1 && said.errors.contains("personas.toml is left as it is") && said.errors.contains("personas.toml:4:"), "\(said)")
+    #expect(said.exit == 1 && said.errors.contains("personas.toml is left as it is") && said.errors.contains("personas.toml:5:"), "\(said)")
     #expect(try String(contentsOfFile: house.kernel.toml, encoding: .utf8) == before)
     #expect(try FileManager.default.contentsOfDirectory(atPath: house.path + "/Plugins").isEmpty)
     let outside = try await house.parlor(["new", "A", "--home", house.path, "--outside", house.path + "/far/away"])

@@ -83,7 +83,7 @@ import Wire
     #expect(try client.ask("THREE", "config", id: 1)["mood"] == "merry")
     // A file with a mistake changes nothing, and is told with its place.
     try kernel.write("[persona.ONE]\n[bus]\nframe_byts = 5\n")
-    #expect(try client.ask("KERNEL", "config.reload", id: 2).message?.contains("personas.toml:6:1: bus.frame_byts") == true)
+    #expect(try client.ask("KERNEL", "config.reload", id: 2).message?.contains("personas.toml:7:1: bus.frame_byts") == true)
     #expect(try kernel.settled(client).count == 3)
   }
 

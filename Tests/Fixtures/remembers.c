@@ -1,7 +1,7 @@
 // Does with the memory what it is asked: the method is the operation, the payload its arguments. "told" replies with
 // citations of its own; "list" and "plain" reply with an array and with a string.
 #define ABOUT_NAME "REMEMBERS"
-#define ABOUT_MORE "needs = rag/1\n"
+#define ABOUT_NEEDS "needs = bus/1 rag/1\n"
 #include "fixture.h"
 ABOUT;
 

@@ -25,5 +25,9 @@ typedef struct bat_query {
 void bat_upper_bounds(const int8_t *codes, const float *scales, const float *errors, size_t dimension, size_t count, bat_query query,
                       float *bounds);
 
+// The same for those of the vectors that stand at these `count` places; `first` is the place of the first of all.
+void bat_upper_bounds_of(const int32_t *places, int32_t first, const int8_t *codes, const float *scales, const float *errors,
+                         size_t dimension, size_t count, bat_query query, float *bounds);
+
 // A number that tells damage of the bytes. `count` is a multiple of 4.
 uint32_t bat_checksum(const void *bytes, size_t count, uint32_t seed);

@@ -25,14 +25,13 @@ struct CollectionReader {
   static func condition(_ number: Int64, ids: [String]?, filter: Filter) -> SQL {
     let filters = FilterSQL(collection: number).probe(filter, row: "d.seq")
     guard let ids else { return filters }
-    let list = SQL("d.id IN (SELECT value FROM json_each(?))", [.text(JSON.array(ids.map(JSON.string)).text)])
+    // Not by json_each: it ends a text at its first zero byte.
+    let list = SQL("d.id IN (\(ids.map { _ in "?" }.joined(separator: ",")))", ids.map { .text($0) })
     return SQL.joined([list, filters], " AND ")
   }
 
   func get(_ selection: Selection) throws(MemoryError) -> [StoredDocument] {
-    if let ids = selection.ids, ids.count > limits.batch {
-      throw MemoryError(.tooLarge, "\(ids.count) ids at once; \(limits.batch) are the limit")
-    }
+    try selection.check(limits)
     if selection.offset < 0 || selection.limit.map({ $0 < 0 }) == true { throw MemoryError(.invalid, "limit and offset are 0 or more") }
     let wanted = selection.limit ?? limits.results + 1
     if selection.limit != nil, wanted > limits.results { throw MemoryError(.tooLarge, "limit is \(wanted); \(limits.results) is the most") }
@@ -137,23 +136,25 @@ struct CollectionReader {
       }
     }
     if filter == .everything { return try index.search(embedding.vector, limit: limit, similarity: similarity) }
-    if let slots = index.cachedSlots(for: filter) {
-      return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity)
-    }
-    // Where few pass, they are looked up; where many do, the best are asked one by one. What was looked up is kept for
-    // the next query with this filter.
     let sql = FilterSQL(collection: n)
+    let condition = sql.probe(filter, row: "v.seq")
+    let known = index.known(condition)
+    if let slots = known?.slots { return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity) }
+    // Few that pass are looked up at once. Where many do, the best are asked one by one until enough have passed; a filter
+    // that comes again, or lets so few of the best pass that asking takes long, is looked up after all. What was looked up
+    // is kept for the next query with this filter. (`few` is where both took equally long: a row of the index of metadata
+    // takes about an eighth of the time of a question, and there are as many of these as `limit` needs.)
+    let few = Int((8 * Double(limit) * Double(index.live)).squareRoot())
+    let patience = max(1000, index.live / 16)
     let set = try sql.set(filter) { (sql) throws(MemoryError) in
-      try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(index.live))], keep: false) {
-        Int($0.int(0))
-      } ?? 0
+      try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(few))], keep: false) { Int($0.int(0)) } ?? 0
     }
-    let rows = set?.rows ?? index.live
-    if rows > index.live / 4 {
+    let isLookedUp = set.map { $0.rows < few || known != nil } ?? ((known?.asked ?? 0) > patience)
+    if !isLookedUp {
       var asked = 0
       let found = try index.search(embedding.vector, limit: limit, similarity: similarity) { (seqs) throws(MemoryError) in
         asked += seqs.count
-        if asked > max(1000, rows / 4) { return nil }
+        if asked > patience { return nil }
         let list = seqs.map { "(\($0))" }.joined(separator: ",")
         let condition = sql.probe(filter, row: "asked.column1")
         return Set(
@@ -161,17 +162,12 @@ struct CollectionReader {
             $0.int(0)
           })
       }
+      index.keep(asked: asked, for: condition)
       if let found { return found }
     }
-    let query: SQL
-    if let set {
-      query = set.sql
-    } else {
-      let condition = sql.probe(filter, row: "v.seq")
-      query = SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)
-    }
+    let query = set?.sql ?? SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)
     let seqs = try database.all(query.text, query.values, keep: false) { $0.int(0) }
-    return try index.search(embedding.vector, limit: limit, among: index.keepSlots(of: seqs, for: filter), similarity: similarity)
+    return try index.search(embedding.vector, limit: limit, among: index.keepSlots(of: seqs, for: condition), similarity: similarity)
   }
 
   // MARK: Pages

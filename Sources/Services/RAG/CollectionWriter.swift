@@ -73,6 +73,8 @@ struct CollectionWriter {
           throw MemoryError(
             .invalid, "\"\(key)\" in the metadata of \(id) is a list with something else in it than strings, numbers and booleans")
         }
+      case .double(let number) where !number.isFinite:
+        throw MemoryError(.invalid, "\"\(key)\" in the metadata of \(id) is \(number), which is no number")
       default: count += 1
       }
     }
@@ -127,8 +129,12 @@ struct CollectionWriter {
       throw MemoryError(.exists, "\(name) has a document \(document.id) already: use upsert or update to change it")
     }
     if !document.text.isEmpty { try database.run("INSERT INTO words_\(n)(rowid, text) VALUES (?, ?)", [.int(seq), .text(document.text)]) }
-    for (key, value) in Self.values(document.metadata) {
-      try database.run("INSERT OR IGNORE INTO metadata_\(n)(document, key, value) VALUES (?, ?, ?)", [.int(seq), .text(key), value])
+    let values = Self.values(document.metadata)
+    for first in stride(from: 0, to: values.count, by: 8) {
+      let some = values[first..<min(first + 8, values.count)]
+      try database.run(
+        "INSERT OR IGNORE INTO metadata_\(n)(document, key, value) VALUES \(some.map { _ in "(?,?,?)" }.joined(separator: ","))",
+        some.flatMap { [.int(seq), .text($0), $1] })
     }
     if let vector = document.vector, vector.contains(where: { $0 != 0 }) {
       try database.run("INSERT INTO vectors_\(n)(seq, vector) VALUES (?, ?)", [.int(seq), .floats(vector)])

@@ -1,7 +1,7 @@
 import Wire
 
 /// A piece of SQL and the values of its question marks, in their order.
-struct SQL {
+struct SQL: Equatable {
   var text: String
   var values: [SQLValue] = []
 
@@ -64,13 +64,20 @@ struct FilterSQL {
       }
       return sets.isEmpty ? nil : (SQL.joined(sets, " UNION "), rows)
     case .all(let parts):
-      var best: (index: Int, sql: SQL, rows: Int)?
+      var best: (covers: [Int], sql: SQL, rows: Int)?
       for (index, part) in parts.enumerated() {
-        if let set = try set(part, count: count), set.rows < best?.rows ?? .max { best = (index, set.sql, set.rows) }
+        var set: (sql: SQL, rows: Int)?
+        var covers = [index]
+        if let range = range(from: part, in: parts) {
+          covers.append(range.end)
+          set = (range.sql, try count(range.sql))
+        } else {
+          set = try self.set(part, count: count)
+        }
+        if let set, set.rows < best?.rows ?? .max { best = (covers, set.sql, set.rows) }
       }
       guard let best else { return nil }
-      var others = parts
-      others.remove(at: best.index)
+      let others = parts.indices.filter { !best.covers.contains($0) }.map { parts[$0] }
       if others.isEmpty { return (best.sql, best.rows) }
       let rest = probe(.all(others), row: "found.document")
       return (
@@ -78,6 +85,25 @@ struct FilterSQL {
       )
     case .not, .text: return nil
     }
+  }
+
+  /// From an end below to an end above of the same key: as one set, since a single value stands in a row of its own.
+  private func range(from part: Filter, in parts: [Filter]) -> (end: Int, sql: SQL)? {
+    guard case .key(let key, .above(let low, let orLow)) = part else { return nil }
+    for (index, other) in parts.enumerated() {
+      guard case .key(let otherKey, .below(let high, let orHigh)) = other, otherKey.utf8.elementsEqual(key.utf8) else { continue }
+      guard (low.string == nil) == (high.string == nil), let low = SQLValue(metadata: low), let high = SQLValue(metadata: high) else {
+        continue
+      }
+      let (from, to) = (orLow ? ">=" : ">", orHigh ? "<=" : "<")
+      return (
+        index,
+        SQL(
+          "SELECT document FROM metadata_\(collection) WHERE key = ? AND value \(from) ? AND value \(to) ?",
+          [.text("=" + key), low, high])
+      )
+    }
+    return nil
   }
 
   /// How the column `key` is written, which tells lists from single values, and a condition on the column `value`.
@@ -109,14 +135,14 @@ struct FilterSQL {
 }
 
 extension SQLValue {
-  /// A single value of the metadata as it stands in the column `value`; nil for other JSON.
+  /// A single value of the metadata as it stands in the column `value`; nil for other JSON, and for what is no number.
   init?(metadata json: JSON) {
     switch json {
     case .string(let value): self = .text(value)
     case .int(let value): self = .int(Int64(value))
-    case .double(let value): self = .double(value)
+    case .double(let value) where value.isFinite: self = .double(value)
     case .bool(let value): self = .blob([value ? 1 : 0])
-    case .null, .array, .object: return nil
+    case .double, .null, .array, .object: return nil
     }
   }
 }

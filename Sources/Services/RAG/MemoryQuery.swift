@@ -52,4 +52,9 @@ public struct Selection: Sendable {
     self.offset = offset
     self.withVectors = withVectors
   }
+
+  func check(_ limits: MemoryLimits) throws(MemoryError) {
+    guard let ids, ids.count > limits.batch else { return }
+    throw MemoryError(.tooLarge, "\(ids.count) ids at once; \(limits.batch) are the limit")
+  }
 }

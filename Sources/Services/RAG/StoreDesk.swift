@@ -92,7 +92,12 @@ final class StoreDesk {
     let mask = umask(0o077)
     defer { umask(mask) }
     let database = try SQLiteDatabase(folder + "/memory.sqlite")
-    for pragma in ["journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -16384", "mmap_size = 4294967296"] {
+    // A log of 16 MB before it is copied into the file: pages that many commits change are copied once.
+    let settings = [
+      "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -16384", "mmap_size = 4294967296",
+      "wal_autocheckpoint = 4000",
+    ]
+    for pragma in settings {
       try database.run("PRAGMA \(pragma)", keep: false)
     }
     let version = try database.first("PRAGMA user_version", keep: false) { Int($0.int(0)) } ?? 0
@@ -259,6 +264,7 @@ final class StoreDesk {
       return .count(
         try change(name) { (w) throws(MemoryError) in try w.replace(source, hash: hash, documents, isFirst: isFirst) })
     case .delete(let name, let selection):
+      try selection.check(limits)
       return .count(
         try change(name) { (w) throws(MemoryError) in
           try w.remove(where: CollectionReader.condition(w.entry.number, ids: selection.ids, filter: selection.filter))

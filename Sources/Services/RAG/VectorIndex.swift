@@ -98,7 +98,7 @@ final class VectorIndex {
     guard ftruncate(descriptor, 0) == 0 else {
       throw MemoryError(.storage, "\(path) cannot be emptied: \(String(cString: strerror(errno)))")
     }
-    passed = []
+    known = []
     try grow(Self.pageSize + blockSize)
     base.copyMemory(from: Self.magic, byteCount: 8)
     base.storeBytes(of: store, toByteOffset: 8, as: Int64.self)
@@ -205,6 +205,10 @@ final class VectorIndex {
   }
 
   private func slot(of seq: Int64) -> Int? {
+    guard count > 0 else { return nil }
+    // Where nothing is left out it is just there.
+    let guess = Int(seq - abs(seqs(0).pointee))
+    if guess >= 0, guess < count, seqs(guess).pointee == seq { return guess }
     var (low, high) = (0, count)
     while low < high {
       let middle = (low + high) / 2
@@ -285,26 +289,47 @@ final class VectorIndex {
 
   // MARK: Filters
 
-  /// What passed lately, by filter. Any change of the collection may change it.
-  private struct Passed {
-    var filter: Filter
-    var slots: [Int32]
+  /// What is known of a filter (a condition on `v.seq`) that came lately. Any change of the collection may change it.
+  struct KnownFilter {
+    let filter: SQL
+    /// Those that pass, ascending, if they have been looked up.
+    var slots: [Int32]?
+    /// How many documents were asked, one by one, whether they pass.
+    var asked = 0
   }
-  private var passed: [Passed] = []
+  private var known: [KnownFilter] = []
   private static let filtersKept = 8
 
-  func cachedSlots(for filter: Filter) -> [Int32]? { passed.first { $0.filter == filter }?.slots }
+  func known(_ filter: SQL) -> KnownFilter? { known.first { $0.filter == filter } }
 
-  /// The slots of these, ascending; kept until the collection changes.
-  func keepSlots(of found: [Int64], for filter: Filter) -> [Int32] {
-    let slots = found.compactMap { slot(of: $0).map(Int32.init) }.sorted()
-    if passed.count == Self.filtersKept { passed.removeFirst() }
-    passed.append(Passed(filter: filter, slots: slots))
+  /// Remembers what a query has asked.
+  func keep(asked: Int, for filter: SQL) { change(filter) { $0.asked += asked } }
+
+  /// Remembers which pass, and returns their slots.
+  func keepSlots(of found: [Int64], for filter: SQL) -> [Int32] {
+    var passes = [Bool](repeating: false, count: count)
+    for seq in found { if let slot = slot(of: seq) { passes[slot] = true } }
+    var slots: [Int32] = []
+    slots.reserveCapacity(found.count)
+    for slot in passes.indices where passes[slot] { slots.append(Int32(slot)) }
+    change(filter) { $0.slots = slots }
     return slots
   }
 
+  /// The filter that came last is the last one.
+  private func change(_ filter: SQL, _ body: (inout KnownFilter) -> Void) {
+    var entry = KnownFilter(filter: filter)
+    if let index = known.firstIndex(where: { $0.filter == filter }) {
+      entry = known.remove(at: index)
+    } else if known.count == Self.filtersKept {
+      known.removeFirst()
+    }
+    body(&entry)
+    known.append(entry)
+  }
+
   /// The collection has changed.
-  func forgetFilters() { passed = [] }
+  func forgetFilters() { known = [] }
 
   private func insert(_ new: Neighbour, _ limit: Int, _ nearest: inout [Neighbour]) {
     func isBefore(_ a: Neighbour, _ b: Neighbour) -> Bool { (b.similarity, a.seq) < (a.similarity, b.seq) }
@@ -334,9 +359,23 @@ final class VectorIndex {
   }
 
   private func boundsOf(_ slots: [Int32], _ query: bat_query) {
-    for (place, slot) in slots.enumerated() {
-      bat_upper_bounds(
-        codes(Int(slot)), scales(Int(slot)), errors(Int(slot)), padded, 1, query, bounds.baseAddress! + place)
+    slots.withUnsafeBufferPointer { slots in
+      if slots.count > count / 4 {
+        // Memory is read fastest in its order.
+        allBounds(query)
+        for (place, slot) in slots.enumerated() { bounds[place] = bounds[Int(slot)] }
+        return
+      }
+      var at = 0
+      while at < slots.count {
+        let first = Int(slots[at]) / Self.slotsPerBlock * Self.slotsPerBlock
+        var end = at + 1
+        while end < slots.count, Int(slots[end]) < first + Self.slotsPerBlock { end += 1 }
+        bat_upper_bounds_of(
+          slots.baseAddress! + at, Int32(first), codes(first), scales(first), errors(first), padded, end - at, query,
+          bounds.baseAddress! + at)
+        at = end
+      }
     }
   }
 

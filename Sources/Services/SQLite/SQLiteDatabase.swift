@@ -2,7 +2,7 @@ import CSQLite
 import Glibc
 
 /// A value that goes into SQL at a question mark.
-enum SQLValue: Equatable {
+enum SQLValue {
   case null
   case int(Int64)
   case double(Double)
@@ -12,6 +12,21 @@ enum SQLValue: Equatable {
   case floats([Float])
 
   init(_ text: String?) { self = text.map { .text($0) } ?? .null }
+}
+
+extension SQLValue: Equatable {
+  /// Texts are equal as they are to SQLite, byte for byte; to Swift "é" is also an "e" and an accent.
+  static func == (a: SQLValue, b: SQLValue) -> Bool {
+    switch (a, b) {
+    case (.null, .null): true
+    case (.int(let a), .int(let b)): a == b
+    case (.double(let a), .double(let b)): a == b
+    case (.text(let a), .text(let b)): a.utf8.elementsEqual(b.utf8)
+    case (.blob(let a), .blob(let b)): a == b
+    case (.floats(let a), .floats(let b)): a == b
+    default: false
+    }
+  }
 }
 
 /// One connection to an SQLite file. For one thread.

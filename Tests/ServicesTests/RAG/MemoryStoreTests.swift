@@ -254,6 +254,7 @@ final class TemporaryStore {
     #expect(await refusal([Document(id: "1", metadata: ["a": ["b": 1]])]) == .invalid)
     for n in 0..<6 { try await store(.add("c", [Document(id: "\(n)")])) }
     #expect(await store.failure(.get("c", Selection()))?.kind == .tooLarge)
+    #expect(await store.failure(.delete("c", Selection(ids: ["0", "1", "2", "3"])))?.kind == .tooLarge)
     #expect(try await store.ids(.get("c", Selection(limit: 5, offset: 4))) == ["4", "5"])
   }
 }

@@ -1,0 +1,3 @@
+struct QualityBenchmark {
+  func run(tunes: Bool) async throws {}
+}

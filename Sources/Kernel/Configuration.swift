@@ -71,25 +71,61 @@ public struct ReloadConfiguration: Sendable, Equatable {
   public init() {}
 }
 
-/// `[llm]`
+/// `[llm]`: the provider that personas have if they name none, and who else there is.
 public struct LanguageConfiguration: Sendable, Equatable {
-  public enum Provider: String, Sendable, CaseIterable { case local, ollama, openai }
-  public var provider = Provider.local
+  /// What `[llm]` itself says. Its name is "default".
+  public var standard = ProviderConfiguration()
+  /// `[llm.providers.NAME]`
+  public var providers: [String: ProviderConfiguration] = [:]
+  /// Whom to ask when a provider cannot answer, for personas that say nothing of it: "NAME" or "NAME/model". `fallbacks`
+  public var fallbacks: [String] = []
+  /// `[llm.local]`: the model server that the kernel starts as its child.
+  public var local = LocalModelConfiguration()
+  public init() {}
+
+  /// What `[llm]` itself is called where providers are named.
+  public static let standardName = "default"
+  /// The kernel's own model, which needs no table of its own to be named.
+  public static let localName = "local"
+
+  /// The one name of a provider that may have two: "local" is "default" where `[llm]` is the local model.
+  public func canonical(_ name: String) -> String { name == Self.localName && standard.kind == .local ? Self.standardName : name }
+
+  /// Nil: there is none of that name.
+  public func provider(_ name: String) -> ProviderConfiguration? {
+    let name = canonical(name)
+    if name == Self.standardName { return standard }
+    return providers[name] ?? (name == Self.localName ? ProviderConfiguration() : nil)
+  }
+
+  /// What may be named, for people.
+  public var providerNames: [String] { Set(providers.keys).union([Self.standardName, Self.localName]).sorted() }
+}
+
+/// One place where a model answers: `[llm]` or `[llm.providers.NAME]`.
+public struct ProviderConfiguration: Sendable, Equatable {
+  public enum Kind: String, Sendable, CaseIterable { case local, ollama, openai }
+  /// `provider`
+  public var kind = Kind.local
   /// Where the server is, e.g. http://127.0.0.1:11434 (ollama) or http://127.0.0.1:8080/v1 (openai). `url`
   public var url: String?
   /// `model`
   public var model: String?
   /// The environment variable that holds the key for an OpenAI-compatible server. `api_key_env`
   public var apiKeyVariable: String?
+  /// Or the file that holds it, which nobody else may read. `api_key_file`
+  public var apiKeyFile: String?
   /// The model's window in tokens; histories are trimmed to it, and Ollama is told. `context_tokens`
   public var contextTokens = 4096
-  /// `temperature`, `max_tokens`: for personas that say nothing of it.
+  /// `temperature`, `max_tokens`: for questions and personas that say nothing of it.
   public var temperature: Double?
   public var maxTokens: Int?
   /// No byte from the server for so long ends the request. `silence_ms`
   public var silenceMilliseconds = 120_000
-  /// `[llm.local]`: the model server that the kernel starts as its child.
-  public var local = LocalModelConfiguration()
+  /// How many questions may be with it at a time; nil: one at the local model, four elsewhere. `parallel`
+  public var parallel: Int?
+  /// How often a question is sent again that failed before its first word. `retries`
+  public var retries = 2
   public init() {}
 }
 

@@ -73,6 +73,8 @@ public struct LanguageModel: Sendable {
   /// What the model answered.
   public struct Answer: Sendable, Decodable {
     public var text: String
+    /// Who answered: a name of personas.toml, which may be that of a fallback.
+    public var provider: String?
     public var model: String?
     /// "stop", or "length" when it ran out of tokens.
     public var finish: String?
@@ -97,19 +99,23 @@ public struct LanguageModel: Sendable {
   /// - Parameters:
   ///   - system: instead of the prompt in personas.toml.
   ///   - remember: false: neither read nor extend the conversation.
+  ///   - provider, model: of personas.toml, in the place of the persona's own.
   ///   - format: "json", or a JSON schema that the answer must follow.
   public nonisolated(nonsending) func think(
-    _ text: String, for gram: BatGram, system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil
+    _ text: String, for gram: BatGram, system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
+    provider: String? = nil, model: String? = nil
   ) async throws -> Answer {
     try await think(
-      text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, streamTo: gram)
+      text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, provider: provider,
+      model: model, streamTo: gram)
   }
 
   /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram;
   /// `turns` stand in the place of the thread's history; the same `seed` gives the same answer, as far as the model keeps that.
   public nonisolated(nonsending) func think(
     _ text: String, thread: String = "main", system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
-    temperature: Double? = nil, model: String? = nil, turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [], streamTo: BatGram? = nil,
+    temperature: Double? = nil, provider: String? = nil, model: String? = nil, turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [],
+    streamTo: BatGram? = nil,
     onPiece: (@Sendable (String) -> Void)? = nil
   ) async throws -> Answer {
     var question: [String: JSON] = ["text": .string(text), "thread": .string(thread)]
@@ -118,6 +124,7 @@ public struct LanguageModel: Sendable {
     question["format"] = format
     question["max_tokens"] = maxTokens.map { .int($0) }
     question["temperature"] = temperature.map { .number($0) }
+    question["provider"] = provider.map { .string($0) }
     question["model"] = model.map { .string($0) }
     question["messages"] = try turns.map { try JSON(encoding: $0) }
     question["seed"] = seed.map { .int($0) }

@@ -1,4 +1,5 @@
 import Kernel
+import Services
 import Wire
 
 /// `batkernel --check`: tells what is wrong with a configuration and its libraries, without running any of their code.
@@ -18,8 +19,15 @@ enum CheckCommand {
     let count = configuration.personas.count
     print("\(configurationPath): ok, \(count) persona\(count == 1 ? "" : "s")")
     if count == 0 { print("\(configurationPath): warning: no personas; add a table [persona.NAME]") }
-    if let variable = configuration.language.apiKeyVariable, environment[variable] == nil {
-      print("\(configurationPath): warning: llm.api_key_env: the environment variable \(variable) is not set")
+    let language = configuration.language
+    let sections = [("llm", language.standard)] + language.providers.sorted { $0.key < $1.key }.map { ("llm.providers.\($0)", $1) }
+    for (section, provider) in sections {
+      if let variable = provider.apiKeyVariable, environment[variable] == nil {
+        print("\(configurationPath): warning: \(section).api_key_env: the environment variable \(variable) is not set")
+      }
+      if let obstacle = LanguageModels.obstacle(toKeyFileOf: provider, section: section) {
+        print("\(configurationPath): warning: \(obstacle)")
+      }
     }
     var status: Int32 = 0
     for persona in configuration.personas {

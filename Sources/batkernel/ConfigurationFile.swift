@@ -8,10 +8,12 @@ import Services
 ///     [log]           format, level; [log.levels] by part or persona
 ///     [bus]           frame_bytes, queue_bytes, mailbox_bytes, hops, deadline_ms, requests
 ///     [reload]        watch, settle_ms, call_ms, drain_ms, trial_ms, record
-///     [llm]           provider, url, model, api_key_env, context_tokens, temperature, max_tokens, silence_ms
+///     [llm]           provider, url, model, api_key_env, api_key_file, context_tokens, temperature, max_tokens, silence_ms,
+///                     parallel, retries, fallbacks
+///     [llm.providers.NAME]  the same, without fallbacks
 ///     [llm.local]     command, log
 ///     [memory]        embedder, url, api_key_env
-///     [persona.NAME]  library, summary, prompt, model, temperature, max_tokens, and whatever the persona itself reads
+///     [persona.NAME]  library, summary, prompt, llm, fallbacks, model, temperature, max_tokens, and whatever the persona itself reads
 enum ConfigurationFile {
   /// Reads a file. `environment` is asked for XDG_RUNTIME_DIR and HOME.
   static func load(path: String, environment: [String: String]) throws(ConfigurationError) -> Configuration {
@@ -36,9 +38,12 @@ enum ConfigurationFile {
     let levels = reader.log(log, &configuration.log)
     reader.bus(document.table("bus"), &configuration.limits)
     reader.reload(document.table("reload"), &configuration.reload)
-    reader.language(document.table("llm"), &configuration.language)
+    let language = LanguageReader(path: reader.path)
+    language.read(document.table("llm"), &configuration.language)
+    let personas = document.table("persona")
+    configuration.personas = reader.personas(personas, findings)
+    language.check(personas, configuration)
     reader.memory(document.table("memory"), &configuration.memory)
-    configuration.personas = reader.personas(document.table("persona"), findings)
     reader.checkParts(levels, configuration)
     document.refuseOthers()
     if !findings.all.isEmpty { throw ConfigurationError(findings: findings.sorted()) }
@@ -187,38 +192,6 @@ private struct Reader {
     table.refuseOthers()
   }
 
-  func language(_ table: TableReader, _ language: inout LanguageConfiguration) {
-    if let provider = table.choice("provider", LanguageConfiguration.Provider.allCases.map { ($0.rawValue, $0) }) {
-      language.provider = provider
-    }
-    table.read("url", into: &language.url)
-    table.read("model", into: &language.model)
-    table.read("api_key_env", into: &language.apiKeyVariable)
-    table.read("context_tokens", 256...10_000_000, into: &language.contextTokens)
-    table.read("temperature", 0...2, into: &language.temperature)
-    table.read("max_tokens", 1...10_000_000, into: &language.maxTokens)
-    table.read("silence_ms", 100...86_400_000, into: &language.silenceMilliseconds)
-    let local = table.table("local")
-    if let command = local.strings("command") { language.local.command = command }
-    if let log = local.string("log") { language.local.logPath = path(log) }
-    local.refuseOthers()
-    table.refuseOthers()
-
-    let providerIsRight = table.value("provider").map { $0.content == .string(language.provider.rawValue) } ?? true
-    if let url = language.url, !Self.isURL(url) {
-      table.note("url", "\"\(url)\" is no address of a server; it looks like http://127.0.0.1:11434")
-    } else if language.url != nil, language.provider == .local, providerIsRight {
-      table.note("url", "has no effect with provider \"local\"; set provider to ollama or openai, or leave the line out")
-    }
-    if language.provider == .openai && table.value("url") == nil {
-      table.note("provider", "\"openai\" needs to know the server: set url, e.g. http://127.0.0.1:8080/v1")
-    }
-    // The value may be the key itself, so it is not repeated.
-    if let variable = language.apiKeyVariable, !Self.isVariable(variable) {
-      table.note("api_key_env", "must be the name of an environment variable that holds the key, not the key itself")
-    }
-  }
-
   func memory(_ table: TableReader, _ memory: inout MemoryConfiguration) {
     table.read("embedder", into: &memory.embedder)
     table.read("url", into: &memory.url)
@@ -226,27 +199,15 @@ private struct Reader {
     table.refuseOthers()
     let choice: EmbedderChoice
     do throws(EmbeddingError) { choice = try EmbedderChoice(memory.embedder) } catch { return table.note("embedder", error.description) }
-    if let url = memory.url, !Self.isURL(url) {
+    if let url = memory.url, !LanguageReader.isURL(url) {
       table.note("url", "\"\(url)\" is no address of a server; it looks like http://127.0.0.1:11434")
     }
     if case .openai = choice, memory.url == nil {
       table.note("embedder", "\"openai:…\" needs to know the server: set url, e.g. http://127.0.0.1:8080/v1")
     }
-    if let variable = memory.apiKeyVariable, !Self.isVariable(variable) {
+    if let variable = memory.apiKeyVariable, !LanguageReader.isVariable(variable) {
       table.note("api_key_env", "must be the name of an environment variable that holds the key, not the key itself")
     }
-  }
-
-  private static func isURL(_ text: String) -> Bool {
-    guard let scheme = ["http://", "https://"].first(where: { text.lowercased().hasPrefix($0) }) else { return false }
-    let rest = text.dropFirst(scheme.count)
-    return rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-      && !(rest.split(separator: "/", omittingEmptySubsequences: false).first ?? "").isEmpty
-  }
-
-  private static func isVariable(_ text: String) -> Bool {
-    func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) || byte == 0x5F }
-    return isLetter(text.utf8.first!) && text.utf8.count <= 64 && text.utf8.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) }
   }
 
   /// The personas in the order of the file.
@@ -276,6 +237,8 @@ private struct Reader {
     table.read("model", into: &persona.language.model)
     table.read("temperature", 0...2, into: &persona.language.temperature)
     table.read("max_tokens", 1...10_000_000, into: &persona.language.maxTokens)
+    table.read("llm", into: &persona.language.provider)
+    persona.language.fallbacks = table.strings("fallbacks", mayBeEmpty: true)
     table.refuseSlips()
     if table.value("name") != nil { table.note("name", "a persona is named by its table, here \(name); leave the line out") }
 

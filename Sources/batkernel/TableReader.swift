@@ -84,7 +84,7 @@ final class TableReader {
   func read(_ key: String, into target: inout String) { if let text = string(key) { target = text } }
   func read(_ key: String, into target: inout String?) { if let text = string(key) { target = text } }
 
-  func strings(_ key: String, orOne: Bool = false) -> [String]? {
+  func strings(_ key: String, orOne: Bool = false, mayBeEmpty: Bool = false) -> [String]? {
     guard let value = value(key, ["an array"]) else { return nil }
     switch value.content {
     case .string(let text) where orOne: return checked(text, key).map { [$0] }
@@ -98,8 +98,11 @@ final class TableReader {
         guard let text = checked(text, key) else { return nil }
         texts.append(text)
       }
-      if texts.isEmpty { note(key, "is empty; give it a value or leave the line out") }
-      return texts.isEmpty ? nil : texts
+      if texts.isEmpty, !mayBeEmpty {
+        note(key, "is empty; give it a value or leave the line out")
+        return nil
+      }
+      return texts
     default:
       noteKind(key, orOne ? "a string or an array of strings" : "an array of strings", value)
       return nil

@@ -62,9 +62,19 @@ private func load(
       temperature = 1
       max_tokens = 100
       silence_ms = 5000
+      parallel = 3
+      retries = 0
+      fallbacks = ["gpu/big/er", "local"]
       [llm.local]
       command = ["server", "--fast"]
       log = "model.log"
+      [llm.providers.gpu]
+      provider = "ollama"
+      url = "http://gpu:11434"
+      model = "large"
+      api_key_file = "keys/gpu"
+      [llm.providers.local]
+      context_tokens = 2048
       [persona.BRICK]
       library = "../build/libBRICK.so"
       summary = "s"
@@ -72,6 +82,8 @@ private func load(
       model = "n"
       temperature = 0.5
       max_tokens = 7
+      llm = "gpu"
+      fallbacks = []
       """, environment: ["HOME": "/home/b"])
     var expected = Configuration(socketPath: "/home/b/run/k.sock", pluginFolders: ["/etc/bat/plugins", "/usr/lib/bat"])
     expected.log.format = .json
@@ -88,22 +100,34 @@ private func load(
     expected.reload.callMilliseconds = 20
     expected.reload.drainMilliseconds = 30
     expected.reload.trialMilliseconds = 40
-    expected.language.provider = .openai
-    expected.language.url = "https://example.org/v1"
-    expected.language.model = "m"
-    expected.language.apiKeyVariable = "API_KEY"
-    expected.language.contextTokens = 8192
-    expected.language.temperature = 1
-    expected.language.maxTokens = 100
-    expected.language.silenceMilliseconds = 5000
+    expected.language.standard.kind = .openai
+    expected.language.standard.url = "https://example.org/v1"
+    expected.language.standard.model = "m"
+    expected.language.standard.apiKeyVariable = "API_KEY"
+    expected.language.standard.contextTokens = 8192
+    expected.language.standard.temperature = 1
+    expected.language.standard.maxTokens = 100
+    expected.language.standard.silenceMilliseconds = 5000
+    expected.language.standard.parallel = 3
+    expected.language.standard.retries = 0
+    expected.language.fallbacks = ["gpu/big/er", "local"]
+    var gpu = ProviderConfiguration()
+    gpu.kind = .ollama
+    gpu.url = "http://gpu:11434"
+    gpu.model = "large"
+    gpu.apiKeyFile = "/etc/bat/keys/gpu"
+    var toy = ProviderConfiguration()
+    toy.contextTokens = 2048
+    expected.language.providers = ["gpu": gpu, "local": toy]
     expected.language.local.command = ["server", "--fast"]
     expected.language.local.logPath = "/etc/bat/model.log"
     expected.personas = [
       PersonaConfiguration(
         name: "BRICK", library: "/etc/bat/../build/libBRICK.so", summary: "s", prompt: "p",
-        language: LanguageOverrides(model: "n", temperature: 0.5, maxTokens: 7),
+        language: LanguageOverrides(model: "n", temperature: 0.5, maxTokens: 7, provider: "gpu", fallbacks: []),
         json: Array(
-          #"{"name":"BRICK","library":"../build/libBRICK.so","summary":"s","prompt":"p","model":"n","temperature":0.5,"max_tokens":7}"#.utf8
+          #"{"name":"BRICK","library":"../build/libBRICK.so","summary":"s","prompt":"p","model":"n","temperature":0.5,"max_tokens":7,"llm":"gpu","fallbacks":[]}"#
+            .utf8
         ))
     ]
     #expect(configuration == expected)
@@ -176,6 +200,21 @@ private func load(
       ("[llm]\nprovider = \"ollama\"\nurl = \"localhost:11434\"", ":3:1: llm.url: \"localhost:11434\" is no address of a server"),
       ("[llm]\ntemperature = 3", "llm.temperature: is 3.0, and must be from 0.0 to 2.0"),
       ("[llm]\ntemperature = nan", "llm.temperature: is nan"),
+      (
+        "[llm]\nfallbacks = [\"clodu\"]\n[llm.providers.cloud]\nprovider = \"ollama\"",
+        "there is no provider \"clodu\": write [llm.providers.clodu]"
+      ),
+      ("[llm]\nfallbacks = [\"local/\"]", "llm.fallbacks: \"local/\" names no model behind the slash"),
+      ("[llm.providers.cloud]\nmodel = \"m\"", "llm.providers.cloud: needs to say its provider: ollama or openai"),
+      ("[llm.providers.cloud]\nprovider = \"openai\"", "llm.providers.cloud.provider: \"openai\" needs to know the server: set url"),
+      ("[llm.providers.default]\nprovider = \"ollama\"", "llm.providers.default: that is the name of what [llm] itself says"),
+      ("[llm.providers.local]\nprovider = \"ollama\"", "llm.providers.local: that is the name of the kernel's own model"),
+      ("[llm]\nprovider = \"ollama\"\n[llm.providers.toy]\nprovider = \"local\"", "the kernel has one local model"),
+      ("[llm.providers.local]\nmodel = \"m\"", "llm.providers.local: [llm] is the local model already"),
+      ("[llm.providers.gpu]\nprovider = \"ollama\"\nmodle = \"m\"", "llm.providers.gpu.modle: unknown key; did you mean model?"),
+      ("[llm]\nprovider = \"ollama\"\napi_key_env = \"K\"\napi_key_file = \"k\"", "llm.api_key_file: and api_key_env both name a key"),
+      ("[persona.BRICK]\nllm = \"gpu\"", "persona.BRICK.llm: there is no provider \"gpu\""),
+      ("[persona.BRICK]\nfallbacks = [\"gpu/m\"]", "persona.BRICK.fallbacks: there is no provider \"gpu\""),
       ("[persona.BRICK]\npromt = \"x\"", ":2:1: persona.BRICK.promt: unknown key; did you mean prompt?"),
       ("[persona.BRICK]\npormpt = \"x\"", "persona.BRICK.pormpt: unknown key; did you mean prompt?"),
       ("[persona.BRICK]\nmaxtokens = 5", "persona.BRICK.maxtokens: unknown key; did you mean max_tokens?"),

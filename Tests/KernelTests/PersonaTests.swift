@@ -140,6 +140,9 @@ final class ScriptedModel: LanguageService {
   }
   func forget(persona: String, thread: String) {}
   func configure(_ configuration: LanguageConfiguration) {}
+  func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+    done(.success(Array("{\"providers\":[]}".utf8)))
+  }
   func statistics() -> [UInt8] { Array("{}".utf8) }
   func usage(of persona: String) -> LanguageUsage { LanguageUsage() }
   func stop() {}

@@ -104,7 +104,8 @@ extension Bus {
     let trace = origin?.trace ?? []
     func opened(_ participant: Participant?) -> UInt64 {
       let token = open(
-        asker: .persona(tenure, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream)
+        asker: .persona(tenure, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream,
+        isForPerson: origin?.isInteractive ?? false)
       tenure.asks[number] = token
       origin?.children.append((tenure, number))
       return token

@@ -10,14 +10,16 @@ extension Bus {
   func request(_ token: UInt64) -> Request? { requests[token] }
 
   func open(
-    asker: Request.Asker, target: Participant?, trace: [UInt8], hops: Int, milliseconds: Int, stream: Bool
+    asker: Request.Asker, target: Participant?, trace: [UInt8], hops: Int, milliseconds: Int, stream: Bool, isForPerson: Bool = false
   ) -> UInt64 {
     lastToken += 1
     let token = lastToken
     let allowed = milliseconds > 0 ? milliseconds : limits.deadlineMilliseconds
     if case .connection(let connection, let id) = asker { connection.requests[id] = token }
     let deadline = EventLoop.now() + UInt64(allowed) * 1_000_000
-    let request = Request(token: token, asker: asker, target: target, trace: trace, hops: hops, deadline: deadline, wantsStream: stream)
+    let request = Request(
+      token: token, asker: asker, target: target, trace: trace, hops: hops, deadline: deadline, wantsStream: stream,
+      isForPerson: isForPerson)
     request.timer = loop.after(milliseconds: allowed) { [unowned self] in
       cancel(token, Failure(.deadline, "no answer\(target.map { " from \($0.text)" } ?? "") within \(allowed) ms"))
     }

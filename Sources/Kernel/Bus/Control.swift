@@ -58,6 +58,7 @@ final class Control {
       case "personas.rollback": try slot(payload).rollBack(reason: nil) { answer(Self.told($0)) }
       case "personas.unload": try slot(payload).unload { answer(Self.told($0)) }
       case _ where method.hasPrefix("memory."): try remember(String(method.dropFirst(7)), payload, from: connection, answer)
+      case "models.list": try listModels(payload, answer)
       case "stats": answer(.success(stats()))
       case "tap":
         let on = try read(Payload.Switch.self, payload)
@@ -81,7 +82,7 @@ final class Control {
       default:
         throw Failure(
           .unknownMethod,
-          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, stats, tap, topics.subscribe, .unsubscribe, .list, memory.query and its like, cancel, config.reload, ping"
+          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, models.list, stats, tap, topics.subscribe, .unsubscribe, .list, memory.query and its like, cancel, config.reload, ping"
         )
       }
     } catch {
@@ -156,6 +157,14 @@ final class Control {
     let order = MemoryOrder(
       actor: .client(client.participant?.text ?? ""), operation: operation, arguments: payload.isEmpty ? Array("{}".utf8) : payload)
     memory.perform(order) { result in inbox.post { _ in answerBox.value(result.map(\.json)) } }
+  }
+
+  private func listModels(_ payload: [UInt8], _ answer: @escaping Answer) throws(Failure) {
+    let order = payload.elementsEqual("null".utf8) ? .init() : try read(Payload.Provider.self, payload)
+    guard let language = supervisor.language else { throw Failure(.llmUnreachable, "this kernel runs without a language model") }
+    let answerBox = LoopOnly(answer)
+    let inbox = supervisor.inbox
+    language.models(of: order.provider) { result in inbox.post { _ in answerBox.value(result) } }
   }
 
   private func stats() -> [UInt8] {

@@ -13,6 +13,7 @@ enum Payload {
     var message: String?
   }
   struct Name: Decodable { var name: String }
+  struct Provider: Decodable { var provider: String? }
   struct Reload: Decodable {
     var name: String?
     var names: [String]?

@@ -22,6 +22,8 @@ final class Request {
   /// Nanoseconds of the monotonic clock. Every request has one.
   let deadline: UInt64
   let wantsStream: Bool
+  /// The chain that it belongs to was begun by a client, and somebody waits for its end.
+  let isInteractive: Bool
   var timer: UInt64?
   /// Called when it has ended, in whatever way: what is done for it by the kernel itself need not go on.
   var onEnd: (() -> Void)?
@@ -44,7 +46,11 @@ final class Request {
     }
   }
 
-  init(token: UInt64, asker: Asker, target: Participant?, trace: [UInt8], hops: Int, deadline: UInt64, wantsStream: Bool) {
+  /// `isForPerson`: of a persona's ask, whether it is made for something that a person waits for.
+  init(
+    token: UInt64, asker: Asker, target: Participant?, trace: [UInt8], hops: Int, deadline: UInt64, wantsStream: Bool,
+    isForPerson: Bool = false
+  ) {
     self.token = token
     self.asker = asker
     self.target = target
@@ -52,5 +58,10 @@ final class Request {
     self.hops = hops
     self.deadline = deadline
     self.wantsStream = wantsStream
+    switch asker {
+    case .connection, .name: isInteractive = true
+    case .persona: isInteractive = isForPerson
+    case .nobody: isInteractive = false
+    }
   }
 }

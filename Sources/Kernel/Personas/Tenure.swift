@@ -153,17 +153,21 @@ final class Tenure {
     guard let language = slot.supervisor.language else {
       return complete(request, .failure(Failure(.llmUnreachable, "this kernel runs without a language model")))
     }
+    var order = LanguageQuestion(
+      persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, body: question)
+    order.generation = generation.number
+    order.isInteractive = false
     if cause != 0 {
       guard let origin = bus.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is asked has ended")))
       }
       origin.children.append((self, request))
+      order.isInteractive = origin.isInteractive
+      order.deadline = Int64(origin.deadline / 1_000_000)
     }
     let generation = generation
     let id = ObjectIdentifier(generation)
-    let call = language.chat(
-      LanguageQuestion(persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, body: question)
-    ) { event in
+    let call = language.chat(order) { event in
       switch event {
       case .piece(let text):
         let bytes = Array(text.utf8)

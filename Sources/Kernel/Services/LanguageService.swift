@@ -14,6 +14,10 @@ public protocol LanguageService: AnyObject, Sendable {
   /// it is a child of the kernel that goes away.
   func configure(_ configuration: LanguageConfiguration)
 
+  /// What models the providers have, or the one named: `{"providers":[{"name","provider","url","model","models":[…]}]}`; one that
+  /// does not tell has "error" instead of "models". `done` is called once, on any thread.
+  func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
+
   /// Counters for `parlor stats`, one JSON object: see Services/LLM/LanguageStatistics.
   func statistics() -> [UInt8]
 
@@ -41,6 +45,12 @@ public struct LanguageQuestion: Sendable {
   public var overrides: LanguageOverrides
   /// The JSON object that persona.h describes at `llm/1 chat`.
   public var body: [UInt8]
+  /// Which generation of the persona asks; 0: none is known. For the counters.
+  public var generation = 0
+  /// A person waits for what this is asked for: it goes before what nobody waits for.
+  public var isInteractive = true
+  /// When nobody wants the answer any more, in milliseconds of the monotonic clock.
+  public var deadline: Int64?
 
   public init(persona: String, prompt: String, overrides: LanguageOverrides = .init(), body: [UInt8]) {
     self.persona = persona
@@ -55,8 +65,16 @@ public struct LanguageOverrides: Sendable, Equatable {
   public var model: String?
   public var temperature: Double?
   public var maxTokens: Int?
+  /// The provider's name; nil: `[llm]` itself. `llm`
+  public var provider: String?
+  /// Whom to ask when that one cannot answer; nil: what `[llm]` says. `fallbacks`
+  public var fallbacks: [String]?
 
-  public init(model: String? = nil, temperature: Double? = nil, maxTokens: Int? = nil) {
+  public init(
+    model: String? = nil, temperature: Double? = nil, maxTokens: Int? = nil, provider: String? = nil, fallbacks: [String]? = nil
+  ) {
+    self.provider = provider
+    self.fallbacks = fallbacks
     self.model = model
     self.temperature = temperature
     self.maxTokens = maxTokens
@@ -71,11 +89,52 @@ public enum LanguageEvent: Sendable {
   case finished(Result<[UInt8], Failure>)
 }
 
-/// What the model has done for one persona.
+/// What the model has done for one persona, or for one of its generations. Times in milliseconds.
 public struct LanguageUsage: Sendable, Equatable, Codable {
+  /// The last one, and the middle one of the last 128.
+  public struct Latency: Sendable, Equatable, Codable {
+    public private(set) var last: Int?
+    public private(set) var p50: Int?
+    private var recent: [Int] = []
+
+    private enum CodingKeys: String, CodingKey { case last, p50 }
+
+    public init() {}
+
+    public mutating func add(_ milliseconds: Int) {
+      recent = recent.suffix(127) + [milliseconds]
+      last = milliseconds
+      p50 = recent.sorted()[recent.count / 2]
+    }
+  }
+
+  /// Of how many generations the counters are kept.
+  public static let generationsKept = 8
+
   public var requests = 0
   public var answered = 0
   public var prompt_tokens = 0
   public var completion_tokens = 0
+  /// From the question to the first piece of the answer, waiting included.
+  public var first_piece_ms = Latency()
+  /// How fast answers come, from their first piece to their end; nil: nothing has been measured.
+  public private(set) var tokens_per_s: Double?
+  /// By number, of the last ones; nil within a generation.
+  public var generations: [String: LanguageUsage]?
+  private var answeringMilliseconds = 0
+  private var answeringTokens = 0
+
+  private enum CodingKeys: String, CodingKey {
+    case requests, answered, prompt_tokens, completion_tokens, first_piece_ms, tokens_per_s, generations
+  }
+
   public init() {}
+
+  /// So many tokens came in that time after the first piece.
+  public mutating func addRate(tokens: Int, milliseconds: Int) {
+    guard tokens > 1, milliseconds > 0 else { return }
+    answeringTokens += tokens
+    answeringMilliseconds += milliseconds
+    tokens_per_s = (Double(answeringTokens) * 10_000 / Double(answeringMilliseconds)).rounded() / 10
+  }
 }

@@ -229,10 +229,12 @@ typedef struct persona_llm_v1 {
    *   "remember"  false: neither read nor extend the history. Default true
    *   "system"    the system prompt. Default: `prompt` of personas.toml
    *   "messages"  [{"role","content"}…] to use instead of the history
+   *   "provider"  a name of personas.toml, in the place of the persona's
    *   "model", "temperature", "max_tokens", "seed", "stop" (strings), "format" ("json" or a schema)
    * `stream_to` is a token: the pieces also go straight to the one who asked for that gram; or 0.
-   * `part` may be NULL. The result is a JSON object: "text", "model", "finish" ("stop" or "length"),
-   * "prompt_tokens", "completion_tokens", "forgotten_turns" (that did not fit the window). */
+   * `part` may be NULL. The result is a JSON object: "text", "provider" and "model" (that answered,
+   * which may be a fallback), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
+   * "forgotten_turns" (that did not fit the window). */
   persona_status (*_Nonnull chat)(const persona_host *_Nonnull host, uint64_t cause, persona_text question,
                                   uint64_t stream_to, persona_part _Nullable part, persona_done _Nonnull done,
                                   void *_Nullable context, uint64_t *_Nonnull request);

@@ -18,7 +18,10 @@ struct ChatQuestion: Sendable {
   var earlier: [Turn] = []
   /// What is asked: the last messages, which always go to the model.
   var messages: [ChatMessage]
+  /// The provider's name; nil: the persona's.
+  var provider: String?
   var model: String?
+  /// Nil: the provider's.
   var temperature: Double?
   var maxTokens: Int?
   var seed: Int?
@@ -38,6 +41,7 @@ struct ChatQuestion: Sendable {
     var remember: Bool?
     var system: String?
     var messages: [ChatMessage]?
+    var provider: String?
     var model: String?
     var temperature: Double?
     var max_tokens: Int?
@@ -45,11 +49,11 @@ struct ChatQuestion: Sendable {
     var stop: Strings?
   }
   private static let keys = [
-    "text", "thread", "remember", "system", "messages", "model", "temperature", "max_tokens", "seed", "stop", "format",
+    "text", "thread", "remember", "system", "messages", "provider", "model", "temperature", "max_tokens", "seed", "stop", "format",
   ]
 
   /// - Throws: `.invalid`, which names the key.
-  init(_ question: LanguageQuestion, defaults: LanguageConfiguration) throws(Failure) {
+  init(_ question: LanguageQuestion) throws(Failure) {
     let body: Body
     do {
       body = try JSONDecoder().decode(Body.self, from: Data(question.body))
@@ -63,9 +67,10 @@ struct ChatQuestion: Sendable {
     }
 
     persona = question.persona
-    model = body.model ?? question.overrides.model
-    temperature = body.temperature ?? question.overrides.temperature ?? defaults.temperature
-    maxTokens = body.max_tokens ?? question.overrides.maxTokens ?? defaults.maxTokens
+    provider = body.provider
+    model = body.model
+    temperature = body.temperature ?? question.overrides.temperature
+    maxTokens = body.max_tokens ?? question.overrides.maxTokens
     seed = body.seed
     stop = body.stop?.values ?? []
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }

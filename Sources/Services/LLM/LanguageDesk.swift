@@ -4,45 +4,7 @@ import Synchronization
 
 /// Where questions become answers: everything that the language thread owns. For that thread alone.
 final class LanguageDesk {
-  typealias OnEvent = @Sendable (LanguageEvent) -> Void
-
-  /// One question from its arrival to its end.
-  private final class Exchange {
-    let id: UInt64
-    let question: ChatQuestion
-    let onEvent: OnEvent
-    let askedAt = now()
-    /// As it was when the question was sent; a change of configuration meets later questions.
-    var server: ModelServer
-    var decoder: any AnswerDecoder
-    var transfer: HTTPClient.ID?
-    var prompt: Prompt?
-    /// The conversation as it was when the question was sent.
-    var conversation: Conversations.Conversation?
-    var estimate = TokenEstimate()
-    /// How many times it was sent again with less of the history, because the server found it too long.
-    var refits = 0
-    var hasReconnected = false
-    var text = ""
-    var errorBody: [UInt8] = []
-    var fault: AnswerFault?
-
-    init(id: UInt64, question: ChatQuestion, server: ModelServer, onEvent: @escaping OnEvent) {
-      self.id = id
-      self.question = question
-      self.server = server
-      self.onEvent = onEvent
-      decoder = server.decoder()
-    }
-
-    func resetAnswer() {
-      transfer = nil
-      decoder = server.decoder()
-      text = ""
-      errorBody = []
-      fault = nil
-    }
-  }
+  typealias OnEvent = Exchange.OnEvent
 
   /// The longest answer, in bytes: the default limit of a frame.
   private static let answerLimit = 16 << 20
@@ -52,12 +14,13 @@ final class LanguageDesk {
 
   let http: HTTPClient
   private let runtimeFolder: String
+  private var localConfiguration = LocalModelConfiguration()
   private let note: @Sendable (LogConfiguration.Level, String) -> Void
   private let statistics: StatisticsBoard
   private var configuration: LanguageConfiguration
-  private var server: ModelServer
-  private(set) var local: LocalModel?
-  private var schedule: Schedule
+  /// By name; one that has gone from the configuration lives on in the exchanges that are with it.
+  private var providers: [String: Provider] = [:]
+  private var order = ConversationOrder()
   private var exchanges: [UInt64: Exchange] = [:]
   private var conversations = Conversations()
   /// What was learnt for each model, as a start for new conversations.
@@ -72,9 +35,7 @@ final class LanguageDesk {
     self.http = http
     self.note = note
     self.statistics = statistics
-    server = ModelServer(configuration, localSocket: LocalModel.socketPath(in: runtimeFolder), environment: environmentVariable)
-    schedule = Schedule(slots: server.slots)
-    employLocal()
+    configureProviders()
   }
 
   // MARK: What the outside asks for
@@ -82,12 +43,13 @@ final class LanguageDesk {
   func ask(_ id: UInt64, _ question: LanguageQuestion, onEvent: @escaping OnEvent) {
     statistics.change {
       $0.requests += 1
-      $0.personas[question.persona, default: .init()].requests += 1
+      $0.count(question.persona, generation: question.generation) { $0.requests += 1 }
     }
     do {
-      let exchange = Exchange(id: id, question: try ChatQuestion(question, defaults: configuration), server: server, onEvent: onEvent)
+      let read = try ChatQuestion(question)
+      let exchange = Exchange(id: id, question, read, try Route(read, question.overrides, configuration), onEvent: onEvent)
       exchanges[id] = exchange
-      schedule.add(id, persona: question.persona, thread: exchange.question.thread)
+      if read.thread.map({ order.enter(id, $0) }) ?? true { line(up: exchange) }
       dispatch()
     } catch {
       statistics.change { $0.failures[error.code.rawValue, default: 0] += 1 }
@@ -97,7 +59,8 @@ final class LanguageDesk {
 
   func cancel(_ id: UInt64) {
     guard let exchange = exchanges[id] else { return }
-    end(exchange, .failure(Failure(.cancelled, "the question to the model was cancelled")))
+    let failure = overdue(exchange) ?? Failure(.cancelled, "the question to the model was cancelled")
+    end(exchange, .failure(failure))
     dispatch()
   }
 
@@ -105,22 +68,8 @@ final class LanguageDesk {
 
   /// Questions that are with the model end there; histories stay.
   func configure(_ configuration: LanguageConfiguration) {
-    guard configuration != self.configuration else { return }
-    let old = self.configuration
     self.configuration = configuration
-    server = ModelServer(configuration, localSocket: LocalModel.socketPath(in: runtimeFolder), environment: environmentVariable)
-    schedule.slots = server.slots
-    if old.provider != configuration.provider || old.local != configuration.local || old.contextTokens != configuration.contextTokens {
-      local?.stop()
-      local = nil
-      employLocal()
-    }
-    statistics.change { [server] in
-      $0.provider = server.provider.rawValue
-      $0.url = server.address
-      $0.model = server.defaultModel
-      $0.local = nil
-    }
+    configureProviders()
     dispatch()
   }
 
@@ -134,47 +83,151 @@ final class LanguageDesk {
     publish()
   }
 
+  /// What models there are, at one provider or at all of them.
+  func models(of name: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+    if let name, configuration.provider(name) == nil {
+      let names = configuration.providerNames
+      let near = Suggestion.nearest(to: name, among: names).map { "; did you mean \($0)?" } ?? ""
+      return done(.failure(Failure(.invalid, "there is no provider \"\(name)\"; there are \(names.joined(separator: ", "))\(near)")))
+    }
+    let asked = name.map { [provider($0)] } ?? providers.values.sorted { $0.name < $1.name }
+    ModelSurvey(of: asked.map(\.server), isRunning: local?.isReady == true, http: http) { done(.success($0)) }.begin()
+  }
+
   // MARK: The thread's round
 
-  /// When `runTimers` has something to do.
-  var nextTimer: Milliseconds? { [http.nextTimer, local?.nextTimer].compactMap { $0 }.min() }
+  /// The kernel's own model, where a provider is it.
+  var local: LocalModel? { providers.values.lazy.compactMap(\.local).first }
 
-  func runTimers() { if let local, let timer = local.nextTimer, timer <= now() { local.handle(.timer) } }
+  /// When `runTimers` has something to do.
+  var nextTimer: Milliseconds? {
+    ([http.nextTimer, local?.nextTimer] + exchanges.values.map(\.retryAt)).compactMap { $0 }.min()
+  }
+
+  func runTimers() {
+    if let local, let timer = local.nextTimer, timer <= now() { local.handle(.timer) }
+    for exchange in exchanges.values where exchange.retryAt.map({ $0 <= now() }) ?? false { send(exchange) }
+    dispatch()
+  }
 
   func publish() {
-    statistics.change { [schedule, conversations, local] in
-      $0.waiting = schedule.waitingCount
-      $0.running = schedule.runningCount
+    statistics.change { [providers, order, conversations, local] in
+      $0.providers = providers.mapValues(\.statistics)
+      $0.waiting = providers.values.reduce(order.waitingCount) { $0 + $1.schedule.waitingCount }
+      $0.running = providers.values.reduce(0) { $0 + $1.schedule.runningCount }
       $0.conversations = conversations.count
       $0.local = local.map { .init(state: $0.state, pid: $0.pid, restarts: max(0, $0.starts - 1), log: $0.logPath) }
     }
   }
 
+  // MARK: Providers
+
+  /// The providers as they are configured now.
+  private func configureProviders() {
+    let names = Set(configuration.providers.keys).union([LanguageConfiguration.standardName])
+    for (name, provider) in providers where !names.contains(name) {
+      // The kernel's own model needs no table: it stays as long as somebody may name it.
+      if let now = configuration.provider(name), configuration.canonical(name) == name {
+        set(provider, now)
+      } else {
+        providers[name] = nil
+        provider.local?.stop()
+        provider.local = nil
+        for id in provider.schedule.waitingIDs {
+          guard let exchange = exchanges[id] else { continue }
+          let failure = Failure(.llmUnreachable, "the provider \(name) is in personas.toml no more: ask again")
+          if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
+        }
+      }
+    }
+    for name in names { _ = provider(name).configuration }
+    let standard = provider(LanguageConfiguration.standardName).server
+    statistics.change {
+      $0.provider = standard.kind.rawValue
+      $0.url = standard.address
+      $0.model = standard.defaultModel
+    }
+  }
+
+  /// The provider of a name that is configured; made, or set to what is configured now.
+  private func provider(_ name: String) -> Provider {
+    let name = configuration.canonical(name)
+    guard let wanted = configuration.provider(name) else { preconditionFailure("a route goes through providers that are there") }
+    let provider = providers[name] ?? Provider(name: name, wanted, localSocket: LocalModel.socketPath(in: runtimeFolder))
+    providers[name] = provider
+    set(provider, wanted)
+    return provider
+  }
+
+  private func set(_ provider: Provider, _ wanted: ProviderConfiguration) {
+    let isSameModel = provider.configuration.contextTokens == wanted.contextTokens && localConfiguration == configuration.local
+    provider.configure(wanted, localSocket: LocalModel.socketPath(in: runtimeFolder))
+    if let local = provider.local, !isSameModel || wanted.kind != .local {
+      local.stop()
+      provider.local = nil
+    }
+    localConfiguration = configuration.local
+    if wanted.kind == .local, provider.local == nil { provider.local = employLocal(provider) }
+  }
+
+  private func employLocal(_ provider: Provider) -> LocalModel {
+    let local = LocalModel(provider.configuration, configuration.local, runtimeFolder: runtimeFolder, http: http, note: note)
+    local.onReady = { [unowned self] in dispatch() }
+    local.onGiveUp = { [unowned self, unowned provider] failure in
+      note(.error, failure.message)
+      // The end of one may bring the next of its conversation.
+      while let id = provider.schedule.waitingIDs.first, let exchange = exchanges[id] {
+        if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
+      }
+      dispatch()
+    }
+    return local
+  }
+
   // MARK: One question
 
-  private func employLocal() {
-    guard configuration.provider == .local else { return }
-    let local = LocalModel(configuration, runtimeFolder: runtimeFolder, http: http, note: note)
-    local.onReady = { [unowned self] in dispatch() }
-    local.onGiveUp = { [unowned self] failure in
-      note(.error, failure.message)
-      for id in schedule.waitingIDs { if let exchange = exchanges[id] { end(exchange, .failure(failure)) } }
+  /// Puts it in line at the provider of its leg.
+  private func line(up exchange: Exchange, first: Bool = false) {
+    let leg = exchange.route.legs[exchange.leg]
+    guard configuration.provider(leg.provider) != nil else {
+      let failure = Failure(.llmUnreachable, "the provider \(leg.provider) is in personas.toml no more: ask again")
+      if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
+      return
     }
-    self.local = local
+    let provider = providers[leg.provider] ?? provider(leg.provider)
+    exchange.provider = provider
+    exchange.question.model = leg.model
+    exchange.backoff = Backoff(limit: provider.server.retries)
+    provider.schedule.add(exchange.id, persona: exchange.question.persona, isInteractive: exchange.order.isInteractive, first: first)
   }
 
   private func dispatch() {
-    while schedule.hasNext {
-      if let local, !local.isReady { return local.handle(.needed) }
-      guard let id = schedule.next(), let exchange = exchanges[id] else { preconditionFailure("what is scheduled is an exchange") }
+    var stalled: Set<String> = []
+    while let provider = providers.values.first(where: { !stalled.contains($0.name) && $0.schedule.hasNext }) {
+      if let local = provider.local, !local.isReady {
+        stalled.insert(provider.name)
+        local.handle(.needed)
+        continue
+      }
+      guard let id = provider.schedule.next(at: now()), let exchange = exchanges[id] else {
+        preconditionFailure("what is scheduled is an exchange")
+      }
       send(exchange)
     }
   }
 
+  /// Why it need not be sent any more.
+  private func overdue(_ exchange: Exchange) -> Failure? {
+    guard let deadline = exchange.order.deadline, deadline <= now() else { return nil }
+    return Failure(.deadline, "the time of the question that this was asked for is over: \(exchange.question.persona)'s was not answered")
+  }
+
   private func send(_ exchange: Exchange) {
+    guard let provider = exchange.provider else { preconditionFailure("what is sent has been in line") }
+    let server = provider.server
+    exchange.resetAnswer(for: server)
+    if let overdue = overdue(exchange) { return end(exchange, .failure(overdue)) }
     let question = exchange.question
-    exchange.server = server
-    exchange.resetAnswer()
     let learnt = estimates[server.model(for: question) ?? ""] ?? TokenEstimate()
     if exchange.conversation == nil {
       exchange.conversation = question.thread.map { conversations.open($0, estimate: learnt) }
@@ -195,15 +248,21 @@ final class LanguageDesk {
     if prompt.kept == 0, prompt.bytes / 5 > server.window {
       return end(exchange, .failure(server.tooLong(nil, server.model(for: question) ?? "?", prompt)))
     }
-    do {
-      let request = try server.request(question, prompt, silenceMilliseconds: configuration.silenceMilliseconds)
+    do throws(Failure) {
+      let request = try server.request(question, prompt)
+      if let obstacle = provider.breaker.obstacle(at: now()) {
+        let failure = server.resting(obstacle)
+        if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
+        return
+      }
+      provider.counters.sent += 1
       exchange.transfer = http.start(request) { [unowned self] in
         receive(exchange, status: $0, $1)
       } end: { [unowned self] in
         finish(exchange, $0)
       }
     } catch {
-      end(exchange, .failure(error))
+      if error.code != .llmNoModel || !fallBack(exchange, error) { end(exchange, .failure(error)) }
     }
   }
 
@@ -223,7 +282,15 @@ final class LanguageDesk {
     for event in events {
       switch event {
       case .piece(let text):
-        if exchange.text.isEmpty { statistics.change { $0.addLatency(now() - exchange.askedAt) } }
+        if exchange.firstPieceAt == nil {
+          exchange.firstPieceAt = now()
+          let latency = Int(now() - exchange.askedAt)
+          exchange.provider?.counters.first_piece_ms.add(latency)
+          statistics.change {
+            $0.first_piece_ms.add(latency)
+            $0.count(exchange.order.persona, generation: exchange.order.generation) { $0.first_piece_ms.add(latency) }
+          }
+        }
         exchange.text += text
         exchange.onEvent(.piece(text))
       case .fault(let fault): exchange.fault = fault
@@ -232,14 +299,21 @@ final class LanguageDesk {
   }
 
   private func finish(_ exchange: Exchange, _ httpEnd: HTTPEnd) {
+    guard let provider = exchange.provider, let server = exchange.server else { preconditionFailure("what has ended was sent") }
     exchange.transfer = nil
     if case .complete(200, _) = httpEnd { tell(exchange, exchange.decoder.end()) }
     if let setback = setback(of: exchange, httpEnd) {
-      if !sendAgain(exchange, setback) {
-        end(exchange, .failure(exchange.server.failure(setback, question: exchange.question, prompt: exchange.prompt!)))
+      if server.kind != .local {
+        if setback.isOfServer { provider.breaker.failed(at: now()) } else { provider.breaker.succeeded() }
+      }
+      if !sendAgain(exchange, setback), !retry(exchange, setback) {
+        let failure = server.failure(setback, question: exchange.question, prompt: exchange.prompt!)
+        let mayFallBack = setback.isOfServer || failure.code == .llmNoModel
+        if !mayFallBack || !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
       }
     } else {
-      local?.handle(.answered)
+      provider.breaker.succeeded()
+      provider.local?.handle(.answered)
       end(exchange, .success(conclude(exchange)))
     }
     dispatch()
@@ -258,9 +332,41 @@ final class LanguageDesk {
     case .unreachable(let why): return .unreachable(why)
     case .broken(let why): return .cutOff(why, textBytes: count)
     case .notHTTP(let why): return .notHTTP(why)
-    case .silent: return .silent(milliseconds: configuration.silenceMilliseconds, textBytes: count)
+    case .silent: return .silent(milliseconds: exchange.server?.silenceMilliseconds ?? 0, textBytes: count)
     case .refused: preconditionFailure("an answer is refused for a fault or for its length")
     }
+  }
+
+  /// Sends it again after a while, if that may help and there is time.
+  private func retry(_ exchange: Exchange, _ setback: Setback) -> Bool {
+    guard let provider = exchange.provider, setback.isWorthAnotherTry, exchange.text.isEmpty,
+      let pause = exchange.backoff.next(retryAfter: setback.retryAfter, chance: Double.random(in: 0...1)),
+      exchange.order.deadline.map({ now() + pause < $0 }) ?? true
+    else { return false }
+    // Nobody waits for a server that is left in peace meanwhile.
+    if case .open = provider.breaker.state { return false }
+    provider.counters.retries += 1
+    exchange.retryAt = now() + pause
+    note(
+      .info, "\(provider.server.address) failed before its first word for \(exchange.question.persona); it is asked again in \(pause) ms")
+    return true
+  }
+
+  /// Goes on to the next provider of its route. False: there is none, or something has been said already.
+  private func fallBack(_ exchange: Exchange, _ failure: Failure) -> Bool {
+    exchange.failures.append(failure)
+    guard exchange.isUntouched, exchange.leg + 1 < exchange.route.legs.count else { return false }
+    exchange.provider?.schedule.remove(exchange.id, at: now())
+    exchange.provider?.counters.fallbacks += 1
+    exchange.leg += 1
+    let next = exchange.route.legs[exchange.leg]
+    note(.warning, "\(failure.message); \(exchange.question.persona) is answered by \(next.provider) instead")
+    exchange.refits = 0
+    exchange.hasReconnected = false
+    exchange.prompt = nil
+    exchange.retryAt = nil
+    line(up: exchange, first: true)
+    return true
   }
 
   /// Two setbacks are no end: our own child has gone before its first word, and a history that the server finds too long.
@@ -270,10 +376,11 @@ final class LanguageDesk {
       case .unreachable, .cutOff(_, textBytes: 0): true
       default: false
       }
-    if isBeforeFirstWord, let local, exchange.server.provider == .local, !exchange.hasReconnected {
+    if isBeforeFirstWord, let provider = exchange.provider, let local = provider.local, !exchange.hasReconnected {
       exchange.hasReconnected = true
-      schedule.remove(exchange.id)
-      schedule.add(exchange.id, persona: exchange.question.persona, thread: exchange.question.thread, first: true)
+      provider.schedule.remove(exchange.id, at: now())
+      provider.schedule.add(
+        exchange.id, persona: exchange.question.persona, isInteractive: exchange.order.isInteractive, first: true)
       local.handle(.refused)
       return true
     }
@@ -297,6 +404,8 @@ final class LanguageDesk {
 
   private struct Conclusion: Encodable {
     var text: String
+    /// Who answered: its name in personas.toml.
+    var provider: String
     var model: String
     var finish: String
     var prompt_tokens: Int?
@@ -310,37 +419,41 @@ final class LanguageDesk {
   private func conclude(_ exchange: Exchange) -> [UInt8] {
     let question = exchange.question
     let answer = exchange.decoder.answer
-    guard let prompt = exchange.prompt else { preconditionFailure("what was answered was asked") }
+    guard let prompt = exchange.prompt, let server = exchange.server else { preconditionFailure("what was answered was asked") }
     var result = Conclusion(
-      text: exchange.text, model: answer.model ?? exchange.server.model(for: question) ?? "", finish: answer.finish ?? "stop",
+      text: exchange.text, provider: server.name, model: answer.model ?? server.model(for: question) ?? "", finish: answer.finish ?? "stop",
       prompt_tokens: answer.promptTokens, completion_tokens: answer.completionTokens,
       forgotten_turns: (exchange.conversation?.dropped ?? 0) + prompt.forgotten)
     if let tokens = answer.promptTokens {
       // Ollama fills the window and drops the rest; then the count says nothing of our prompt's length.
-      if exchange.server.dialect == .ollama, tokens >= exchange.server.window - 1 || tokens * 2 < prompt.estimated - 64 {
+      if server.dialect == .ollama, tokens >= server.window - 1 || tokens * 2 < prompt.estimated - 64 {
         result.cut_by_server = true
         exchange.estimate.shrink()
         note(
           .warning,
-          "\(exchange.server.address) read \(tokens) tokens of a prompt of about \(prompt.estimated) for \(question.persona): it dropped the front"
+          "\(server.address) read \(tokens) tokens of a prompt of about \(prompt.estimated) for \(question.persona): it dropped the front"
         )
       } else {
         exchange.estimate.learn(bytes: prompt.bytes, messages: prompt.messages.count, tokens: tokens)
       }
-      estimates[exchange.server.model(for: question) ?? ""] = exchange.estimate
+      estimates[server.model(for: question) ?? ""] = exchange.estimate
     }
     if let thread = question.thread, let conversation = exchange.conversation {
       conversations.append(
         question.messages + [ChatMessage(role: .assistant, content: exchange.text)], to: thread, serial: conversation.serial,
         forgetting: prompt.forgotten, estimate: exchange.estimate)
     }
+    exchange.provider?.counters.answered += 1
     statistics.change {
       $0.answered += 1
       $0.prompt_tokens += answer.promptTokens ?? 0
       $0.completion_tokens += answer.completionTokens ?? 0
-      $0.personas[question.persona, default: .init()].answered += 1
-      $0.personas[question.persona, default: .init()].prompt_tokens += answer.promptTokens ?? 0
-      $0.personas[question.persona, default: .init()].completion_tokens += answer.completionTokens ?? 0
+      $0.count(question.persona, generation: exchange.order.generation) {
+        $0.answered += 1
+        $0.prompt_tokens += answer.promptTokens ?? 0
+        $0.completion_tokens += answer.completionTokens ?? 0
+        $0.addRate(tokens: answer.completionTokens ?? 0, milliseconds: Int(now() - (exchange.firstPieceAt ?? now())))
+      }
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -351,8 +464,16 @@ final class LanguageDesk {
   /// The one way out of every question.
   private func end(_ exchange: Exchange, _ result: Result<[UInt8], Failure>) {
     guard exchanges.removeValue(forKey: exchange.id) != nil else { return }
-    schedule.remove(exchange.id)
-    if let transfer = exchange.transfer { http.cancel(transfer) }
+    exchange.provider?.schedule.remove(exchange.id, at: now())
+    if let transfer = exchange.transfer {
+      http.cancel(transfer)
+      exchange.provider?.breaker.ended(at: now())
+    }
+    if let thread = exchange.question.thread, let next = order.leave(exchange.id, thread), let waiting = exchanges[next] {
+      line(up: waiting)
+    }
+    var result = result
+    if case .failure(let failure) = result, exchange.failures.count > 1 { result = .failure(exchange.whole(failure)) }
     if case .failure(let failure) = result { statistics.change { $0.failures[failure.code.rawValue, default: 0] += 1 } }
     publish()
     exchange.onEvent(.finished(result))

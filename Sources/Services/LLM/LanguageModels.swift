@@ -1,15 +1,16 @@
 // The language model service. How the pieces fit:
 //
-//   chat() ─▶ LanguageThread ─▶ LanguageDesk ─▶ Schedule ─▶ Prompt ─▶ ModelServer ─▶ HTTPClient ─▶ a server
-//                            ▲  │ Conversations               (address, body)  (libcurl)
-//              LocalModel ───┘  └────◀─ OllamaAnswer | OpenAIAnswer ◀─── bytes
-//              (the kernel's child, driven by Supervision)
+//   chat() ─▶ LanguageThread ─▶ LanguageDesk ─▶ Route ─▶ Provider ─▶ Prompt ─▶ ModelServer ─▶ HTTPClient ─▶ a server
+//                               │ Conversations          Schedule             (address, body)  (libcurl)
+//                               │                        Breaker, Backoff
+//                               │                        LocalModel (the kernel's child, driven by Supervision)
+//                               └────◀─ OllamaAnswer | OpenAIAnswer ◀─── bytes
 //
 // One thread, "llm", owns all of it and is begun by the first question; it sleeps in curl_multi_poll and is woken
 // by curl_multi_wakeup. So nothing below needs a lock, and a kernel that is asked nothing pays nothing.
-// What decides is a value with its clock as a parameter and no system call: Schedule (who is next), Prompt and
-// Conversations (what of a history goes along), the two decoders, Supervision (the child), ModelServer (address,
-// bodies, and every failure's wording). HTTPClient, ChildProcess and ChildLog touch the system.
+// What decides is a value with its clock as a parameter and no system call: Route (to whom), ConversationOrder, Schedule
+// and FairQueue (who is next), Backoff and Breaker (when again), Prompt and Conversations (what of a history goes along),
+// the two decoders, Supervision (the child), ModelServer (address, bodies, and every failure's wording). HTTPClient, ChildProcess and ChildLog touch the system.
 
 import Kernel
 import Synchronization
@@ -29,9 +30,10 @@ public final class LanguageModels: LanguageService {
   public init(
     _ configuration: LanguageConfiguration, runtimeFolder: String, log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
   ) {
-    let server = ModelServer(configuration, localSocket: LocalModel.socketPath(in: runtimeFolder), environment: environmentVariable)
-    statisticsBoard = StatisticsBoard(.init(provider: server.provider.rawValue, url: server.address, model: server.defaultModel))
-    if configuration.provider == .local { statisticsBoard.change { $0.local = .init(state: "stopped", restarts: 0) } }
+    let server = ModelServer(
+      configuration.standard, localSocket: LocalModel.socketPath(in: runtimeFolder), environment: environmentVariable)
+    statisticsBoard = StatisticsBoard(LanguageStatistics(server))
+    if configuration.standard.kind == .local { statisticsBoard.change { $0.local = .init(state: "stopped", restarts: 0) } }
     thread = LanguageThread { [statisticsBoard] thread in
       runLanguageThread(thread, configuration, runtimeFolder: runtimeFolder, statistics: statisticsBoard, log: log)
     }
@@ -53,9 +55,20 @@ public final class LanguageModels: LanguageService {
   /// Takes a changed `[llm]`. Questions that are with the model are not disturbed, unless it was the local one and goes away.
   public func configure(_ configuration: LanguageConfiguration) { thread.post(.configure(configuration)) }
 
+  public func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+    if !thread.post(.models(provider, done)) {
+      Task.detached { done(.failure(Failure(.retired, "the kernel is stopping; the model is not asked any more"))) }
+    }
+  }
+
   public func statistics() -> [UInt8] { statisticsBoard.read().json() }
 
   public func usage(of persona: String) -> LanguageUsage { statisticsBoard.read().personas[persona] ?? LanguageUsage() }
+
+  /// Why the file with the provider's key cannot be used; nil: it can, or there is none.
+  public static func obstacle(toKeyFileOf provider: ProviderConfiguration, section: String) -> String? {
+    provider.apiKeyFile.flatMap { ServerKey(file: $0).obstacle(section: section) }
+  }
 
   public func stop() { thread.stop() }
 

@@ -11,11 +11,39 @@ struct LanguageStatistics: Codable, Sendable {
     var restarts: Int
     var log: String?
   }
-  struct Latency: Codable, Sendable {
-    var last: Int?
-    var p50: Int?
+
+  /// One provider.
+  struct Provider: Codable, Sendable {
+    /// "local", "ollama", "openai".
+    var provider: String
+    var url: String
+    var model: String?
+    /// How often a question was sent to it, and sent to it again.
+    var sent = 0
+    var answered = 0
+    var retries = 0
+    /// How many questions went on to another one.
+    var fallbacks = 0
+    /// "closed": it is asked. "open": it has failed too often, and is not. "half-open": one question tries it.
+    var breaker = "closed"
+    var waiting = 0
+    var running = 0
+    var first_piece_ms = LanguageUsage.Latency()
+
+    init(_ server: ModelServer) {
+      provider = server.kind.rawValue
+      url = server.address
+      model = server.defaultModel
+    }
+
+    mutating func describe(_ server: ModelServer) {
+      provider = server.kind.rawValue
+      url = server.address
+      model = server.defaultModel
+    }
   }
 
+  /// Of `[llm]` itself.
   var provider: String
   var url: String
   var model: String?
@@ -25,31 +53,39 @@ struct LanguageStatistics: Codable, Sendable {
   var failures: [String: Int] = [:]
   var prompt_tokens = 0
   var completion_tokens = 0
+  /// For their turn, at all providers and for questions of the same conversation.
   var waiting = 0
   var running = 0
   var conversations = 0
-  /// From the question to the first piece of the answer, waiting included; p50 of the last 128.
-  var first_piece_ms = Latency()
+  /// From the question to the first piece of the answer, waiting included.
+  var first_piece_ms = LanguageUsage.Latency()
   var local: Local?
+  /// By name; `[llm]` itself is "default".
+  var providers: [String: Provider] = [:]
   var personas: [String: LanguageUsage] = [:]
 
-  private var latencies: [Int] = []
-
-  private enum CodingKeys: String, CodingKey {
-    case provider, url, model, requests, answered, failures, prompt_tokens, completion_tokens, waiting, running, conversations,
-      first_piece_ms
-    case local, personas
+  init(_ server: ModelServer) {
+    provider = server.kind.rawValue
+    url = server.address
+    model = server.defaultModel
+    providers[server.name] = Provider(server)
   }
 
-  init(provider: String, url: String, model: String?) {
-    self.provider = provider
-    self.url = url
-    self.model = model
-  }
-
-  mutating func addLatency(_ milliseconds: Milliseconds) {
-    latencies = latencies.suffix(127) + [Int(milliseconds)]
-    first_piece_ms = Latency(last: Int(milliseconds), p50: latencies.sorted()[latencies.count / 2])
+  /// Changes what is counted for a persona, and for its generation (0: none is known).
+  mutating func count(_ persona: String, generation: Int, _ change: (inout LanguageUsage) -> Void) {
+    var usage = personas[persona] ?? LanguageUsage()
+    change(&usage)
+    if generation > 0 {
+      var generations = usage.generations ?? [:]
+      var own = generations["\(generation)"] ?? LanguageUsage()
+      change(&own)
+      generations["\(generation)"] = own
+      if generations.count > LanguageUsage.generationsKept, let oldest = generations.keys.compactMap(Int.init).min() {
+        generations["\(oldest)"] = nil
+      }
+      usage.generations = generations
+    }
+    personas[persona] = usage
   }
 
   func json() -> [UInt8] {

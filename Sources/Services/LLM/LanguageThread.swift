@@ -9,6 +9,7 @@ enum LanguageJob: Sendable {
   case cancel(UInt64)
   case forget(ThreadKey)
   case configure(LanguageConfiguration)
+  case models(String?, @Sendable (Result<[UInt8], Failure>) -> Void)
   case stop
 }
 
@@ -112,6 +113,7 @@ func runLanguageThread(
       case .cancel(let id): desk.cancel(id)
       case .forget(let key): desk.forget(key)
       case .configure(let configuration): desk.configure(configuration)
+      case .models(let provider, let done): desk.models(of: provider, done: done)
       case .stop:
         desk.stop()
         thread.close()

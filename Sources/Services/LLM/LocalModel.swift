@@ -6,7 +6,8 @@ import Kernel
 /// `Supervision` decides, this carries out: starts the process, asks /health, keeps the log.
 final class LocalModel {
   let socketPath: String
-  private let configuration: LanguageConfiguration
+  private let provider: ProviderConfiguration
+  private let configuration: LocalModelConfiguration
   private let http: HTTPClient
   private let note: (LogConfiguration.Level, String) -> Void
   private var supervision: Supervision
@@ -22,15 +23,16 @@ final class LocalModel {
   var onGiveUp: (Failure) -> Void = { _ in }
 
   init(
-    _ configuration: LanguageConfiguration, runtimeFolder: String, http: HTTPClient,
+    _ provider: ProviderConfiguration, _ configuration: LocalModelConfiguration, runtimeFolder: String, http: HTTPClient,
     note: @escaping (LogConfiguration.Level, String) -> Void
   ) {
+    self.provider = provider
     self.configuration = configuration
     self.http = http
     self.note = note
     socketPath = Self.socketPath(in: runtimeFolder)
-    log = ChildLog(path: configuration.local.logPath ?? "\(runtimeFolder)/model.log")
-    supervision = Supervision(startLimit: Milliseconds(configuration.silenceMilliseconds))
+    log = ChildLog(path: configuration.logPath ?? "\(runtimeFolder)/model.log")
+    supervision = Supervision(startLimit: Milliseconds(provider.silenceMilliseconds))
   }
 
   static func socketPath(in runtimeFolder: String) -> String { "\(runtimeFolder)/model.sock" }
@@ -94,7 +96,7 @@ final class LocalModel {
         .llmUnreachable,
         "the local model's socket path is longer than 99 bytes: \(socketPath); put the kernel's socket into a folder with a shorter path")
     }
-    guard configuration.local.command.isEmpty else { return nil }
+    guard configuration.command.isEmpty else { return nil }
     let python = Self.installedPython(environment: environmentVariable)
     guard let python, access(python, X_OK) == 0 else {
       return Failure(
@@ -106,13 +108,13 @@ final class LocalModel {
   }
 
   private var command: [String] {
-    if !configuration.local.command.isEmpty {
+    if !configuration.command.isEmpty {
       // The kernel's death must be the child's; a foreign program does not watch its input for that.
       let guardian = access("/usr/bin/setpriv", X_OK) == 0 ? ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--"] : []
-      return guardian + configuration.local.command + [socketPath]
+      return guardian + configuration.command + [socketPath]
     }
     let python = Self.installedPython(environment: environmentVariable) ?? "python3"
-    return [python, "-I", "-c", localModelProgram, socketPath, "\(configuration.contextTokens)"]
+    return [python, "-I", "-c", localModelProgram, socketPath, "\(provider.contextTokens)"]
   }
 
   private func start() {

@@ -6,7 +6,9 @@ import Kernel
 struct ModelServer: Sendable {
   enum Dialect: Sendable { case ollama, openai }
 
-  let provider: LanguageConfiguration.Provider
+  /// Its name in personas.toml: "default" is `[llm]` itself.
+  let name: String
+  let kind: ProviderConfiguration.Kind
   let dialect: Dialect
   /// As people know it.
   let address: String
@@ -18,57 +20,82 @@ struct ModelServer: Sendable {
   let key: ServerKey
   /// Why this server can never be asked as it is configured.
   let misconfigured: Failure?
+  private let configuration: ProviderConfiguration
+
+  /// Where in personas.toml it stands.
+  var section: String { Self.section(name) }
+  static func section(_ name: String) -> String { name == LanguageConfiguration.standardName ? "llm" : "llm.providers.\(name)" }
 
   /// `localSocket`: where the kernel's own model server listens. `environment` gives the value of a variable.
-  init(_ configuration: LanguageConfiguration, localSocket: String, environment: (String) -> String?) {
-    provider = configuration.provider
-    dialect = provider == .ollama ? .ollama : .openai
+  init(
+    name: String = LanguageConfiguration.standardName, _ configuration: ProviderConfiguration, localSocket: String,
+    environment: (String) -> String?
+  ) {
+    self.name = name
+    self.configuration = configuration
+    kind = configuration.kind
+    dialect = kind == .ollama ? .ollama : .openai
     defaultModel = configuration.model
     window = max(256, configuration.contextTokens)
-    key = ServerKey(variable: configuration.apiKeyVariable, environment: environment)
+    key =
+      configuration.apiKeyFile.map { ServerKey(file: $0) } ?? ServerKey(variable: configuration.apiKeyVariable, environment: environment)
 
     let written: String =
-      switch provider {
+      switch kind {
       case .local: "unix:\(localSocket):/v1"
       case .ollama: configuration.url ?? "http://127.0.0.1:11434"
       case .openai: configuration.url ?? "https://api.openai.com/v1"
       }
     var wrong: Failure?
+    let section = Self.section(name)
     // "http://host:8080" means its usual path.
     if let found = ServerAddress(written, usualPath: dialect == .openai ? "/v1" : "") {
       base = found.base
       socketPath = found.socketPath
-      address = provider == .local ? localSocket : written
+      address = kind == .local ? localSocket : written
     } else {
       base = written
       socketPath = nil
       address = written
-      wrong = Failure(.llmUnreachable, "[llm] url \"\(written)\" is no address: write \(ServerAddress.forms) in personas.toml")
+      wrong = Failure(.llmUnreachable, "[\(section)] url \"\(written)\" is no address: write \(ServerAddress.forms) in personas.toml")
     }
-    if wrong == nil, provider != .local, let obstacle = key.obstacle(section: "llm") { wrong = Failure(.llmRefused, obstacle) }
+    if wrong == nil, kind != .local, let obstacle = key.obstacle(section: section) { wrong = Failure(.llmRefused, obstacle) }
     misconfigured = wrong
   }
 
   /// How many questions may be with it at a time: the local one has one slot.
-  var slots: Int { provider == .local ? 1 : 4 }
+  var slots: Int { configuration.parallel ?? (kind == .local ? 1 : 4) }
+  var silenceMilliseconds: Int { configuration.silenceMilliseconds }
+  var retries: Int { kind == .local ? 0 : configuration.retries }
 
   /// What is left free for the answer, in tokens.
-  func reserve(for question: ChatQuestion) -> Int { min(question.maxTokens ?? min(1024, window / 4), window / 2) }
+  func reserve(for question: ChatQuestion) -> Int {
+    min(question.maxTokens ?? configuration.maxTokens ?? min(1024, window / 4), window / 2)
+  }
 
-  func model(for question: ChatQuestion) -> String? { question.model ?? defaultModel ?? (provider == .local ? "local" : nil) }
+  func model(for question: ChatQuestion) -> String? { question.model ?? defaultModel ?? (kind == .local ? "local" : nil) }
+
+  private var headers: [String] { kind == .local ? [] : [key.header].compactMap { $0 } }
+
+  /// Asks which models there are.
+  func modelsRequest() throws(Failure) -> HTTPRequest {
+    if let misconfigured { throw misconfigured }
+    return HTTPRequest(
+      url: base + (dialect == .ollama ? "/api/tags" : "/models"), socketPath: socketPath, headers: headers, connectMilliseconds: 3000,
+      silenceMilliseconds: min(silenceMilliseconds, 10_000))
+  }
 
   /// - Throws: what is wrong with the configuration, before any byte is sent.
-  func request(_ question: ChatQuestion, _ prompt: Prompt, silenceMilliseconds: Int) throws(Failure) -> HTTPRequest {
+  func request(_ question: ChatQuestion, _ prompt: Prompt) throws(Failure) -> HTTPRequest {
     if let misconfigured { throw misconfigured }
     guard let model = model(for: question) else {
-      let advice = provider == .ollama ? "set [llm] model in personas.toml to one of `ollama list`" : "set [llm] model in personas.toml"
+      let advice = "set [\(section)] model in personas.toml" + (kind == .ollama ? " to one of `ollama list`" : "")
       throw Failure(.llmNoModel, "no model is named for \(address): \(advice)")
     }
-    var headers = ["Content-Type: application/json"]
-    if provider != .local, let header = key.header { headers.append(header) }
     let body = dialect == .ollama ? ollamaBody(question, prompt, model) : openAIBody(question, prompt, model)
     return HTTPRequest(
-      url: base + (dialect == .ollama ? "/api/chat" : "/chat/completions"), socketPath: socketPath, headers: headers, body: body,
+      url: base + (dialect == .ollama ? "/api/chat" : "/chat/completions"), socketPath: socketPath,
+      headers: ["Content-Type: application/json"] + headers, body: body,
       silenceMilliseconds: silenceMilliseconds)
   }
 
@@ -95,7 +122,8 @@ struct ModelServer: Sendable {
       OllamaBody(
         model: model, messages: prompt.messages,
         options: .init(
-          temperature: question.temperature, seed: question.seed, num_predict: question.maxTokens, num_ctx: window,
+          temperature: question.temperature ?? configuration.temperature, seed: question.seed,
+          num_predict: question.maxTokens ?? configuration.maxTokens, num_ctx: window,
           stop: question.stop.isEmpty ? nil : question.stop)))
     return switch question.format {
     case nil: body
@@ -123,10 +151,11 @@ struct ModelServer: Sendable {
   private func openAIBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
     // OpenAI's own newer models refuse max_tokens; other servers know nothing else.
     let isOpenAIItself = base.hasPrefix("https://api.openai.com/")
-    let maxTokens = question.maxTokens ?? (provider == .local ? Self.localMaxTokens : nil)
+    let maxTokens = question.maxTokens ?? configuration.maxTokens ?? (kind == .local ? Self.localMaxTokens : nil)
     let body = Self.encode(
       OpenAIBody(
-        model: model, messages: prompt.messages, temperature: question.temperature, max_tokens: isOpenAIItself ? nil : maxTokens,
+        model: model, messages: prompt.messages, temperature: question.temperature ?? configuration.temperature,
+        max_tokens: isOpenAIItself ? nil : maxTokens,
         max_completion_tokens: isOpenAIItself ? maxTokens : nil, seed: question.seed, stop: question.stop.isEmpty ? nil : question.stop))
     return switch question.format {
     case nil: body

@@ -1,74 +1,61 @@
-/// Which question goes to the model next: at most `slots` at a time, the personas in turn, each persona's
-/// questions in their order, and never two of one conversation together.
+/// Which question goes to a provider next: at most `slots` at a time, those for which a person waits before the rest, and
+/// in each of the two lanes the personas fairly. A value; the clock is given to it.
+///
+/// The rest does not starve: when it waits, every fifth question is one of it. And it takes all slots but one, if there
+/// are several: what a person asks finds the last one free, or taken by another person.
 struct Schedule {
   typealias ID = UInt64
 
-  private struct Waiting {
-    var id: ID
-    var thread: ThreadKey?
-  }
+  /// So many questions of people may pass before the rest that waits has one.
+  static let share = 4
 
-  /// How many questions may be with the model at a time.
   var slots: Int
-  /// Who waits for what, first come first; a persona without a queue is not in `turns`.
-  private var queues: [String: [Waiting]] = [:]
-  /// The personas that have something waiting; the first one is next.
-  private var turns: [String] = []
-  private var running: [ID: ThreadKey?] = [:]
-  private var busy: Set<ThreadKey> = []
+  private var interactive = FairQueue()
+  private var background = FairQueue()
+  /// How many of the first lane have passed since something waits in the second.
+  private var passed = 0
 
   init(slots: Int) { self.slots = slots }
 
-  var runningCount: Int { running.count }
-  var waitingCount: Int { queues.values.reduce(0) { $0 + $1.count } }
+  var runningCount: Int { interactive.runningCount + background.runningCount }
+  var waitingCount: Int { interactive.waitingCount + background.waitingCount }
   /// Everything that waits, for ending it.
-  var waitingIDs: [ID] { turns.flatMap { queues[$0, default: []].map(\.id) } }
+  var waitingIDs: [ID] { interactive.waitingIDs + background.waitingIDs }
   /// True if `next` would return a question.
-  var hasNext: Bool { nextPlace() != nil }
+  var hasNext: Bool { lane != nil }
 
-  /// `thread` nil: it belongs to no conversation. `first`: it goes before what its persona has waiting.
-  mutating func add(_ id: ID, persona: String, thread: ThreadKey?, first: Bool = false) {
-    if queues[persona] == nil { turns.append(persona) }
-    let waiting = Waiting(id: id, thread: thread)
-    if first { queues[persona, default: []].insert(waiting, at: 0) } else { queues[persona, default: []].append(waiting) }
+  /// `first`: it goes before what its persona has waiting in its lane.
+  mutating func add(_ id: ID, persona: String, isInteractive: Bool, first: Bool = false) {
+    if isInteractive {
+      interactive.add(id, persona: persona, first: first)
+    } else {
+      background.add(id, persona: persona, first: first)
+    }
   }
 
-  /// Takes the next question and counts it as running.
-  mutating func next() -> ID? {
-    guard let (turn, place) = nextPlace() else { return nil }
-    let persona = turns.remove(at: turn)
-    let taken = queues[persona]!.remove(at: place)
-    if queues[persona]!.isEmpty { queues[persona] = nil } else { turns.append(persona) }
-    running[taken.id] = .some(taken.thread)
-    if let thread = taken.thread { busy.insert(thread) }
-    return taken.id
+  /// Takes the next question and counts it as running, until it is removed.
+  mutating func next(at now: Milliseconds) -> ID? {
+    switch lane {
+    case .interactive?:
+      passed = background.waitingCount > 0 ? passed + 1 : 0
+      return interactive.take(at: now)
+    case .background?:
+      passed = 0
+      return background.take(at: now)
+    case nil: return nil
+    }
   }
 
   /// The question has ended, or nobody wants it any more. An unknown one is no error.
-  mutating func remove(_ id: ID) {
-    if let thread = running.removeValue(forKey: id) {
-      if let thread { busy.remove(thread) }
-      return
-    }
-    for (persona, queue) in queues where queue.contains(where: { $0.id == id }) {
-      let rest = queue.filter { $0.id != id }
-      queues[persona] = rest.isEmpty ? nil : rest
-      if rest.isEmpty { turns.removeAll { $0 == persona } }
-    }
-  }
+  mutating func remove(_ id: ID, at now: Milliseconds) { if !interactive.remove(id, at: now) { background.remove(id, at: now) } }
 
-  private func nextPlace() -> (turn: Int, place: Int)? {
-    guard running.count < slots else { return nil }
-    for (turn, persona) in turns.enumerated() {
-      let place = queues[persona]!.firstIndex { waiting in waiting.thread.map { !busy.contains($0) } ?? true }
-      if let place { return (turn, place) }
-    }
-    return nil
-  }
-}
+  private enum Lane { case interactive, background }
 
-/// One conversation of one persona.
-struct ThreadKey: Hashable, Sendable {
-  var persona: String
-  var thread: String
+  /// From which lane the next one comes.
+  private var lane: Lane? {
+    guard runningCount < slots else { return nil }
+    let mayTakeBackground = background.waitingCount > 0 && (slots == 1 || background.runningCount < slots - 1)
+    if mayTakeBackground, interactive.waitingCount == 0 || passed >= Self.share { return .background }
+    return interactive.waitingCount > 0 ? .interactive : nil
+  }
 }

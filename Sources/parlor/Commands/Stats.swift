@@ -43,18 +43,40 @@ enum StatsText {
     }
     let told: Set = ["version", "pid", "uptime_s", "memory_kb", "connections", "messages", "errors", "undelivered", "personas", "llm"]
     for (key, value) in (stats.object ?? [:]).sorted(by: { $0.key < $1.key }) where !told.contains(key) { row(key, value.plain) }
-    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where key != "personas" {
+    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where key != "personas" && key != "providers" {
       row("llm " + key, value.plain)
     }
+    let providers = stats["llm"]?["providers"]?.object ?? [:]
+    for (name, provider) in providers.sorted(by: { $0.key < $1.key }) { row("llm at " + name.oneLine(64), self.provider(provider)) }
     for (name, usage) in (stats["llm"]?["personas"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
-      func number(_ key: String) -> String { usage[key]?.plain ?? "?" }
-      row(
-        "llm " + name.oneLine(64),
-        "\(number("answered")) of \(number("requests")) answered, \(number("prompt_tokens")) tokens read, \(number("completion_tokens")) written"
-      )
+      row("llm " + name.oneLine(64), self.usage(usage))
+      let generations = (usage["generations"]?.object ?? [:]).sorted { Int($0.key) ?? 0 < Int($1.key) ?? 0 }
+      // Of one generation all has been said.
+      for (number, usage) in generations where generations.count > 1 { row("  generation " + number.oneLine(20), self.usage(usage)) }
     }
     if let personas = stats["personas"]?.array { text += "\n" + PersonaTable.text(personas, style: style) }
     return text
+  }
+
+  private static func usage(_ usage: JSON) -> String {
+    func number(_ key: String) -> String { usage[key]?.plain ?? "?" }
+    var words = [
+      "\(number("answered")) of \(number("requests")) answered", "\(number("prompt_tokens")) tokens read",
+      "\(number("completion_tokens")) written",
+    ]
+    if let latency = usage["first_piece_ms"]?["p50"]?.plain { words.append("first piece after \(latency) ms") }
+    if let rate = usage["tokens_per_s"]?.plain { words.append("\(rate) tokens/s") }
+    return words.joined(separator: ", ")
+  }
+
+  private static func provider(_ provider: JSON) -> String {
+    func count(_ key: String) -> Int { provider[key]?.int ?? 0 }
+    var words = ["\(count("answered")) of \(count("sent")) answered", "\(count("running")) running", "\(count("waiting")) waiting"]
+    if count("retries") > 0 { words.append("\(count("retries")) sent again") }
+    if count("fallbacks") > 0 { words.append("\(count("fallbacks")) went elsewhere") }
+    if let breaker = provider["breaker"]?.string, breaker != "closed" { words.append("left in peace (\(breaker))") }
+    let place = "\(provider["provider"]?.plain ?? "?") \(provider["url"]?.plain ?? "?") \(provider["model"]?.plain ?? "")"
+    return words.joined(separator: ", ") + " · " + place
   }
 
   static func uptime(_ seconds: Int) -> String {

@@ -5,12 +5,9 @@ import Testing
 
 @Suite struct ChatQuestionTests {
   func read(
-    _ body: String, prompt: String = "You are BRICK", overrides: LanguageOverrides = .init(),
-    _ change: (inout LanguageConfiguration) -> Void = { _ in }
+    _ body: String, prompt: String = "You are BRICK", overrides: LanguageOverrides = .init()
   ) throws(Failure) -> ChatQuestion {
-    var configuration = LanguageConfiguration()
-    change(&configuration)
-    return try ChatQuestion(.init(persona: "BRICK", prompt: prompt, overrides: overrides, body: Array(body.utf8)), defaults: configuration)
+    try ChatQuestion(.init(persona: "BRICK", prompt: prompt, overrides: overrides, body: Array(body.utf8)))
   }
 
   @Test("a text alone is the next question of the conversation \"main\"")
@@ -21,19 +18,16 @@ import Testing
     #expect(question.messages == [ChatMessage(role: .user, content: "Hi")])
   }
 
-  @Test("the question stands above the persona's part of personas.toml, and that above [llm]")
+  @Test("the question stands above the persona's part of personas.toml")
   func precedence() throws {
-    let overrides = LanguageOverrides(model: "persona", temperature: 0.5, maxTokens: 20)
-    func change(_ configuration: inout LanguageConfiguration) {
-      configuration.temperature = 0.1
-      configuration.maxTokens = 10
-    }
-    let asked = try read(#"{"text":"Hi","model":"own","temperature":1,"max_tokens":30,"system":""}"#, overrides: overrides, change)
-    #expect(asked.model == "own" && asked.temperature == 1 && asked.maxTokens == 30 && asked.system == "")
-    let persona = try read(#"{"text":"Hi"}"#, overrides: overrides, change)
-    #expect(persona.model == "persona" && persona.temperature == 0.5 && persona.maxTokens == 20)
-    let defaults = try read(#"{"text":"Hi"}"#, change)
-    #expect(defaults.model == nil && defaults.temperature == 0.1 && defaults.maxTokens == 10)
+    let overrides = LanguageOverrides(temperature: 0.5, maxTokens: 20)
+    let asked = try read(
+      #"{"text":"Hi","provider":"cloud","model":"own","temperature":1,"max_tokens":30,"system":""}"#, overrides: overrides)
+    #expect(asked.provider == "cloud" && asked.model == "own" && asked.temperature == 1 && asked.maxTokens == 30 && asked.system == "")
+    let persona = try read(#"{"text":"Hi"}"#, overrides: overrides)
+    #expect(persona.temperature == 0.5 && persona.maxTokens == 20)
+    let silent = try read(#"{"text":"Hi"}"#)
+    #expect(silent.provider == nil && silent.model == nil && silent.temperature == nil && silent.maxTokens == nil)
   }
 
   @Test("given messages take the history's place, and their system message the prompt's")

@@ -12,7 +12,7 @@ import Testing
 
   struct Fault: Sendable, CustomTestStringConvertible {
     var testDescription: String
-    var provider = LanguageConfiguration.Provider.ollama
+    var provider = ProviderConfiguration.Kind.ollama
     var script: [Step]
     var code: Failure.Code
     /// What the message must say, apart from the address.
@@ -103,7 +103,7 @@ import Testing
       fault.provider == .ollama
       ? [.head(), .chunk(Recording.ollama), .lastChunk] : [Self.openAIHead, .chunk(Recording.openAI), .lastChunk]
     let server = ScriptedServer([fault.script, good])
-    let models = makeModels(fault.provider, url: server.url) { $0.silenceMilliseconds = 300 }
+    let models = makeModels(fault.provider, url: server.url) { $0.standard.silenceMilliseconds = 300 }
     let (pieces, result) = await Reply(models, #"{"text":"Hi"}"#).whole()
     guard case .failure(let failure) = result else {
       Issue.record("it was answered: \(result)")

@@ -125,7 +125,7 @@ import Testing
   @Test("a history over the window loses its oldest turns, and the answer says how many")
   func trimmed() async throws {
     let server = ScriptedServer([Recording.ollamaAnswer("A", promptTokens: 300)])
-    let models = makeModels(.ollama, url: server.url) { $0.contextTokens = 1024 }
+    let models = makeModels(.ollama, url: server.url) { $0.standard.contextTokens = 1024 }
     let long = String(repeating: "word ", count: 200)
     var forgotten: [Int] = []
     for number in 1...6 {
@@ -157,7 +157,7 @@ import Testing
   @Test("that Ollama has dropped the front of a prompt is reported")
   func cutByServer() async throws {
     let server = ScriptedServer([Recording.ollamaAnswer("A", promptTokens: 1024)])
-    let models = makeModels(.ollama, url: server.url) { $0.contextTokens = 1024 }
+    let models = makeModels(.ollama, url: server.url) { $0.standard.contextTokens = 1024 }
     #expect(try await Reply(models, #"{"text":"Hi"}"#).conclusion().cut_by_server == true)
     models.stop()
     server.stop()
@@ -205,9 +205,9 @@ import Testing
     let models = makeModels(.ollama, url: first.url)
     _ = try await Reply(models, #"{"text":"1"}"#).conclusion()
     var configuration = LanguageConfiguration()
-    configuration.provider = .openai
-    configuration.url = second.url
-    configuration.model = "other"
+    configuration.standard.kind = .openai
+    configuration.standard.url = second.url
+    configuration.standard.model = "other"
     models.configure(configuration)
     #expect(try await Reply(models, #"{"text":"2"}"#).conclusion().text == Recording.text)
     #expect(second.requests[0].contents == ["1", "A", "2"])

@@ -97,7 +97,7 @@ private let isInstalled: Bool =
 
     @Test("a question too long for the window is refused with both numbers")
     func tooLong() async throws {
-      let models = makeModels(.local, model: nil, folder: makeFolder()) { $0.contextTokens = 512 }
+      let models = makeModels(.local, model: nil, folder: makeFolder()) { $0.standard.contextTokens = 512 }
       let failure = await Reply(models, #"{"text":"\#(String(repeating: "a b ", count: 600))"}"#).failure()
       #expect(failure?.code == .llmTooLong)
       #expect(failure?.message.contains("512") == true, "\(failure?.message ?? "")")
@@ -155,7 +155,7 @@ private let isInstalled: Bool =
   func hangs() async throws {
     let models = makeModels(.local, model: nil, folder: makeFolder()) {
       $0.local.command = ["/bin/sh", "-c", "exec sleep 1000"]
-      $0.silenceMilliseconds = 200
+      $0.standard.silenceMilliseconds = 200
     }
     let waiting = Reply(models, #"{"text":"Hi"}"#)
     let impatient = Reply(models, #"{"text":"Hi"}"#, persona: "ROBIN")

@@ -6,12 +6,12 @@ import Testing
 
 @Suite struct ModelServerTests {
   func server(
-    _ provider: LanguageConfiguration.Provider, _ url: String? = nil, model: String? = "m", keyVariable: String? = nil, key: String? = nil
+    _ provider: ProviderConfiguration.Kind, _ url: String? = nil, model: String? = "m", keyVariable: String? = nil, key: String? = nil
   )
     -> ModelServer
   {
-    var configuration = LanguageConfiguration()
-    configuration.provider = provider
+    var configuration = ProviderConfiguration()
+    configuration.kind = provider
     configuration.url = url
     configuration.model = model
     configuration.apiKeyVariable = keyVariable
@@ -19,7 +19,7 @@ import Testing
   }
 
   func question(_ body: String = #"{"text":"Hi"}"#) throws -> ChatQuestion {
-    try ChatQuestion(.init(persona: "BRICK", prompt: "S", body: Array(body.utf8)), defaults: LanguageConfiguration())
+    try ChatQuestion(.init(persona: "BRICK", prompt: "S", body: Array(body.utf8)))
   }
 
   func prompt(_ question: ChatQuestion) -> Prompt {
@@ -28,13 +28,13 @@ import Testing
 
   func request(_ server: ModelServer, _ body: String = #"{"text":"Hi"}"#) throws -> HTTPRequest {
     let question = try question(body)
-    return try server.request(question, prompt(question), silenceMilliseconds: 1000)
+    return try server.request(question, prompt(question))
   }
 
   @Test(
     "an address leads to the right place",
     arguments: [
-      (LanguageConfiguration.Provider.ollama, nil, "http://127.0.0.1:11434/api/chat", nil),
+      (ProviderConfiguration.Kind.ollama, nil, "http://127.0.0.1:11434/api/chat", nil),
       (.ollama, "http://gpu:11434/", "http://gpu:11434/api/chat", nil),
       (.ollama, "unix:/run/ollama.sock", "http://localhost/api/chat", "/run/ollama.sock"),
       (.openai, nil, "https://api.openai.com/v1/chat/completions", nil),
@@ -43,8 +43,8 @@ import Testing
       (.openai, "unix:///run/llama.sock", "http://localhost/v1/chat/completions", "/run/llama.sock"),
       (.openai, "unix:/run/llama.sock:/openai/v1", "http://localhost/openai/v1/chat/completions", "/run/llama.sock"),
       (.local, "http://ignored", "http://localhost/v1/chat/completions", "/run/bat/model.sock"),
-    ] as [(LanguageConfiguration.Provider, String?, String, String?)])
-  func addresses(_ provider: LanguageConfiguration.Provider, _ url: String?, _ asked: String, _ socket: String?) throws {
+    ] as [(ProviderConfiguration.Kind, String?, String, String?)])
+  func addresses(_ provider: ProviderConfiguration.Kind, _ url: String?, _ asked: String, _ socket: String?) throws {
     let request = try request(server(provider, url))
     #expect(request.url == asked)
     #expect(request.socketPath == socket)
@@ -106,8 +106,8 @@ import Testing
     #expect(failure?.message.contains("BAT_KEY") == true)
   }
 
-  @Test("without a model the failure says where to name one", arguments: [LanguageConfiguration.Provider.ollama, .openai])
-  func noModel(_ provider: LanguageConfiguration.Provider) {
+  @Test("without a model the failure says where to name one", arguments: [ProviderConfiguration.Kind.ollama, .openai])
+  func noModel(_ provider: ProviderConfiguration.Kind) {
     let failure = #expect(throws: Failure.self) { _ = try request(server(provider, model: nil)) }
     #expect(failure?.code == .llmNoModel)
     #expect(failure?.message.contains("[llm] model") == true)

@@ -10,11 +10,16 @@ final class Reply: Sendable {
   let call: any LanguageCall
   private let ends: Mutex<Int>
 
-  init(_ models: LanguageModels, _ body: String, persona: String = "BRICK", prompt: String = "", overrides: LanguageOverrides = .init()) {
+  init(
+    _ models: LanguageModels, _ body: String, persona: String = "BRICK", prompt: String = "", overrides: LanguageOverrides = .init(),
+    change: (inout LanguageQuestion) -> Void = { _ in }
+  ) {
     let (stream, continuation) = AsyncStream<LanguageEvent>.makeStream()
     events = stream
     ends = Mutex(0)
-    call = models.chat(.init(persona: persona, prompt: prompt, overrides: overrides, body: Array(body.utf8))) { event in
+    var question = LanguageQuestion(persona: persona, prompt: prompt, overrides: overrides, body: Array(body.utf8))
+    change(&question)
+    call = models.chat(question) { event in
       continuation.yield(event)
       if case .finished = event { continuation.finish() }
     }
@@ -41,6 +46,7 @@ final class Reply: Sendable {
 
 struct Conclusion: Decodable, Equatable {
   var text: String
+  var provider = "default"
   var model: String
   var finish: String
   var prompt_tokens: Int?
@@ -50,13 +56,14 @@ struct Conclusion: Decodable, Equatable {
 }
 
 func makeModels(
-  _ provider: LanguageConfiguration.Provider, url: String? = nil, model: String? = "m", folder: String = "/tmp",
+  _ provider: ProviderConfiguration.Kind, url: String? = nil, model: String? = "m", folder: String = "/tmp",
   _ change: (inout LanguageConfiguration) -> Void = { _ in }
 ) -> LanguageModels {
   var configuration = LanguageConfiguration()
-  configuration.provider = provider
-  configuration.url = url
-  configuration.model = model
+  configuration.standard.kind = provider
+  configuration.standard.url = url
+  configuration.standard.model = model
+  configuration.standard.retries = 0
   change(&configuration)
   return LanguageModels(configuration, runtimeFolder: folder) { _, _ in }
 }

@@ -131,7 +131,7 @@ struct EmbeddingServer: Sendable {
     switch status {
     case 401, 403:
       let advice =
-        key.variable.map { "check the key in the environment variable \($0)" }
+        key.source.map { "check the key in \($0.text)" }
         ?? "name the environment variable that holds your key in [memory] api_key_env of personas.toml"
       return error(.refused, "\(refused): \(advice)")
     case 404, 405, 300..<400: return error(.refused, "\(refused): check [memory] embedder and url in personas.toml; asked was POST \(url)")

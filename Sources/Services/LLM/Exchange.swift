@@ -1,0 +1,67 @@
+import Kernel
+
+/// One question from its arrival to its end. For the language thread.
+final class Exchange {
+  typealias OnEvent = @Sendable (LanguageEvent) -> Void
+
+  let id: UInt64
+  /// Its model is that of the leg on which it is.
+  var question: ChatQuestion
+  let order: LanguageQuestion
+  let route: Route
+  let onEvent: OnEvent
+  let askedAt = now()
+
+  /// The place in `route.legs`.
+  var leg = 0
+  /// Why the legs before this one did not answer.
+  var failures: [Failure] = []
+  /// Where it waits or is asked; nil: it waits for another question of its conversation.
+  var provider: Provider?
+  /// As it was when the question was sent; a change of configuration meets later questions.
+  var server: ModelServer?
+  var decoder: any AnswerDecoder = OllamaAnswer()
+  var transfer: HTTPClient.ID?
+  var backoff = Backoff(limit: 0)
+  /// It has failed, and is sent again then. It keeps its slot meanwhile: others would meet the same server.
+  var retryAt: Milliseconds?
+  var prompt: Prompt?
+  /// The conversation as it was when the question was sent.
+  var conversation: Conversations.Conversation?
+  var estimate = TokenEstimate()
+  /// How many times it was sent again with less of the history, because the server found it too long.
+  var refits = 0
+  var hasReconnected = false
+  var text = ""
+  var firstPieceAt: Milliseconds?
+  var errorBody: [UInt8] = []
+  var fault: AnswerFault?
+
+  init(id: UInt64, _ order: LanguageQuestion, _ question: ChatQuestion, _ route: Route, onEvent: @escaping OnEvent) {
+    self.id = id
+    self.order = order
+    self.question = question
+    self.route = route
+    self.onEvent = onEvent
+  }
+
+  /// Nothing of an answer has come that somebody could have seen.
+  var isUntouched: Bool { firstPieceAt == nil }
+
+  /// The end of a question that nobody could answer, with what each of them said.
+  func whole(_ last: Failure) -> Failure {
+    guard let first = failures.first else { return last }
+    let others = failures.dropFirst().map(\.message) + (failures.last == last ? [] : [last.message])
+    return Failure(first.code, ([first.message] + others.map { "and instead of it: " + $0 }).joined(separator: "; "))
+  }
+
+  func resetAnswer(for server: ModelServer) {
+    self.server = server
+    transfer = nil
+    retryAt = nil
+    decoder = server.decoder()
+    text = ""
+    errorBody = []
+    fault = nil
+  }
+}

@@ -22,7 +22,7 @@ struct Command: Sendable {
   static let shortOptions = ["-h": "--help", "-o": "--output", "-p": "--persona", "-V": "--version"]
 
   static let all: [Command] = [
-    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, models, stats, tap, send, ping, stage,
+    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, models, history, stats, tap, send, ping, stage,
   ]
 
   static let version = "0.1.0"

@@ -22,7 +22,8 @@ struct Command: Sendable {
   static let shortOptions = ["-h": "--help", "-o": "--output", "-p": "--persona", "-V": "--version"]
 
   static let all: [Command] = [
-    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, ingest, memory, models, stats, tap, send, ping,
+    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, ingest, memory, models, history, stats, tap,
+    send, ping,
     stage,
   ]
 

@@ -232,7 +232,7 @@ import Wire
     let toml = try folder.write("personas.toml", text)
     let checked = try await onThread { try RealKernel.run([Products.folder + "/batkernel", "--check", "--config", toml]) }
     #expect(checked.status == 0, "\(checked.output)")
-    for name in ["ALFRED: ok, ALFRED 1.0", "BABS: ok, BABS 1.0", "BRICK: ok, BRICK 1.0", "ROBIN: ok, ROBIN 1.0", "HATTER: ok, Prompt 1.0"] {
+    for name in ["ALFRED: ok, ALFRED 1.0", "BABS: ok, BABS 1.0", "BRICK: ok, BRICK 1.0", "ROBIN: ok, ROBIN 1.1", "HATTER: ok, Prompt 1.0"] {
       #expect(checked.output.contains(name), "\(checked.output)")
     }
   }

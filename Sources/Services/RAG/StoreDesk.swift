@@ -82,7 +82,14 @@ final class StoreDesk {
       lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
       if lock < 0 { throw failed("written to") }
     }
-    if flock(lock, LOCK_EX | LOCK_NB) != 0 {
+    // One that is just ending, or a child between its birth and its own program, lets go in a moment.
+    var patience = 20
+    while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+      patience -= 1
+      if patience > 0 {
+        usleep(50_000)
+        continue
+      }
       throw MemoryError(.storage, "the memory in \(folder) is in use by another process: a second kernel needs a data folder of its own")
     }
     let mask = umask(0o077)

@@ -105,7 +105,8 @@ public struct BuildPlan: Sendable, Equatable {
     let sources = PersonaSource.newest(
       of: PersonaSource.files(in: house + "/Sources/PersonaKit") + [house + "/Sources/PersonaABI/include/persona.h"])
     let built = ["release", "debug"].map { house + "/.build/" + $0 }.map {
-      ($0, isKept: PersonaSource.newest(of: [$0 + "/Modules/PersonaKit.swiftmodule"]))
+      // The module stays as it is when no interface has changed; the objects do not.
+      ($0, isKept: PersonaSource.newest(of: [$0 + "/Modules/PersonaKit.swiftmodule"] + (objects(of: $0, house: house) ?? [])))
     }
     return built.filter { $0.isKept >= sources && $0.isKept > 0 && objects(of: $0.0, house: house) != nil }
       .max { $0.isKept < $1.isKept }?.0

@@ -79,6 +79,8 @@ public struct LanguageConfiguration: Sendable, Equatable {
   public var providers: [String: ProviderConfiguration] = [:]
   /// Whom to ask when a provider cannot answer, for personas that say nothing of it: "NAME" or "NAME/model". `fallbacks`
   public var fallbacks: [String] = []
+  /// Older turns that do not fit the window are summarised by the model. `summarise`
+  public var summarises = true
   /// `[llm.local]`: the model server that the kernel starts as its child.
   public var local = LocalModelConfiguration()
   public init() {}

@@ -6,9 +6,10 @@ extension KernelHandle {
   /// is and which methods it knows. Published grams are read by nobody and answered by nobody: nil. A gram
   /// without text is refused with a message that says what would have been understood. `text` and `system`
   /// replace what the gram and personas.toml say; `tools` are what the model may call (see `think`), by default the list
-  /// `tools` of the persona's part of personas.toml.
+  /// `tools` of the persona's part of personas.toml. The model reads the passages in `citing` before it answers, and the reply cites
+  /// these and no others; nil leaves it to the kernel, which cites what a query of this gram has found.
   public nonisolated(nonsending) func converse(
-    _ gram: BatGram, text: String? = nil, system: String? = nil, tools: [String]? = nil
+    _ gram: BatGram, text: String? = nil, system: String? = nil, tools: [String]? = nil, citing passages: [Memory.Passage]? = nil
   ) async throws -> JSON? {
     if gram.isPublished { return nil }
     switch gram.method {
@@ -19,8 +20,24 @@ extension KernelHandle {
     default:
       guard let text = text ?? gram.text, !text.isEmpty else { throw nothingSaid(gram) }
       let tools = tools ?? (config["tools"]?.array ?? []).compactMap(\.string)
-      return reply(try await llm.think(text, for: gram, system: system, tools: tools))
+      guard let passages else { return reply(try await llm.think(text, for: gram, system: system, tools: tools)) }
+      let system = Self.reading(passages, system ?? config["prompt"]?.string ?? "")
+      guard case .object(var members) = reply(try await llm.think(text, for: gram, system: system, tools: tools)) else { return nil }
+      members["citations"] = .array(passages.map(\.citation))
+      return .object(members)
     }
+  }
+
+  /// In characters: a small model's window is soon full.
+  private static let longestPassage = 800
+
+  private static func reading(_ passages: [Memory.Passage], _ system: String) -> String {
+    if passages.isEmpty { return system }
+    let texts = passages.enumerated().map { index, passage in
+      "[\(index + 1)] \(passage.source ?? passage.id)\(passage.place.map { ", \($0)" } ?? "")\n\(passage.text.prefix(longestPassage))"
+    }
+    return system + "\n\nFrom the library. Answer from it if it holds the answer, and name the passage as [1]:\n\n"
+      + texts.joined(separator: "\n\n")
   }
 
   /// An answer of the model as a reply.

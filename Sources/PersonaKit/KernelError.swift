@@ -18,6 +18,8 @@ public struct KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   /// There is no such method here; say which there are.
   public static func unknownMethod(_ message: String) -> KernelError { KernelError(Int32(PERSONA_E_UNKNOWN_METHOD), message) }
 
+  /// There is no such thing: a key, a collection, a service.
+  public var isNotFound: Bool { status == PERSONA_E_NOT_FOUND }
   public var isCancelled: Bool { status == PERSONA_E_CANCELLED }
   public var description: String { message }
 

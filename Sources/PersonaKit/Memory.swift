@@ -16,6 +16,19 @@ public struct Memory: Sendable {
     /// Where in it: a heading, a page, lines.
     public var place: String?
     public var metadata: JSON?
+    /// As OWNER/NAME.
+    public var collection: String?
+    /// The cosine of its vector with the text's, if it was found by its meaning. What is near depends on the embedder.
+    public var similarity: Double?
+
+    /// As it stands among the "citations" of a reply.
+    public var citation: JSON {
+      var members: [String: JSON] = ["id": .string(id), "score": .number((score * 10_000).rounded() / 10_000)]
+      members["collection"] = collection.map { .string($0) }
+      members["source"] = source.map { .string($0) }
+      members["place"] = place.map { .string($0) }
+      return .object(members)
+    }
   }
 
   /// The best passages for a text, best first.

@@ -8,6 +8,7 @@ struct LanguageReader {
   func read(_ table: TableReader, _ language: inout LanguageConfiguration) {
     provider(table, &language.standard)
     language.fallbacks = table.strings("fallbacks", mayBeEmpty: true) ?? []
+    table.read("summarise", into: &language.summarises)
     let local = table.table("local")
     if let command = local.strings("command") { language.local.command = command }
     if let log = local.string("log") { language.local.logPath = path(log) }

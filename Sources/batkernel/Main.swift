@@ -44,7 +44,8 @@ import Wire
     do throws(ConfigurationError) { configuration = try read() } catch { fail("\(error)", 1) }
     let logger = Logger(configuration.log)
     let llm = logger.part("llm")
-    let language = LanguageModels(configuration.language, runtimeFolder: configuration.runtimeFolder) { llm.write($0, $1) }
+    let language = LanguageModels(configuration.language, runtimeFolder: configuration.runtimeFolder, dataFolder: configuration.dataFolder)
+    { llm.write($0, $1) }
     let memoryLog = logger.part("memory")
     let memory = Memories(configuration.memory, dataFolder: configuration.dataFolder) { memoryLog.write($0, $1) }
     let rehearsal = Rehearsal(

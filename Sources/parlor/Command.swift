@@ -22,7 +22,8 @@ struct Command: Sendable {
   static let shortOptions = ["-h": "--help", "-o": "--output", "-p": "--persona", "-V": "--version"]
 
   static let all: [Command] = [
-    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, ingest, memory, models, stats, tap, send, ping,
+    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, ingest, memory, models, history, stats, tap,
+    send, ping,
     stage,
   ]
 
@@ -42,7 +43,7 @@ struct Command: Sendable {
         --name NAME    the name to be known by; else the kernel gives one
         --help, --version
 
-      Exit status: 0 done, 1 another error or a refused reload, 2 usage, 3 no kernel, 4 no such persona,
+      Exit status: 0 done, 1 another error or a refused reload, 2 usage, 3 no kernel, 4 no such persona or collection,
       5 deadline, 7 language model, 130 interrupted.
 
       """

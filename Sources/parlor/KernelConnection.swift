@@ -157,7 +157,7 @@ struct Request {
 
   /// What is said to a persona in a conversation.
   ///
-  /// - Parameter thread: which of its conversations; `nil` is the persona's main one.
+  /// - Parameter thread: which of its conversations; `nil` is the one that has our name.
   static func conversation(with persona: String, _ content: String, thread: String?, stream: Bool, deadline: Duration? = nil) -> Request {
     var payload: [String: JSON] = ["content": .string(content)]
     if let thread { payload["thread"] = .string(thread) }

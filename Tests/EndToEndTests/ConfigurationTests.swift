@@ -7,7 +7,8 @@ import Wire
 @testable import batkernel
 
 private func load(
-  _ text: String, path: String = "/etc/bat/personas.toml", environment: [String: String] = ["XDG_RUNTIME_DIR": "/run/user/7", "XDG_DATA_HOME": "/data/"]
+  _ text: String, path: String = "/etc/bat/personas.toml",
+  environment: [String: String] = ["XDG_RUNTIME_DIR": "/run/user/7", "XDG_DATA_HOME": "/data/"]
 ) throws
   -> Configuration
 {

@@ -31,7 +31,7 @@ import Wire
       try child.expect("BRICK> ")
       #expect(child.screen.suffix(3) == ["BRICK> hello wörld!", "heard hello wörld!", "BRICK> "])
     }
-    #expect(try kernel.received { $0["target"] == "BRICK" }["payload"] == ["content": "hello wörld!"])
+    #expect(try kernel.received { $0["target"] == "BRICK" }["payload"] == ["content": "hello wörld!", "thread": "main"])
   }
 
   @Test("@NAME speaks to another persona and stays with it")
@@ -133,7 +133,7 @@ import Wire
       try child.expect("heard")
     }
     #expect(kernel.received.count == 1)
-    #expect(kernel.received.first?["payload"] == ["content": "one\ntwo\nthree"])
+    #expect(kernel.received.first?["payload"] == ["content": "one\ntwo\nthree", "thread": "main"])
   }
 
   @Test(

@@ -139,6 +139,14 @@ final class ScriptedModel: LanguageService {
     }
   }
   func forget(persona: String, thread: String) {}
+  /// What was ordered last of the histories, and how long the answer is.
+  let ordered = Mutex<HistoryOrder?>(nil)
+  let historyBytes = Mutex(0)
+  func history(_ order: HistoryOrder, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+    ordered.withLock { $0 = order }
+    let padding = String(repeating: " ", count: historyBytes.withLock { $0 })
+    startThread(name: "history") { onEnd(.success(Array("{\"done\":1\(padding)}".utf8))) }
+  }
   func configure(_ configuration: LanguageConfiguration) {}
   func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
     done(.success(Array("{\"providers\":[]}".utf8)))

@@ -53,4 +53,26 @@ import Testing
     let without = try House()
     #expect(try without.attached("GUI").ask("KERNEL", "models.list", id: 1).code == "llm_unreachable")
   }
+
+  @Test("history.* are orders to the service, read and checked; an answer longer than a line may be is refused")
+  func histories() throws {
+    let model = ScriptedModel { _, _ in }
+    let house = try House(language: model) { $0.limits.frameBytes = 8192 }
+    let client = try house.attached("GUI")
+    func order(_ method: String, _ payload: String, id: Int) throws -> HistoryOrder? {
+      #expect(try client.ask("KERNEL", "history.\(method)", payload, id: id)["done"] == "1")
+      return model.ordered.withLock { $0 }
+    }
+    #expect(try order("list", "null", id: 1) == .list(persona: nil))
+    #expect(try order("get", #"{"persona":"A","last":3}"#, id: 2) == .get(persona: "A", thread: "main", last: 3))
+    #expect(
+      try order("export", #"{"persona":"A","thread":"t","format":"markdown"}"#, id: 3)
+        == .export(persona: "A", thread: "t", last: nil, .markdown))
+    #expect(try order("forget", #"{"persona":"A"}"#, id: 4) == .forget(persona: "A", thread: nil))
+    for (method, payload) in [("get", "{}"), ("get", #"{"persona":"A","last":0}"#), ("export", #"{"persona":"A","format":"pdf"}"#)] {
+      #expect(try client.ask("KERNEL", "history.\(method)", payload, id: 5).code == "invalid")
+    }
+    model.historyBytes.withLock { $0 = 9000 }
+    #expect(try client.ask("KERNEL", "history.get", #"{"persona":"A"}"#, id: 6).code == "too_long")
+  }
 }

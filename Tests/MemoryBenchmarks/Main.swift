@@ -13,7 +13,9 @@ import Foundation
 
       --counts N,N…   store: how many vectors (default 10000,100000; chromadb takes part up to 200000)
       --engines A,B…  store: only these of memory, sqlite-vec, chromadb, numpy
-      --tune          quality: the search for the fusion, on one half of the queries
+      --tune          quality: other fusions beside it, by which its weights were chosen
+      --lists FOLDER  quality: apt's package lists (default /var/lib/apt/lists); whole descriptions need the English translation,
+                      as apt-get update -o Acquire::Languages=en -o Dir::State::lists=FOLDER fetches it
       --help          show this and exit
 
     Exit status: 0 measured, 1 something could not be run or a result was wrong, 2 wrong usage.
@@ -38,12 +40,13 @@ import Foundation
     if counts.contains(where: { $0 < 1000 }) { usage("--counts needs numbers from 1000 on, with commas between them") }
     let engines = value(of: "--engines")?.split(separator: ",").map(String.init)
     let tunes = flag("--tune")
+    let lists = value(of: "--lists") ?? "/var/lib/apt/lists"
     do {
       switch words.first {
       case "store" where words.count == 1: try await StoreBenchmark(counts: counts, engines: engines).run()
       // One engine in a process of its own: what `store` calls.
       case "measure" where words.count == 3: try await StoreMeasurement(Workload(folder: words[2])).run(isWhole: words[1] == "whole")
-      case "quality" where words.count == 1: try await QualityBenchmark().run(tunes: tunes)
+      case "quality" where words.count == 1: try await QualityBenchmark(lists: lists, manuals: "/usr/share/man").run(tunes: tunes)
       case nil: usage("name what to measure")
       default: usage("there is no benchmark \(words.joined(separator: " "))")
       }

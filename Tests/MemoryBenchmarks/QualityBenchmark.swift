@@ -1,3 +1,94 @@
+import Foundation
+import Services
+import Wire
+
+/// How good what the store finds is, by words, by vectors, and by both fused.
+///
+/// What is chosen is chosen on one half of the queries, and shown on both: `chosen by` and `held back`.
 struct QualityBenchmark {
-  func run(tunes: Bool) async throws {}
+  let lists: String
+  let manuals: String
+  private let embedder: WordEmbedder
+
+  init(lists: String, manuals: String) throws {
+    (self.lists, self.manuals) = (lists, manuals)
+    embedder = try WordEmbedder.installed()
+  }
+
+  /// - Parameter tunes: whether other fusions are shown, too.
+  func run(tunes: Bool) async throws {
+    let sets = [try QualitySet.packages(lists: lists), try QualitySet.manuals(folder: manuals)]
+    var rows: [(name: String, cells: [String])] = []
+    func add(_ name: String, _ values: [Double]) {
+      if !rows.contains(where: { $0.name == name }) { rows.append((name, [])) }
+      rows[rows.firstIndex { $0.name == name }!].cells += values.map { String(format: "%.3f", $0) }
+    }
+    for set in sets {
+      print("\(set.name): \(set.documents.count) documents, \(set.queries.count) queries (\(set.origin))")
+      let folder = FileManager.default.temporaryDirectory.path + "/bat-memory-quality-\(UUID().uuidString)"
+      let store = SQLiteStore(folder: folder)
+      defer {
+        store.stop()
+        try? FileManager.default.removeItem(atPath: folder)
+      }
+      try await fill(store, set)
+      let vectors = try embedder.embed(set.queries.map(\.text))
+      func found(_ mode: MemoryQuery.Mode, _ fusion: Fusion = Fusion(), limit: Int = 10) async throws -> [[String]] {
+        var all: [[String]] = []
+        for (query, vector) in zip(set.queries, vectors) {
+          let embedding = vector.isEmpty ? nil : Embedding(model: embedder.id, vector: vector)
+          let query = MemoryQuery(text: query.text, embedding: embedding, limit: limit, mode: mode, fusion: fusion)
+          guard case .hits(let hits) = try await store.perform(.query("quality", query), as: .user) else { continue }
+          all.append(hits.map(\.document.id))
+        }
+        return all
+      }
+      func show(_ name: String, _ found: [[String]]) {
+        let gains = zip(set.queries, found).map { QualitySet.nDCG($1, $0.relevant) }
+        add(name, [0, 1].map { half in mean(gains.enumerated().filter { $0.offset % 2 == half }.map(\.element)) } + [mean(gains)])
+      }
+      show("words alone (BM25)", try await found(.words))
+      show("vectors alone", try await found(.vectors))
+      show("fused, as it is by default", try await found(.fused))
+      if tunes {
+        for weight in [0.3, 0.5, 0.7, 1, 1.3, 1.6, 2, 3] {
+          show("fused, vectors' weight \(weight)", try await found(.fused, Fusion(vectorsWeight: weight)))
+        }
+        for depth in [30, 300] { show("fused, depth \(depth)", try await found(.fused, Fusion(depth: depth))) }
+        let (words, near) = (try await found(.words, limit: 100), try await found(.vectors, limit: 100))
+        for (k, weight) in [(60.0, 1.0), (60, 0.5), (10, 0.5), (1, 1), (1, 0.5)] {
+          show("by ranks, k \(Int(k)), vectors' weight \(weight)", zip(words, near).map { Self.byRanks($0, $1, k, weight) })
+        }
+      }
+    }
+    print("\nnDCG@10: queries to choose by · held back · all")
+    print("| | " + sets.map(\.name).joined(separator: " | ") + " |")
+    print("|---" + String(repeating: "|---", count: sets.count) + "|")
+    for row in rows {
+      let cells = stride(from: 0, to: row.cells.count, by: 3).map { row.cells[$0..<$0 + 3].joined(separator: " · ") }
+      print("| \(row.name) | " + cells.joined(separator: " | ") + " |")
+    }
+  }
+
+  private func fill(_ store: SQLiteStore, _ set: QualitySet) async throws {
+    _ = try await store.perform(.create("quality"), as: .user)
+    for first in stride(from: 0, to: set.documents.count, by: 500) {
+      let part = set.documents[first..<min(first + 500, set.documents.count)]
+      let documents = zip(part, try embedder.embed(part.map(\.text))).map {
+        Document(id: $0.id, text: $0.text, embedding: Embedding(model: embedder.id, vector: $1))
+      }
+      _ = try await store.perform(.add("quality", documents), as: .user)
+    }
+  }
+
+  private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+
+  /// Reciprocal rank fusion, to compare with.
+  private static func byRanks(_ words: [String], _ vectors: [String], _ k: Double, _ weight: Double) -> [String] {
+    var scores: [String: Double] = [:]
+    for (order, weight) in [(words, 1), (vectors, weight)] {
+      for (index, id) in order.enumerated() { scores[id, default: 0] += weight / (k + Double(index + 1)) }
+    }
+    return scores.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
+  }
 }

@@ -10,7 +10,7 @@ extension Bus {
     switch Greeting.read(raw) {
     case .refused(let reason): return turnAway(connection, Failure(.nameRefused, reason))
     case .name(let given, let kind):
-      name = given ?? Array("client-\(connection.id)".utf8)
+      name = given ?? Array("client-\(runTag)-\(connection.id)".utf8)
       greeting = kind
     }
     if let slot = names.find(name)?.slot {

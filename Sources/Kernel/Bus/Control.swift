@@ -59,6 +59,10 @@ final class Control {
       case "personas.unload": try slot(payload).unload { answer(Self.told($0)) }
       case _ where method.hasPrefix("memory."): try remember(String(method.dropFirst(7)), payload, from: connection, answer)
       case "models.list": try listModels(payload, answer)
+      case "history.list", "history.get", "history.export", "history.forget":
+        _ = try client(connection, method)
+        let order = payload.elementsEqual("null".utf8) ? .init() : try read(Payload.History.self, payload)
+        try history(historyOrder(method, order), answer)
       case "stats": answer(.success(stats()))
       case "tap":
         let on = try read(Payload.Switch.self, payload)
@@ -82,7 +86,7 @@ final class Control {
       default:
         throw Failure(
           .unknownMethod,
-          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, models.list, stats, tap, topics.subscribe, .unsubscribe, .list, memory.query and its like, cancel, config.reload, ping"
+          "KERNEL has no method \(method); it has personas.list, .show, .load, .reload, .rollback, .unload, .shadow, .promote, .drop, recordings.list, .get, history.list, .get, .export, .forget, models.list, stats, tap, topics.subscribe, .unsubscribe, .list, memory.query and its like, cancel, config.reload, ping"
         )
       }
     } catch {
@@ -165,6 +169,37 @@ final class Control {
     let answerBox = LoopOnly(answer)
     let inbox = supervisor.inbox
     language.models(of: order.provider) { result in inbox.post { _ in answerBox.value(result) } }
+  }
+
+  private func historyOrder(_ method: String, _ order: Payload.History) throws(Failure) -> HistoryOrder {
+    if method == "history.list" { return .list(persona: order.persona) }
+    guard let persona = order.persona else { throw Failure(.invalid, "\(method) needs \"persona\": whose conversation?") }
+    if method == "history.forget" { return .forget(persona: persona, thread: order.thread) }
+    if let last = order.last, last < 1 { throw Failure(.invalid, "\"last\" is \(last); it must be 1 or more") }
+    // What persona.h calls it when nothing is said.
+    let thread = order.thread ?? "main"
+    if method == "history.get" { return .get(persona: persona, thread: thread, last: order.last) }
+    guard let format = HistoryOrder.Format(rawValue: order.format ?? "json") else {
+      let words = HistoryOrder.Format.allCases.map(\.rawValue).joined(separator: " or ")
+      throw Failure(.invalid, "\"format\" is \(order.format ?? ""); it must be \(words)")
+    }
+    return .export(persona: persona, thread: thread, last: order.last, format)
+  }
+
+  private func history(_ order: HistoryOrder, _ answer: @escaping Answer) throws(Failure) {
+    guard let language = supervisor.language else { throw Failure(.llmUnreachable, "this kernel runs without a language model") }
+    let answerBox = LoopOnly(answer)
+    let inbox = supervisor.inbox
+    language.history(order) { result in
+      inbox.post { kernel in
+        let limit = kernel.bus.limits.frameBytes - 4096
+        if case .success(let json) = result, json.count > limit {
+          return answerBox.value(
+            .failure(Failure(.tooLong, "the answer has \(json.count) bytes, too many for one line: ask for fewer turns, with \"last\"")))
+        }
+        answerBox.value(result)
+      }
+    }
   }
 
   private func stats() -> [UInt8] {

@@ -14,6 +14,12 @@ enum Payload {
   }
   struct Name: Decodable { var name: String }
   struct Provider: Decodable { var provider: String? }
+  struct History: Decodable {
+    var persona: String?
+    var thread: String?
+    var last: Int?
+    var format: String?
+  }
   struct Reload: Decodable {
     var name: String?
     var names: [String]?

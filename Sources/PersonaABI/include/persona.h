@@ -225,7 +225,8 @@ typedef struct persona_llm_v1 {
 
   /* Asks the model. `question` is a JSON object:
    *   "text"      what to say to it now
-   *   "thread"    the conversation; the kernel keeps its history, for this persona. Default "main"
+   *   "thread"    the conversation; the kernel keeps its history, for this persona and over restarts.
+   *               Default "main"
    *   "remember"  false: neither read nor extend the history. Default true
    *   "system"    the system prompt. Default: `prompt` of personas.toml
    *   "messages"  [{"role","content"}…] to use instead of the history
@@ -237,8 +238,9 @@ typedef struct persona_llm_v1 {
    * `stream_to` is a token: the pieces also go straight to the one who asked for that gram; or 0.
    * `part` may be NULL. The result is a JSON object: "text", "provider" and "model" (that answered,
    * which may be a fallback), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
-   * "forgotten_turns" (that did not fit the window), "tool_calls" ([{"tool","arguments","result" or "error"
-   * {"code","message"},"ms"}], if there were any). */
+   * "forgotten_turns" (that did not fit the window), "summarised_turns" (for so many of them a summary went
+   * along), "tool_calls" ([{"tool","arguments","result" or "error" {"code","message"},"ms"}], if there were
+   * any), "history_failed" (true: the conversation could not be read or kept; the answer is good). */
   persona_status (*_Nonnull chat)(const persona_host *_Nonnull host, uint64_t cause, persona_text question,
                                   uint64_t stream_to, persona_part _Nullable part, persona_done _Nonnull done,
                                   void *_Nullable context, uint64_t *_Nonnull request);

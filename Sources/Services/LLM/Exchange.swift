@@ -28,7 +28,9 @@ final class Exchange {
   var retryAt: Milliseconds?
   var prompt: Prompt?
   /// The conversation as it was when the question was sent.
-  var conversation: Conversations.Conversation?
+  var conversation: Conversation?
+  /// It is the kernel's own question, for this summary.
+  var summarising: Summarising?
   var estimate = TokenEstimate()
   /// How many times it was sent again with less of the history, because the server found it too long.
   var refits = 0

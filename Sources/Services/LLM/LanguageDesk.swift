@@ -23,16 +23,21 @@ final class LanguageDesk {
   private var providers: [String: Provider] = [:]
   private var order = ConversationOrder()
   private var exchanges: [UInt64: Exchange] = [:]
-  private var conversations = Conversations()
+  private let histories: Histories
+  /// The threads of which a summary is being made, and those of which the last one failed.
+  private var summarising: Set<Int64> = []
+  private var summaryFailed: Set<Int64> = []
+  private var lastSummary: UInt64 = 0
   /// What was learnt for each model, as a start for new conversations.
   private var estimates: [String: TokenEstimate] = [:]
 
   init(
-    _ configuration: LanguageConfiguration, runtimeFolder: String, http: HTTPClient, statistics: StatisticsBoard,
+    _ configuration: LanguageConfiguration, runtimeFolder: String, histories: Histories, http: HTTPClient, statistics: StatisticsBoard,
     post: @escaping @Sendable (LanguageJob) -> Void, note: @escaping @Sendable (LogConfiguration.Level, String) -> Void
   ) {
     self.configuration = configuration
     self.runtimeFolder = runtimeFolder
+    self.histories = histories
     self.http = http
     self.post = post
     self.note = note
@@ -42,7 +47,7 @@ final class LanguageDesk {
 
   // MARK: What the outside asks for
 
-  func ask(_ id: UInt64, _ question: LanguageQuestion, onEvent: @escaping OnEvent) {
+  func ask(_ id: UInt64, _ question: LanguageQuestion, summarising: Summarising? = nil, onEvent: @escaping OnEvent) {
     statistics.change {
       $0.requests += 1
       $0.count(question.persona, generation: question.generation) { $0.requests += 1 }
@@ -50,6 +55,7 @@ final class LanguageDesk {
     do {
       let read = try ChatQuestion(question)
       let exchange = Exchange(id: id, question, read, try Route(read, question.overrides, configuration), onEvent: onEvent)
+      exchange.summarising = summarising
       exchanges[id] = exchange
       if read.thread.map({ order.enter(id, $0) }) ?? true { line(up: exchange) }
       dispatch()
@@ -66,7 +72,13 @@ final class LanguageDesk {
     dispatch()
   }
 
-  func forget(_ thread: ThreadKey) { conversations.forget(thread) }
+  func forget(_ thread: ThreadKey) {
+    if case .failure(let failure) = histories.perform(.forget(persona: thread.persona, thread: thread.thread)) {
+      note(.error, "the conversation \(thread.thread) of \(thread.persona) is not forgotten: \(failure.message)")
+    }
+  }
+
+  func history(_ order: HistoryOrder, onEnd: @Sendable (Result<[UInt8], Failure>) -> Void) { onEnd(histories.perform(order)) }
 
   /// Questions that are with the model end there; histories stay.
   func configure(_ configuration: LanguageConfiguration) {
@@ -113,11 +125,12 @@ final class LanguageDesk {
   }
 
   func publish() {
-    statistics.change { [providers, order, conversations, local] in
+    statistics.change { [providers, order, histories, local] in
       $0.providers = providers.mapValues(\.statistics)
       $0.waiting = providers.values.reduce(order.waitingCount) { $0 + $1.schedule.waitingCount }
       $0.running = providers.values.reduce(0) { $0 + $1.schedule.runningCount }
-      $0.conversations = conversations.count
+      $0.conversations = histories.count
+      $0.history_failures = histories.failures
       $0.local = local.map { .init(state: $0.state, pid: $0.pid, restarts: max(0, $0.starts - 1), log: $0.logPath) }
     }
   }
@@ -232,7 +245,7 @@ final class LanguageDesk {
     let question = exchange.question
     let learnt = estimates[server.model(for: question) ?? ""] ?? TokenEstimate()
     if exchange.conversation == nil {
-      exchange.conversation = question.thread.map { conversations.open($0, estimate: learnt) }
+      exchange.conversation = question.thread.map { histories.open($0, window: server.window, estimate: learnt) }
       exchange.estimate = exchange.conversation?.estimate ?? learnt
     }
     let earlier = exchange.conversation?.turns ?? question.earlier
@@ -243,8 +256,8 @@ final class LanguageDesk {
       default: 0
       }
     let prompt = Prompt(
-      system: question.system, earlier: earlier, question: question.messages + exchange.rounds, estimate: exchange.estimate,
-      window: server.window,
+      system: question.system, summary: exchange.conversation?.usableSummary, earlier: earlier,
+      question: question.messages + exchange.rounds, estimate: exchange.estimate, window: server.window,
       reserve: server.reserve(for: question), atMost: atMost)
     exchange.prompt = prompt
     // At 5 bytes a token there is no doubt; nearer than that the server decides.
@@ -419,6 +432,10 @@ final class LanguageDesk {
     var forgotten_turns: Int
     /// What the model called, in its order.
     var tool_calls: [EncodableJSON]?
+    /// For how many of them a summary went along.
+    var summarised_turns: Int?
+    /// The conversation could not be read or kept; the log says why.
+    var history_failed: Bool?
     /// Ollama dropped the front of the prompt without saying so.
     var cut_by_server: Bool?
   }
@@ -446,9 +463,9 @@ final class LanguageDesk {
     guard let prompt = exchange.prompt, let server = exchange.server else { preconditionFailure("what was answered was asked") }
     var result = Conclusion(
       text: exchange.wholeText, provider: server.name, model: answer.model ?? server.model(for: question) ?? "",
-      finish: answer.finish ?? "stop",
-      prompt_tokens: exchange.promptTokens, completion_tokens: exchange.completionTokens,
-      forgotten_turns: (exchange.conversation?.dropped ?? 0) + prompt.forgotten)
+      finish: answer.finish ?? "stop", prompt_tokens: exchange.promptTokens, completion_tokens: exchange.completionTokens,
+      forgotten_turns: (exchange.conversation?.dropped ?? 0) + prompt.forgotten,
+      summarised_turns: prompt.summarised > 0 ? prompt.summarised : nil)
     if let tokens = answer.promptTokens {
       // Ollama fills the window and drops the rest; then the count says nothing of our prompt's length.
       if server.dialect == .ollama, tokens >= server.window - 1 || tokens * 2 < prompt.estimated - 64 {
@@ -463,12 +480,7 @@ final class LanguageDesk {
       }
       estimates[server.model(for: question) ?? ""] = exchange.estimate
     }
-    if let thread = question.thread, let conversation = exchange.conversation {
-      conversations.append(
-        question.messages + exchange.rounds + [ChatMessage(role: .assistant, content: exchange.text)], to: thread,
-        serial: conversation.serial,
-        forgetting: prompt.forgotten, estimate: exchange.estimate)
-    }
+    if !keep(exchange, prompt, server, result.model) { result.history_failed = true }
     exchange.provider?.counters.answered += 1
     statistics.change {
       $0.answered += 1
@@ -533,6 +545,60 @@ final class LanguageDesk {
     Failure(.llmUnreachable, "the provider \(provider) is in personas.toml no more: ask again")
   }
 
+  /// Keeps the turn, before anybody hears of the answer.
+  /// - Returns: false if the conversation could not be read or kept.
+  private func keep(_ exchange: Exchange, _ prompt: Prompt, _ server: ModelServer, _ model: String) -> Bool {
+    guard let key = exchange.question.thread, var conversation = exchange.conversation else { return true }
+    conversation.estimate = exchange.estimate
+    let answer = exchange.decoder.answer
+    let isKept = histories.append(
+      exchange.question.messages + exchange.rounds + [ChatMessage(role: .assistant, content: exchange.text)],
+      TurnFacts(
+        provider: server.name, model: model, finish: answer.finish ?? "stop", promptTokens: exchange.promptTokens,
+        completionTokens: exchange.completionTokens),
+      to: key, conversation, leftOut: conversation.dropped + prompt.forgotten, window: server.window)
+    return isKept && conversation.thread != nil
+  }
+
+  // MARK: Summaries
+
+  /// Asks the model that has answered for a summary of what does not fit its window any more, if there is enough of it.
+  private func summarise(_ thread: Int64, after order: LanguageQuestion, _ server: ModelServer, model: String?, estimate: TokenEstimate) {
+    guard configuration.summarises, summarising.insert(thread).inserted else { return }
+    let (summary, turns) = histories.unsummarised(thread)
+    guard
+      let task = Summarising(
+        of: thread, summary, turns, window: server.window, estimate: estimate, provider: server.name, model: model)
+    else {
+      summarising.remove(thread)
+      return
+    }
+    var question = LanguageQuestion(persona: order.persona, prompt: "", overrides: .init(fallbacks: []), body: task.body.bytes)
+    question.generation = order.generation
+    question.isInteractive = false
+    lastSummary += 1
+    // The other half of the numbers is the kernel's.
+    ask(1 << 63 + lastSummary, question, summarising: task) { _ in }
+  }
+
+  private func summarised(_ exchange: Exchange, _ task: Summarising, _ failure: Failure?) {
+    summarising.remove(task.thread)
+    if let failure {
+      if failure.code != .retired, summaryFailed.insert(task.thread).inserted {
+        note(
+          .warning,
+          "no summary of what \(exchange.question.persona) has no room for any more; the next turn tries again: \(failure.message)")
+      }
+      return
+    }
+    summaryFailed.remove(task.thread)
+    histories.keep(.init(text: exchange.text, turns: task.turns), of: task.thread)
+    statistics.change { $0.summaries += 1 }
+    if let server = exchange.server {
+      summarise(task.thread, after: exchange.order, server, model: exchange.question.model, estimate: exchange.estimate)
+    }
+  }
+
   /// The one way out of every question.
   private func end(_ exchange: Exchange, _ result: Result<[UInt8], Failure>) {
     guard exchanges.removeValue(forKey: exchange.id) != nil else { return }
@@ -549,6 +615,11 @@ final class LanguageDesk {
     if case .failure(let failure) = result { statistics.change { $0.failures[failure.code.rawValue, default: 0] += 1 } }
     publish()
     exchange.onEvent(.finished(result))
+    if let task = exchange.summarising {
+      if case .failure(let failure) = result { summarised(exchange, task, failure) } else { summarised(exchange, task, nil) }
+    } else if case .success = result, let thread = exchange.conversation?.thread, let server = exchange.server {
+      summarise(thread, after: exchange.order, server, model: exchange.question.model, estimate: exchange.estimate)
+    }
   }
 }
 

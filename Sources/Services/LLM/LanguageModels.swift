@@ -1,7 +1,7 @@
 // The language model service. How the pieces fit:
 //
 //   chat() ─▶ LanguageThread ─▶ LanguageDesk ─▶ Route ─▶ Provider ─▶ Prompt ─▶ ModelServer ─▶ HTTPClient ─▶ a server
-//                               │ Conversations          Schedule             (address, body)  (libcurl)
+//                               │ Histories              Schedule             (address, body)  (libcurl)
 //                               │                        Breaker, Backoff
 //                               │                        LocalModel (the kernel's child, driven by Supervision)
 //                               └────◀─ OllamaAnswer | OpenAIAnswer ◀─── bytes
@@ -9,8 +9,9 @@
 // One thread, "llm", owns all of it and is begun by the first question; it sleeps in curl_multi_poll and is woken
 // by curl_multi_wakeup. So nothing below needs a lock, and a kernel that is asked nothing pays nothing.
 // What decides is a value with its clock as a parameter and no system call: Route (to whom), ConversationOrder, Schedule
-// and FairQueue (who is next), Backoff and Breaker (when again), Prompt and Conversations (what of a history goes along),
-// the two decoders, Supervision (the child), ModelServer (address, bodies, and every failure's wording). HTTPClient, ChildProcess and ChildLog touch the system.
+// and FairQueue (who is next), Backoff and Breaker (when again), Prompt and Summarising (what of a history goes along),
+// the two decoders, Supervision (the child), ModelServer (address, bodies, and every failure's wording). HTTPClient,
+// ChildProcess, ChildLog and HistoryStore (one SQLite file) touch the system.
 
 import Kernel
 import Synchronization
@@ -26,16 +27,20 @@ public final class LanguageModels: LanguageService {
 
   /// - Parameters:
   ///   - runtimeFolder: a private folder for the local model's socket and log; it exists.
+  ///   - dataFolder: conversations are kept there, in llm.sqlite; nil: in memory only.
+  ///   - clock: milliseconds since 1970.
   ///   - log: called on the language thread.
   public init(
-    _ configuration: LanguageConfiguration, runtimeFolder: String, log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
+    _ configuration: LanguageConfiguration, runtimeFolder: String, dataFolder: String?,
+    clock: @escaping @Sendable () -> Int64 = SQLiteStore.systemClock, log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
   ) {
     let server = ModelServer(
       configuration.standard, localSocket: LocalModel.socketPath(in: runtimeFolder), environment: environmentVariable)
     statisticsBoard = StatisticsBoard(LanguageStatistics(server))
     if configuration.standard.kind == .local { statisticsBoard.change { $0.local = .init(state: "stopped", restarts: 0) } }
     thread = LanguageThread { [statisticsBoard] thread in
-      runLanguageThread(thread, configuration, runtimeFolder: runtimeFolder, statistics: statisticsBoard, log: log)
+      runLanguageThread(
+        thread, configuration, runtimeFolder: runtimeFolder, dataFolder: dataFolder, clock: clock, statistics: statisticsBoard, log: log)
     }
   }
 
@@ -49,7 +54,13 @@ public final class LanguageModels: LanguageService {
   }
 
   public func forget(persona: String, thread: String) {
-    self.thread.post(.forget(ThreadKey(persona: persona, thread: thread)), begins: false)
+    self.thread.post(.forget(ThreadKey(persona: persona, thread: thread)))
+  }
+
+  public func history(_ order: HistoryOrder, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+    if !thread.post(.history(order, onEnd)) {
+      Task.detached { onEnd(.failure(Failure(.retired, "the kernel is stopping; conversations are not looked up any more"))) }
+    }
   }
 
   /// Takes a changed `[llm]`. Questions that are with the model are not disturbed, unless it was the local one and goes away.

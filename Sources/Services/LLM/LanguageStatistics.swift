@@ -56,7 +56,12 @@ struct LanguageStatistics: Codable, Sendable {
   /// For their turn, at all providers and for questions of the same conversation.
   var waiting = 0
   var running = 0
+  /// Kept ones, also those of earlier days.
   var conversations = 0
+  /// How often their file could not be read or written.
+  var history_failures = 0
+  /// Of older turns, made by the model.
+  var summaries = 0
   /// From the question to the first piece of the answer, waiting included.
   var first_piece_ms = LanguageUsage.Latency()
   var local: Local?

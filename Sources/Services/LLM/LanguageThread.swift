@@ -8,6 +8,7 @@ enum LanguageJob: Sendable {
   case ask(UInt64, LanguageQuestion, @Sendable (LanguageEvent) -> Void)
   case cancel(UInt64)
   case forget(ThreadKey)
+  case history(HistoryOrder, @Sendable (Result<[UInt8], Failure>) -> Void)
   case configure(LanguageConfiguration)
   case toolEnded(UInt64, round: Int, index: Int, Result<[UInt8], Failure>)
   case models(String?, @Sendable (Result<[UInt8], Failure>) -> Void)
@@ -100,13 +101,15 @@ let curlIsReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
 /// The life of the language thread.
 func runLanguageThread(
-  _ thread: LanguageThread, _ configuration: LanguageConfiguration, runtimeFolder: String, statistics: StatisticsBoard,
-  log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
+  _ thread: LanguageThread, _ configuration: LanguageConfiguration, runtimeFolder: String, dataFolder: String?,
+  clock: @escaping @Sendable () -> Int64, statistics: StatisticsBoard, log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
 ) {
   guard curlIsReady, let multi = curl_multi_init() else { preconditionFailure("libcurl does not begin") }
   let http = HTTPClient(multi: multi)
+  let histories = Histories(folder: dataFolder, clock: clock, note: log)
   let desk = LanguageDesk(
-    configuration, runtimeFolder: runtimeFolder, http: http, statistics: statistics, post: { thread.post($0, begins: false) }, note: log)
+    configuration, runtimeFolder: runtimeFolder, histories: histories, http: http, statistics: statistics,
+    post: { thread.post($0, begins: false) }, note: log)
   thread.open(LanguageThread.Waker(multi: multi))
   while true {
     for job in thread.take() {
@@ -114,6 +117,7 @@ func runLanguageThread(
       case .ask(let id, let question, let onEvent): desk.ask(id, question, onEvent: onEvent)
       case .cancel(let id): desk.cancel(id)
       case .forget(let key): desk.forget(key)
+      case .history(let order, let onEnd): desk.history(order, onEnd: onEnd)
       case .configure(let configuration): desk.configure(configuration)
       case .toolEnded(let id, let round, let index, let result): desk.toolEnded(id, round: round, index: index, result)
       case .models(let provider, let done): desk.models(of: provider, done: done)

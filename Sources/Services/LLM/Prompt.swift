@@ -1,4 +1,5 @@
-/// What of a conversation goes to the model: the system prompt and the question always, and the earlier turns, if
+/// What of a conversation goes to the model: the system prompt with the summary of what went before, and the question always;
+/// and the earlier turns, if
 /// they all fit. If not, the newest that fill three quarters of the room, so that the next questions begin with
 /// the same words (servers keep what they have read already). No turn goes in parts.
 struct Prompt: Equatable {
@@ -9,12 +10,18 @@ struct Prompt: Equatable {
   var kept: Int
   /// In tokens.
   var estimated: Int
+  /// For how many turns before those the summary stands; 0: there is none.
+  var summarised: Int
 
   /// `window` and `reserve` (the room for the answer) in tokens; `atMost` earlier turns.
   init(
-    system: String, earlier: [Turn], question: [ChatMessage], estimate: TokenEstimate, window: Int, reserve: Int, atMost: Int = .max
+    system: String, summary: Conversation.Summary? = nil, earlier: [Turn], question: [ChatMessage], estimate: TokenEstimate, window: Int,
+    reserve: Int, atMost: Int = .max
   ) {
-    let head = system.isEmpty ? [] : [ChatMessage(role: .system, content: system)]
+    // One system message: the templates of some models take no second one.
+    let heads = [system, summary?.message ?? ""].filter { !$0.isEmpty }
+    let head = heads.isEmpty ? [] : [ChatMessage(role: .system, content: heads.joined(separator: "\n\n"))]
+    summarised = summary?.turns ?? 0
     estimated = estimate.tokens(head) + estimate.tokens(question)
     let costs = earlier.map { estimate.tokens($0) }
     let room = max(0, window - reserve - estimated)

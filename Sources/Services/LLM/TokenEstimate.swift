@@ -4,9 +4,11 @@
 /// that the server reports for each prompt.
 struct TokenEstimate: Equatable, Sendable {
   /// Between 1 and 8.
-  private(set) var bytesPerToken = 3.5
+  private(set) var bytesPerToken: Double
   /// What the chat template adds to each message.
   static let perMessage = 6
+
+  init(bytesPerToken: Double = 3.5) { self.bytesPerToken = min(max(bytesPerToken, 1), 8) }
 
   func tokens(bytes: Int, messages: Int) -> Int {
     Int((Double(bytes) / bytesPerToken).rounded(.up)) + messages * Self.perMessage

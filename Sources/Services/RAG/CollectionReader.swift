@@ -80,11 +80,13 @@ struct CollectionReader {
     let depth = mode == .fused ? max(query.fusion.depth, query.limit) : query.limit
     let words = mode == .vectors ? [] : try self.words(query.text ?? "", depth, query.filter)
     let vectors = mode == .words || query.embedding == nil ? [] : try nearest(query.embedding!, depth, query.filter, index)
+    let byWords = words.map { (document: $0.seq, score: $0.score) }
+    let byVectors = vectors.map { (document: $0.seq, score: $0.similarity) }
     let order =
       switch mode {
-      case .words: words.map { (document: $0.seq, score: $0.score) }
-      case .vectors: vectors.map { (document: $0.seq, score: $0.similarity) }
-      case .fused: query.fusion.fuse(words: words.map(\.seq), vectors: vectors.map(\.seq))
+      case .words: byWords
+      case .vectors: byVectors
+      case .fused: query.fusion.fuse(words: byWords, vectors: byVectors)
       }
     let wordScores = Dictionary(uniqueKeysWithValues: words.map { ($0.seq, $0.score) })
     let similarities = Dictionary(uniqueKeysWithValues: vectors.map { ($0.seq, $0.similarity) })

@@ -77,11 +77,7 @@ final class StoreDesk {
     func failed(_ what: String) -> MemoryError {
       MemoryError(.storage, "the memory's folder \(folder) cannot be \(what): \(String(cString: strerror(errno)))")
     }
-    var path = ""
-    for part in folder.split(separator: "/", omittingEmptySubsequences: false) {
-      path += part + "/"
-      if mkdir(path, 0o700) != 0, errno != EEXIST, access(path, X_OK) != 0 { throw failed("made") }
-    }
+    try PrivateFile.makeFolder(folder)
     if lock < 0 {
       lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
       if lock < 0 { throw failed("written to") }

@@ -12,7 +12,7 @@ extension Command {
         --json               print the reply's payload as one line of JSON
         --no-stream          wait for the whole answer on a terminal, too
         --deadline SECONDS   give up after so long (exit status 5)
-        --thread T           which of your conversations with it this belongs to; else its main one
+        --thread T           which of your conversations with it this belongs to, as "main"; else one of its own
         --                   what follows is TEXT, even if it begins with a dash
       """,
     flags: ["--json", "--no-stream"], values: ["--persona", "--deadline", "--thread"], operands: 0...Int.max,

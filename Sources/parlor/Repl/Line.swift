@@ -4,7 +4,7 @@ enum Line: Equatable {
   /// `nil`: to whom we talk already.
   case say(to: String?, String)
   case turn(to: String)
-  case personas, who, stats, help, quit
+  case personas, who, stats, forget, help, quit
   case reload([String], force: Bool)
   case load(String), unload(String), rollback(String)
   /// `nil`: the main one.
@@ -41,6 +41,7 @@ enum Line: Equatable {
     case ("/personas", 0): return .personas
     case ("/who", 0): return .who
     case ("/stats", 0): return .stats
+    case ("/forget", 0): return .forget
     case ("/help", _), ("/?", _): return .help
     case ("/quit", _), ("/exit", _): return .quit
     case ("/load", 1): return .load(operands[0])
@@ -59,7 +60,9 @@ enum Line: Equatable {
     }
   }
 
-  static let commands = ["/personas", "/who", "/stats", "/help", "/quit", "/load", "/unload", "/rollback", "/reload", "/thread", "/open"]
+  static let commands = [
+    "/personas", "/who", "/stats", "/forget", "/help", "/quit", "/load", "/unload", "/rollback", "/reload", "/thread", "/open",
+  ]
 
   static let helpText = """
     Write, and Enter sends it to the persona that the prompt names. Ctrl-C stops an answer.
@@ -69,6 +72,7 @@ enum Line: Equatable {
       /load /unload NAME                           /stats             what the kernel counts
       /thread [T]        another conversation with the same personas; without T the main one
       /open N            the passage that an answer cites as [N]
+      /forget            what was said here with the persona that the prompt names
       /help /quit        Ctrl-D, and Ctrl-C twice, quit too
     Alt-Enter makes a new line, Up and Down go through what you wrote, Tab completes names.
     """

@@ -9,7 +9,7 @@ extension Command {
       `@NAME text` speaks to another one and stays with it. /help says what else can be written.
       Where standard input is no terminal, each of its lines is a question; the exit status is the last one's.
 
-        --thread T     which conversation with the personas to go on with; else the main one
+        --thread T     which conversation with the personas to go on with; else the main one. With --name, that is your own
       """,
     values: ["--thread"],
     run: { arguments throws(Trouble) in
@@ -138,7 +138,7 @@ final class Repl {
         try complain(Trouble(.noPersona, "no persona is loaded: name one with @NAME, or load one with /load NAME"))
         break
       }
-      let request = Request.conversation(with: persona, text, thread: thread, stream: Terminal.has(1))
+      let request = Request.conversation(with: persona, text, thread: thread ?? mainThread, stream: Terminal.has(1))
       try ask(OpenQuestion(line: line, request: request, use: .answer(from: persona), safely: Terminal.has(1)))
     case .open(let number):
       guard number <= citations.all.count else {
@@ -158,12 +158,27 @@ final class Repl {
         me
           + "kernel \(stats["version"]?.plain ?? "?"), pid \(stats["pid"]?.plain ?? "?"), \(stats["connections"]?.plain ?? "?") connections\n"
       }
+    case .forget: try forget(line)
     case .load(let name): try change("load", [name], for: line)
     case .unload(let name): try change("unload", [name], for: line)
     case .rollback(let name): try change("rollback", [name], for: line)
     case .reload(let names, let force): try change("reload", names.isEmpty ? [persona].compactMap(\.self) : names, force: force, for: line)
     }
     return nil
+  }
+
+  /// The main conversation: who gave a name has one under it, the others share one, which the next parlor goes on with.
+  private var mainThread: String? { name == nil ? "main" : nil }
+
+  private func forget(_ line: String) throws(Trouble) {
+    guard let persona, let thread = thread ?? mainThread ?? name else {
+      return try complain(Trouble(.noPersona, "turn to a persona first, with @NAME"))
+    }
+    let request = Request(method: "history.forget", payload: ["persona": .string(persona), "thread": .string(thread)])
+    try ask(request, for: line) { counts, style in
+      let said = HistoryText.forgotten(counts, persona: persona, thread: thread)
+      return (counts["turns"]?.int ?? 0) > 0 ? style.dim(said) + "\n" : said + ": `parlor history \(persona)` lists what is kept\n"
+    }
   }
 
   private func change(_ verb: String, _ names: [String], force: Bool = false, for line: String) throws(Trouble) {

@@ -194,7 +194,6 @@ import Testing
     let models = makeModels(.local, model: nil)
     let statistics = try JSONDecoder().decode(LanguageStatistics.self, from: Data(models.statistics()))
     #expect(statistics.provider == "local" && statistics.local?.state == "stopped")
-    models.forget(persona: "BRICK", thread: "main")
     models.stop()
   }
 

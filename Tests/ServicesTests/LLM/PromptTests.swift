@@ -42,22 +42,18 @@ import Testing
     #expect(prompt.forgotten == 1)
   }
 
-  @Test("in a long conversation the beginning stays the same for several questions")
-  func stable() {
-    var conversations = Conversations()
-    let key = ThreadKey(persona: "A", thread: "main")
-    var begins: [String] = []
-    for number in 1...40 {
-      let conversation = conversations.open(key, estimate: estimate)
-      let prompt = Prompt(
-        system: "", earlier: conversation.turns, question: question, estimate: estimate, window: 4096, reserve: 1024)
-      #expect(prompt.estimated + 1024 <= 4096)
-      #expect(conversation.dropped + prompt.forgotten + prompt.kept == number - 1)
-      begins.append(prompt.messages[0].content)
-      conversations.append(Self.turn("\(number) "), to: key, serial: conversation.serial, forgetting: prompt.forgotten, estimate: estimate)
+  @Test("the summary of what is left out stands below the system prompt, in one message, and takes room")
+  func summary() {
+    let turns = (1...10).map { Self.turn("\($0)") }
+    let summary = Conversation.Summary(text: String(repeating: "s", count: 1400), turns: 3)
+    func prompt(_ system: String, _ summary: Conversation.Summary?) -> Prompt {
+      Prompt(system: system, summary: summary, earlier: turns, question: question, estimate: estimate, window: 2000, reserve: 500)
     }
-    let changes = zip(begins, begins.dropFirst()).filter { $0 != $1 }.count
-    #expect(changes < 12, "the beginning changed \(changes) times in 40 questions")
+    let with = prompt("Be brief", summary)
+    #expect(with.messages[0].content == "Be brief\n\nSummary of 3 earlier turns: " + summary.text)
+    #expect(with.messages[1].role == .user && with.summarised == 3)
+    #expect(with.kept < prompt("Be brief", nil).kept && with.estimated + 500 <= 2000)
+    #expect(prompt("", summary).messages[0] == ChatMessage(role: .system, content: summary.message))
   }
 
   @Test("the estimate learns what the server counts, and at once where it had promised too much")
@@ -71,32 +67,5 @@ import Testing
     #expect(estimate.bytesPerToken == 3, "short prompts teach nothing")
     estimate.learn(bytes: 1_000_000, messages: 0, tokens: 1)
     #expect(estimate.bytesPerToken <= 8)
-  }
-
-  @Test("a conversation that was forgotten while a question ran stays forgotten")
-  func forgotten() {
-    var conversations = Conversations()
-    let key = ThreadKey(persona: "A", thread: "main")
-    let old = conversations.open(key, estimate: estimate)
-    conversations.forget(key)
-    conversations.append(Self.turn("1"), to: key, serial: old.serial, forgetting: 0, estimate: estimate)
-    #expect(conversations.count == 0)
-    let new = conversations.open(key, estimate: estimate)
-    conversations.append(Self.turn("1"), to: key, serial: old.serial, forgetting: 0, estimate: estimate)
-    #expect(conversations.open(key, estimate: estimate).turns == [])
-    conversations.append(Self.turn("2"), to: key, serial: new.serial, forgetting: 0, estimate: estimate)
-    #expect(conversations.open(key, estimate: estimate).turns == [Self.turn("2")])
-  }
-
-  @Test("of too many conversations the one used longest ago goes")
-  func evicted() {
-    var conversations = Conversations(limit: 2)
-    for name in ["a", "b", "a", "c"] {
-      let key = ThreadKey(persona: "A", thread: name)
-      let serial = conversations.open(key, estimate: estimate).serial
-      conversations.append(Self.turn(name), to: key, serial: serial, forgetting: 0, estimate: estimate)
-    }
-    #expect(conversations.count == 2)
-    #expect(conversations.open(ThreadKey(persona: "A", thread: "a"), estimate: estimate).turns.count == 2)
   }
 }

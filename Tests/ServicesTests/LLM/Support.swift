@@ -53,6 +53,8 @@ struct Conclusion: Decodable, Equatable {
   var prompt_tokens: Int?
   var completion_tokens: Int?
   var forgotten_turns: Int
+  var summarised_turns: Int?
+  var history_failed: Bool?
   var cut_by_server: Bool?
   var tool_calls: [Call]?
 
@@ -87,8 +89,8 @@ extension JSON: Decodable {
 }
 
 func makeModels(
-  _ provider: ProviderConfiguration.Kind, url: String? = nil, model: String? = "m", folder: String = "/tmp",
-  _ change: (inout LanguageConfiguration) -> Void = { _ in }
+  _ provider: ProviderConfiguration.Kind, url: String? = nil, model: String? = "m", folder: String = "/tmp", data: String? = nil,
+  _ change: (inout LanguageConfiguration) -> Void = { _ in }, clock: @escaping @Sendable () -> Int64 = SQLiteStore.systemClock
 ) -> LanguageModels {
   var configuration = LanguageConfiguration()
   configuration.standard.kind = provider
@@ -96,7 +98,7 @@ func makeModels(
   configuration.standard.model = model
   configuration.standard.retries = 0
   change(&configuration)
-  return LanguageModels(configuration, runtimeFolder: folder) { _, _ in }
+  return LanguageModels(configuration, runtimeFolder: folder, dataFolder: data, clock: clock) { _, _ in }
 }
 
 /// A new private folder with a short path.

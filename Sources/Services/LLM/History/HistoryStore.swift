@@ -1,0 +1,231 @@
+// llm.sqlite, in the data folder. SQLite in WAL mode, synchronous FULL, secure_delete. Version 1:
+//
+//     thread(id, persona, name, summary, summarised, left_out, left_out_window, bytes_per_token, began, used)
+//                   one conversation. `id` is never used twice, so that a question which began before a `forget` finds its
+//                   thread gone. summary: of the first `summarised` turns, or NULL. left_out: so many of the first turns
+//                   did not fit a window of left_out_window tokens, and do not go along any more until there is a larger
+//                   one. bytes_per_token: what was learnt of the model's tokens. began, used: milliseconds since 1970
+//     turn(thread, number, messages, provider, model, finish, prompt_tokens, completion_tokens, at)
+//                   what was asked and answered, numbered from 1. messages: JSON, [{"role","content"},…]
+//     spent(day, persona, tokens)
+//                   the tokens of one day; `persona` is never empty. Days are the user's own: "2026-11-23"
+
+import FoundationEssentials
+import Kernel
+
+/// Conversations and budgets of all personas, in one SQLite file. For one thread.
+final class HistoryStore {
+  private static let version = 1
+  private let database: SQLiteDatabase
+
+  /// Opens or makes the file. nil: in memory, for as long as this lives.
+  init(folder: String?) throws(MemoryError) {
+    if let folder {
+      try PrivateFile.makeFolder(folder)
+      try PrivateFile.make(folder + "/llm.sqlite")
+      database = try SQLiteDatabase(folder + "/llm.sqlite")
+    } else {
+      database = try SQLiteDatabase(":memory:")
+    }
+    for pragma in ["journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"] { try database.run("PRAGMA \(pragma)", keep: false) }
+    let found = try database.first("PRAGMA user_version", keep: false) { Int($0.int(0)) } ?? 0
+    if found > Self.version {
+      throw MemoryError(
+        .damaged, "\(database.path) was written by a newer version (\(found); this one knows \(Self.version)): update this one")
+    }
+    if found == 0 { try makeSchema() }
+  }
+
+  private func makeSchema() throws(MemoryError) {
+    try database.transaction { () throws(MemoryError) in
+      // Another kernel may have made it while we waited.
+      guard try database.first("PRAGMA user_version", keep: false, { $0.int(0) }) == 0 else { return }
+      for sql in [
+        """
+        CREATE TABLE thread(id INTEGER PRIMARY KEY AUTOINCREMENT, persona TEXT NOT NULL, name TEXT NOT NULL, summary TEXT,
+          summarised INTEGER NOT NULL DEFAULT 0, left_out INTEGER NOT NULL DEFAULT 0, left_out_window INTEGER NOT NULL DEFAULT 0,
+          bytes_per_token REAL NOT NULL, began INTEGER NOT NULL, used INTEGER NOT NULL, UNIQUE (persona, name))
+        """,
+        """
+        CREATE TABLE turn(id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, number INTEGER NOT NULL, messages TEXT NOT NULL, provider TEXT,
+          model TEXT, finish TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, at INTEGER NOT NULL, UNIQUE (thread, number))
+        """,
+        "CREATE TABLE spent(day TEXT NOT NULL, persona TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (day, persona)) WITHOUT ROWID",
+        "PRAGMA user_version = \(Self.version)",
+      ] { try database.run(sql, keep: false) }
+    }
+  }
+
+  // MARK: Questions
+
+  /// The conversation, begun if there is none. Of its turns no more are read than may fit the window, the newest first.
+  func open(_ key: ThreadKey, window: Int, estimate: TokenEstimate, now: Int64) throws(MemoryError) -> Conversation {
+    func find() throws(MemoryError) -> (conversation: Conversation, leftOut: Int)? {
+      try database.first(
+        "SELECT id, summary, summarised, left_out, left_out_window, bytes_per_token FROM thread WHERE persona = ? AND name = ?",
+        [.text(key.persona), .text(key.thread)]
+      ) { row in
+        var conversation = Conversation(thread: row.int(0), estimate: TokenEstimate(bytesPerToken: row.double(5)))
+        if let text = row.optionalText(1) { conversation.summary = .init(text: text, turns: Int(row.int(2))) }
+        return (conversation, Int(row.int(4)) < window ? 0 : Int(row.int(3)))
+      }
+    }
+    guard let found = try find() else {
+      try database.run(
+        "INSERT INTO thread(persona, name, bytes_per_token, began, used) VALUES (?, ?, ?, ?, ?)",
+        [.text(key.persona), .text(key.thread), .double(estimate.bytesPerToken), .int(now), .int(now)])
+      return Conversation(thread: database.lastInsertedRow, estimate: estimate)
+    }
+    var conversation = found.conversation
+    var tokens = 0
+    var oldest: Int?
+    var newest: [Turn] = []
+    try database.each(
+      "SELECT number, messages FROM turn WHERE thread = ? AND number > ? ORDER BY number DESC",
+      [.int(conversation.thread ?? 0), .int(Int64(found.leftOut))]
+    ) { (row) throws(MemoryError) in
+      let turn = try self.turn(row.text(1))
+      oldest = Int(row.int(0))
+      newest.append(turn)
+      tokens += conversation.estimate.tokens(turn)
+      // The one that is too much is read, too: so whoever fills the window sees that it does not hold all.
+      return tokens <= window
+    }
+    conversation.turns = newest.reversed()
+    conversation.dropped = oldest.map { $0 - 1 } ?? found.leftOut
+    return conversation
+  }
+
+  /// Keeps what was asked and answered. Nothing happens if the thread was forgotten meanwhile.
+  ///
+  /// - Parameter leftOut: so many of the first turns did not fit the window.
+  func append(
+    _ turn: Turn, _ facts: TurnFacts, to thread: Int64, leftOut: Int, window: Int, estimate: TokenEstimate, now: Int64
+  ) throws(MemoryError) {
+    try database.transaction { () throws(MemoryError) in
+      try database.run(
+        "UPDATE thread SET left_out = ?, left_out_window = ?, bytes_per_token = ?, used = ? WHERE id = ?",
+        [.int(Int64(leftOut)), .int(Int64(window)), .double(estimate.bytesPerToken), .int(now), .int(thread)])
+      guard database.changes > 0 else { return }
+      try database.run(
+        """
+        INSERT INTO turn(thread, number, messages, provider, model, finish, prompt_tokens, completion_tokens, at)
+        VALUES (?1, (SELECT coalesce(max(number), 0) + 1 FROM turn WHERE thread = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        """,
+        [
+          .int(thread), .text(json(turn)), SQLValue(facts.provider), SQLValue(facts.model), SQLValue(facts.finish),
+          facts.promptTokens.map { .int(Int64($0)) } ?? .null, facts.completionTokens.map { .int(Int64($0)) } ?? .null, .int(now),
+        ])
+    }
+  }
+
+  // MARK: Summaries
+
+  /// What a thread has that is left out and not summarised: its summary as it is, and the turns from the one after it on.
+  func unsummarised(_ thread: Int64) throws(MemoryError) -> (summary: Conversation.Summary?, turns: [Turn]) {
+    let found = try database.first("SELECT summary, summarised, left_out FROM thread WHERE id = ?", [.int(thread)]) {
+      (text: $0.optionalText(0), summarised: $0.int(1), leftOut: $0.int(2))
+    }
+    guard let found else { return (nil, []) }
+    let turns = try database.all(
+      "SELECT messages FROM turn WHERE thread = ? AND number > ? AND number <= ? ORDER BY number",
+      [.int(thread), .int(found.summarised), .int(found.leftOut)]
+    ) { $0.text(0) }
+    var read: [Turn] = []
+    for messages in turns { read.append(try turn(messages)) }
+    return (found.text.map { .init(text: $0, turns: Int(found.summarised)) }, read)
+  }
+
+  /// Keeps a new summary in the place of the old one; of a thread that was forgotten there is none.
+  func keep(_ summary: Conversation.Summary, of thread: Int64) throws(MemoryError) {
+    try database.run(
+      "UPDATE thread SET summary = ?, summarised = ? WHERE id = ?", [.text(summary.text), .int(Int64(summary.turns)), .int(thread)])
+  }
+
+  // MARK: Looking
+
+  /// How many conversations have been kept.
+  var count: Int {
+    get throws(MemoryError) { try database.first("SELECT count(DISTINCT thread) FROM turn") { Int($0.int(0)) } ?? 0 }
+  }
+
+  /// The conversations in which something was said, of one persona or of all, the one used last first.
+  func threads(of persona: String?) throws(MemoryError) -> [ThreadEntry] {
+    try database.all(
+      """
+      SELECT persona, name, count(number), sum(length(CAST(messages AS BLOB))), summarised, left_out, began, used
+      FROM thread JOIN turn ON turn.thread = thread.id WHERE persona = coalesce(?, persona) GROUP BY thread.id ORDER BY used DESC, thread.id DESC
+      """, [SQLValue(persona)]
+    ) {
+      ThreadEntry(
+        key: ThreadKey(persona: $0.text(0), thread: $0.text(1)), turns: Int($0.int(2)), bytes: Int($0.int(3)), summarised: Int($0.int(4)),
+        leftOut: Int($0.int(5)), began: $0.int(6), used: $0.int(7))
+    }
+  }
+
+  /// What was said, oldest first: all, or the last turns of it. Nil: there is no such conversation.
+  func read(_ key: ThreadKey, last: Int?) throws(MemoryError) -> (entry: ThreadEntry, summary: String?, turns: [KeptTurn])? {
+    guard let entry = try threads(of: key.persona).first(where: { $0.key == key }) else { return nil }
+    let thread = try database.first(
+      "SELECT id, summary FROM thread WHERE persona = ? AND name = ?", [.text(key.persona), .text(key.thread)]
+    ) { (id: $0.int(0), summary: $0.optionalText(1)) }
+    var turns: [KeptTurn] = []
+    try database.each(
+      """
+      SELECT number, messages, provider, model, finish, prompt_tokens, completion_tokens, at FROM turn
+      WHERE thread = ? ORDER BY number DESC LIMIT ?
+      """, [.int(thread?.id ?? 0), .int(Int64(last ?? -1))]
+    ) { (row) throws(MemoryError) in
+      let facts = TurnFacts(
+        provider: row.optionalText(2), model: row.optionalText(3), finish: row.optionalText(4),
+        promptTokens: row.isNull(5) ? nil : Int(row.int(5)), completionTokens: row.isNull(6) ? nil : Int(row.int(6)))
+      turns.append(KeptTurn(number: Int(row.int(0)), turn: try self.turn(row.text(1)), facts: facts, at: row.int(7)))
+      return true
+    }
+    return (entry, thread?.summary, turns.reversed())
+  }
+
+  // MARK: Forgetting
+
+  /// Removes a conversation, or all of a persona's, and every trace of it from the files.
+  /// - Returns: how many conversations with something in them there were, and how many turns.
+  func forget(_ persona: String, thread: String?) throws(MemoryError) -> (threads: Int, turns: Int) {
+    let selection = "SELECT id FROM thread WHERE persona = ?1 AND name = coalesce(?2, name)"
+    let values: [SQLValue] = [.text(persona), SQLValue(thread)]
+    let counts = try database.transaction { () throws(MemoryError) in
+      let threads = try database.first("SELECT count(DISTINCT thread) FROM turn WHERE thread IN (\(selection))", values) { Int($0.int(0)) }
+      try database.run("DELETE FROM turn WHERE thread IN (\(selection))", values)
+      let turns = database.changes
+      try database.run("DELETE FROM thread WHERE persona = ?1 AND name = coalesce(?2, name)", values)
+      return (threads ?? 0, turns)
+    }
+    try scrub()
+    return counts
+  }
+
+  /// What was deleted is zeros in the file by now; the log of writes beside it still has it, until it is emptied.
+  private func scrub() throws(MemoryError) {
+    let isBusy = try database.first("PRAGMA wal_checkpoint(TRUNCATE)", keep: false) { $0.int(0) == 1 }
+    if isBusy == true {
+      throw MemoryError(
+        .storage,
+        "it is forgotten, but another process reads \(database.path): end it, and forget once more, so that nothing of it stays in \(database.path)-wal"
+      )
+    }
+  }
+
+  // MARK: Messages as JSON
+
+  private func json(_ turn: Turn) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    guard let data = try? encoder.encode(turn) else { preconditionFailure("messages can be encoded") }
+    return String(decoding: data, as: UTF8.self)
+  }
+
+  private func turn(_ json: String) throws(MemoryError) -> Turn {
+    do { return try JSONDecoder().decode(Turn.self, from: Data(json.utf8)) } catch {
+      throw MemoryError(.damaged, "\(database.path) holds a turn that cannot be read: move the file away to begin anew")
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import Kernel
+import Wire
+
+/// How turns that do not fit the window any more become a few words: when the model is asked for it, and how. A value.
+struct Summarising: Equatable {
+  /// The model is asked once for so many turns, not for each.
+  static let every = 4
+  private static let system = """
+    You keep the memory of a conversation. Write down in a few sentences what must not be forgotten of it: facts, names, decisions, \
+    wishes, and what is still open. Write it as notes in the conversation's own language, without an introduction. Invent nothing.
+    """
+
+  /// The thread that it is of.
+  let thread: Int64
+  /// How many turns it will stand for, from the first one on.
+  let turns: Int
+  /// What the model is asked: a body of `llm/1 chat`.
+  let body: JSON
+
+  /// Nil: too little has been left out since the last summary.
+  ///
+  /// - Parameters:
+  ///   - turns: what is left out and not in `summary`; as many as the window holds are taken, at least one.
+  ///   - window: in tokens.
+  init?(
+    of thread: Int64, _ summary: Conversation.Summary?, _ turns: [Turn], window: Int, estimate: TokenEstimate, provider: String,
+    model: String?
+  ) {
+    guard turns.count >= Self.every else { return nil }
+    let answer = min(400, window / 8)
+    // The estimate may be wrong by a quarter.
+    let room = Int(Double(window - answer - 200) * estimate.bytesPerToken * 0.75) - (summary?.text.utf8.count ?? 0)
+    var text = summary.map { "What you wrote down of what went before:\n\($0.text)\n\n" } ?? ""
+    text += "What was said then:\n"
+    var taken = 0
+    var used = 0
+    for turn in turns {
+      var transcript = turn.map { "\n\($0.role.rawValue): \($0.content)\n" }.joined()
+      if taken == 0, transcript.utf8.count > room {
+        transcript = String(decoding: transcript.utf8.prefix(max(0, room)), as: UTF8.self) + "…\n"
+      }
+      if taken > 0, used + transcript.utf8.count > room { break }
+      text += transcript
+      used += transcript.utf8.count
+      taken += 1
+    }
+    var body: [String: JSON] = [
+      "system": .string(Self.system), "text": .string(text), "remember": false, "max_tokens": .int(answer), "provider": .string(provider),
+    ]
+    body["model"] = model.map { .string($0) }
+    self.thread = thread
+    self.turns = (summary?.turns ?? 0) + taken
+    self.body = .object(body)
+  }
+}

@@ -163,7 +163,9 @@ import Testing
     configuration.standard.url = server.url
     configuration.standard.model = "m"
     let waits = DispatchSemaphore(value: 0)
-    let models = LanguageModels(configuration, runtimeFolder: "/tmp") { _, line in if line.contains("asked again") { waits.signal() } }
+    let models = LanguageModels(configuration, runtimeFolder: "/tmp", dataFolder: nil) { _, line in
+      if line.contains("asked again") { waits.signal() }
+    }
     let waiting = Reply(models, #"{"text":"1"}"#)
     let next = Reply(models, #"{"text":"2"}"#)
     // A thread of its own: on a busy machine a task may come to its turn after those 20 s.

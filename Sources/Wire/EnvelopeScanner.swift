@@ -34,7 +34,7 @@ extension Envelope {
   }
 }
 
-/// True if the bytes are exactly one JSON value in UTF-8, of any kind.
+/// True if the bytes are exactly one JSON value in UTF-8, of any kind, that a gram can have as its payload.
 public func isJSONValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
   guard let base = bytes.baseAddress else { return false }
   var scanner = EnvelopeScanner(base.assumingMemoryBound(to: UInt8.self), bytes.count)
@@ -232,6 +232,8 @@ struct EnvelopeScanner {
     var p = p
     var seen = Vector(repeating: 0)
     var containers: UInt64 = 0  // one bit a level: 1 object, 0 array
+    // A value alone becomes a payload, one level down.
+    let deepest = top ? 64 : 63
     var depth = 0
     var wanted = 0  // the envelope key whose value is being read, at depth 1
     var valueStart = p
@@ -245,7 +247,7 @@ struct EnvelopeScanner {
         if depth == 1 { valueStart = p }
         switch p.pointee {
         case 0x7b:
-          if depth == 64 { return syntax(p) }
+          if depth == deepest { return syntax(p) }
           containers = containers << 1 | 1
           depth &+= 1
           p += 1
@@ -259,7 +261,7 @@ struct EnvelopeScanner {
             state = .key
           }
         case 0x5b:
-          if depth == 64 { return syntax(p) }
+          if depth == deepest { return syntax(p) }
           containers <<= 1
           depth &+= 1
           p += 1

@@ -100,6 +100,24 @@ import Wire
     withExtendedLifetime(house) {}
   }
 
+  @Test(
+    "arguments that make no gram are the model's mistake and harm nobody",
+    arguments: [
+      "x", "{", "{\"z\":\"\u{1}\"}", "", String(repeating: "[", count: 64) + String(repeating: "]", count: 64), "{\n\"z\":\r\n1}",
+    ])
+  func arguments(_ arguments: String) throws {
+    let (house, client) = try house(caller())
+    let question = JSON.object(["text": .string(arguments), "tools": ["BABS.observe"]]).text
+    let reply = try client.ask("ROBIN", "chat", question, id: 1)
+    if arguments.hasSuffix("1}") {
+      #expect((reply.payload["BABS.observe"] as? [String: Any])?["saw"] as? [String: Int] == ["z": 1], "\(reply)")
+    } else {
+      #expect((reply.payload["BABS.observe"] as? String)?.hasPrefix("bad_json: ") == true, "\(reply)")
+    }
+    #expect(try client.ask("BABS", "observe", "1", id: 2).method == "reply")
+    withExtendedLifetime(house) {}
+  }
+
   @Test("a conversation that waits for a tool is not asked on by whom the tool asks; another thread is")
   func circle() throws {
     // BABS.chat is no tool by its about text, so the model of the test calls it on its own account.

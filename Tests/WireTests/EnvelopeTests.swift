@@ -70,6 +70,18 @@ private func part(_ text: String, _ field: Envelope.Field) -> String? {
     }
   }
 
+  @Test("a value alone is one that fits into a gram: of 63 levels at most")
+  func payloadDepth() throws {
+    func nested(_ levels: Int) -> [UInt8] { Array(repeating: 0x5b, count: levels) + Array(repeating: 0x5d, count: levels) }
+    #expect(nested(63).withUnsafeBytes(isJSONValue))
+    #expect(!nested(64).withUnsafeBytes(isJSONValue))
+    var gram = GramLine(target: [0x41], method: [0x42])
+    gram.payload = nested(63)
+    var envelope = Envelope()
+    let code = gram.bytes().dropLast().withUnsafeBytes { Envelope.scan($0, into: &envelope) }
+    #expect(code == 0)
+  }
+
   @Test("64 levels are read and 65 are refused")
   func depth() throws {
     func nested(_ n: Int) -> String { "{\"a\":" + String(repeating: "[", count: n - 1) + String(repeating: "]", count: n - 1) + "}" }

@@ -1,3 +1,5 @@
+import Wire
+
 /// What the model calls on behalf of a persona: asks like its own, whose answers go to the model.
 extension Tenure {
   /// One of them, by the number of its ask.
@@ -15,6 +17,11 @@ extension Tenure {
   ) {
     guard isAsking(chat), let (target, method) = Toolbox.split(tool) else {
       return done(.failure(Failure(.cancelled, "the question during which \(tool) was called has ended")))
+    }
+    // They come from a model by a service: what makes no gram must not become one.
+    guard arguments.withUnsafeBytes(isJSONValue) else { return done(.failure(Failure(.badJSON, "the arguments of \(tool) are no JSON"))) }
+    guard arguments.count <= generation.payloadLimit else {
+      return done(.failure(Failure(.tooLong, "the arguments of \(tool) have \(arguments.count) bytes, which makes no gram")))
     }
     let number = Generation.nextRequest()
     toolAsks[number] = ToolAsk(chat: chat, done: done)

@@ -14,7 +14,6 @@ final class LanguageDesk {
 
   let http: HTTPClient
   private let runtimeFolder: String
-  private var localConfiguration = LocalModelConfiguration()
   private let post: @Sendable (LanguageJob) -> Void
   private let note: @Sendable (LogConfiguration.Level, String) -> Void
   private let statistics: StatisticsBoard
@@ -175,13 +174,11 @@ final class LanguageDesk {
   }
 
   private func set(_ provider: Provider, _ wanted: ProviderConfiguration) {
-    let isSameModel = provider.configuration.contextTokens == wanted.contextTokens && localConfiguration == configuration.local
     provider.configure(wanted, localSocket: LocalModel.socketPath(in: runtimeFolder))
-    if let local = provider.local, !isSameModel || wanted.kind != .local {
+    if let local = provider.local, wanted.kind != .local || !local.isMade(for: wanted, configuration.local) {
       local.stop()
       provider.local = nil
     }
-    localConfiguration = configuration.local
     if wanted.kind == .local, provider.local == nil { provider.local = employLocal(provider) }
   }
 

@@ -35,6 +35,11 @@ final class LocalModel {
     supervision = Supervision(startLimit: Milliseconds(provider.silenceMilliseconds))
   }
 
+  /// False: it would have to be started anew.
+  func isMade(for provider: ProviderConfiguration, _ configuration: LocalModelConfiguration) -> Bool {
+    provider.contextTokens == self.provider.contextTokens && configuration == self.configuration
+  }
+
   static func socketPath(in runtimeFolder: String) -> String { "\(runtimeFolder)/model.sock" }
 
   /// Where `./bat up` puts the Python environment; nil if neither XDG_DATA_HOME nor HOME is set.

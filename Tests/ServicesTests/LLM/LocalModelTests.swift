@@ -116,6 +116,28 @@ private let isInstalled: Bool =
       #expect(kill(pid, 0) == -1 && errno == ESRCH)
     }
 
+    @Test("it steps in for a server that is not there, and goes when its command changes, whoever else is configured")
+    func fallback() async throws {
+      let folder = makeFolder()
+      var configuration = LanguageConfiguration()
+      configuration.standard.kind = .ollama
+      configuration.standard.url = "http://127.0.0.1:1"
+      configuration.standard.model = "m"
+      configuration.standard.retries = 0
+      configuration.providers["other"] = configuration.standard
+      configuration.fallbacks = ["local"]
+      let models = LanguageModels(configuration, runtimeFolder: folder, dataFolder: nil) { _, _ in }
+      let conclusion = try await Reply(models, #"{"text":"Hi","max_tokens":4}"#).conclusion()
+      #expect(conclusion.provider == "local" && conclusion.model == "smollm2-135m-instruct")
+      let pid = try #require(try LocalModelTests.statistics(models).local?.pid)
+      configuration.local.command = ["/no/such/server"]
+      models.configure(configuration)
+      let failure = await Reply(models, #"{"text":"Hi"}"#).failure()
+      #expect(failure?.message.contains("127.0.0.1:1 ") == true && failure?.message.contains("/no/such/server") == true)
+      #expect(kill(pid, 0) == -1 && errno == ESRCH)
+      models.stop()
+    }
+
     @Test("the program ends when the kernel's end of its input does")
     func orphan() throws {
       let python = try #require(LocalModel.installedPython(environment: environmentVariable))

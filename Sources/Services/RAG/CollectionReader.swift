@@ -144,9 +144,9 @@ struct CollectionReader {
     if let slots = known?.slots { return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity) }
     // Few that pass are looked up at once. Where many do, the best are asked one by one until enough have passed; a filter
     // that comes again, or lets so few of the best pass that asking takes long, is looked up after all. What was looked up
-    // is kept for the next query with this filter. (`few` is where both took equally long: a row of the index of metadata
-    // takes about an eighth of the time of a question, and there are as many of these as `limit` needs.)
-    let few = Int((8 * Double(limit) * Double(index.live)).squareRoot())
+    // is kept for the next query with this filter. `few` is about where both take equally long: to look up a row takes as
+    // long as the bounds of 50 vectors or a sixteenth of a question, and there are as many questions as `limit` needs.
+    let few = Int((16 * Double(limit) * Double(index.live)).squareRoot()) + index.live / 50
     let patience = max(1000, index.live / 16)
     let set = try sql.set(filter) { (sql) throws(MemoryError) in
       try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(few))], keep: false) { Int($0.int(0)) } ?? 0

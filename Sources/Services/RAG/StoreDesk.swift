@@ -95,10 +95,11 @@ final class StoreDesk {
     let mask = umask(0o077)
     defer { umask(mask) }
     let database = try SQLiteDatabase(folder + "/memory.sqlite")
-    // A log of 16 MB before it is copied into the file: pages that many commits change are copied once.
+    // A log of 16 MB before it is copied into the file: pages that many commits change are copied once. What savepoints
+    // need for a way back stays in memory, not in files.
     let settings = [
       "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -16384", "mmap_size = 4294967296",
-      "wal_autocheckpoint = 4000",
+      "wal_autocheckpoint = 4000", "temp_store = MEMORY",
     ]
     for pragma in settings {
       try database.run("PRAGMA \(pragma)", keep: false)

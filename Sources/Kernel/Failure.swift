@@ -22,6 +22,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     case llmCutOff = "llm_cut_off"
     case llmGarbled = "llm_garbled"
     case llmTooLong = "llm_too_long"
+    case llmInvalid = "llm_invalid"
 
     /// The status by which persona.h knows the same reason.
     public var status: Int32 {
@@ -45,6 +46,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
       case .llmCutOff: -23
       case .llmGarbled: -24
       case .llmTooLong: -25
+      case .llmInvalid: -26
       }
     }
 

@@ -82,6 +82,8 @@ public struct LanguageModel: Sendable {
     public var completion_tokens: Int?
     /// Turns of the conversation that did not fit the model's window.
     public var forgotten_turns: Int?
+    /// The answer, where `format` asked for JSON: it has that form.
+    public var json: JSON?
     /// What the model called, in its order; nil: nothing.
     public var tool_calls: [ToolCall]?
   }

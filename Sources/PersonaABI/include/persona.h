@@ -119,7 +119,8 @@ enum {
   PERSONA_E_LLM_REFUSED = -22,     /* the server answered with an error status */
   PERSONA_E_LLM_CUT_OFF = -23,     /* the answer broke off in the middle */
   PERSONA_E_LLM_GARBLED = -24,     /* the answer is not what the protocol says */
-  PERSONA_E_LLM_TOO_LONG = -25     /* the question alone does not fit the model's window */
+  PERSONA_E_LLM_TOO_LONG = -25,    /* the question alone does not fit the model's window */
+  PERSONA_E_LLM_INVALID = -26      /* the answer does not have the form that was asked for, also not when told so */
 };
 
 /* ── Grams ──────────────────────────────────────────────────────────────────────────────────── */
@@ -238,7 +239,8 @@ typedef struct persona_llm_v1 {
    * `stream_to` is a token: the pieces also go straight to the one who asked for that gram; or 0.
    * `part` may be NULL. The result is a JSON object: "text", "provider" and "model" (that answered,
    * which may be a fallback), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
-   * "forgotten_turns" (that did not fit the window), "summarised_turns" (for so many of them a summary went
+   * "json" (the answer, where "format" asked for JSON or a schema: it is checked here, and the model is told
+   * once what is wrong; no piece is handed out before), "forgotten_turns" (that did not fit the window), "summarised_turns" (for so many of them a summary went
    * along), "tool_calls" ([{"tool","arguments","result" or "error" {"code","message"},"ms"}], if there were
    * any), "history_failed" (true: the conversation could not be read or kept; the answer is good). */
   persona_status (*_Nonnull chat)(const persona_host *_Nonnull host, uint64_t cause, persona_text question,

@@ -27,6 +27,8 @@ struct ChatQuestion: Sendable {
   var seed: Int?
   var stop: [String] = []
   var format: Format?
+  /// What the answer is checked by; there if `format` is.
+  var form: AnswerForm?
   /// What it may call while it answers.
   var tools: Toolset
   /// How often the model may call tools before it must answer.
@@ -94,6 +96,9 @@ struct ChatQuestion: Sendable {
         format = .schema(Array(value))
       } else {
         throw invalid("\"format\" is neither \"json\" nor a JSON schema")
+      }
+      do throws(JSONSchema.Malformed) { form = try format.map { (format) throws(JSONSchema.Malformed) in try AnswerForm(format) } } catch {
+        throw invalid("\"format\" is a schema by which no answer can be checked: \(error)")
       }
     }
 

@@ -35,6 +35,11 @@ final class Exchange {
   /// How many times it was sent again with less of the history, because the server found it too long.
   var refits = 0
   var hasReconnected = false
+  /// An answer that did not have the form, and what was said of it.
+  var repair: [ChatMessage] = []
+  var repairs = 0
+  /// The answer, if a form was asked for and it has it.
+  var json: JSON?
   /// Of the answer, or of the round of it that is under way.
   var text = ""
   /// What it said before it called tools, in the rounds before.

@@ -254,7 +254,7 @@ final class LanguageDesk {
       }
     let prompt = Prompt(
       system: question.system, summary: exchange.conversation?.usableSummary, earlier: earlier,
-      question: question.messages + exchange.rounds, estimate: exchange.estimate, window: server.window,
+      question: question.messages + exchange.rounds + exchange.repair, estimate: exchange.estimate, window: server.window,
       reserve: server.reserve(for: question), atMost: atMost)
     exchange.prompt = prompt
     // At 5 bytes a token there is no doubt; nearer than that the server decides.
@@ -307,7 +307,8 @@ final class LanguageDesk {
         if exchange.roundPieceAt == nil { exchange.roundPieceAt = now() }
         let isNewParagraph = exchange.text.isEmpty && !exchange.said.isEmpty
         exchange.text += text
-        exchange.onEvent(.piece(isNewParagraph ? "\n\n" + text : text))
+        // Of a form nothing is shown before it is known to be right.
+        if exchange.question.form == nil { exchange.onEvent(.piece(isNewParagraph ? "\n\n" + text : text)) }
       case .fault(let fault): exchange.fault = fault
       }
     }
@@ -330,9 +331,39 @@ final class LanguageDesk {
       provider.breaker.succeeded()
       provider.local?.handle(.answered)
       book(exchange)
-      if wantsTools(exchange) { callTools(exchange) } else { end(exchange, .success(conclude(exchange))) }
+      if wantsTools(exchange) {
+        callTools(exchange)
+      } else if let violations = violations(exchange) {
+        mend(exchange, violations)
+      } else {
+        if exchange.json != nil { exchange.onEvent(.piece(exchange.text)) }
+        end(exchange, .success(conclude(exchange)))
+      }
     }
     dispatch()
+  }
+
+  /// What is wrong with the form of an answer; nil: nothing, or none was asked for.
+  private func violations(_ exchange: Exchange) -> AnswerForm.Violations? {
+    guard let form = exchange.question.form else { return nil }
+    do throws(AnswerForm.Violations) {
+      exchange.json = try form.read(exchange.text, finish: exchange.decoder.answer.finish)
+      return nil
+    } catch { return error }
+  }
+
+  /// Has the model answer again, once.
+  private func mend(_ exchange: Exchange, _ violations: AnswerForm.Violations) {
+    guard let server = exchange.server else { preconditionFailure("what was answered was asked") }
+    let model = exchange.decoder.answer.model ?? server.model(for: exchange.question) ?? "the model"
+    guard exchange.repairs < AnswerForm.repairs else {
+      return end(exchange, .failure(AnswerForm.failure(violations, exchange.text, model: model, server: server.name)))
+    }
+    note(
+      .info, "\(model) is asked again for \(exchange.question.persona), whose answer did not have its form: \(violations.text.prefix(300))")
+    exchange.repairs += 1
+    exchange.repair = AnswerForm.repair(exchange.text, violations)
+    send(exchange)
   }
 
   private func setback(of exchange: Exchange, _ end: HTTPEnd) -> Setback? {
@@ -427,6 +458,8 @@ final class LanguageDesk {
     var prompt_tokens: Int?
     var completion_tokens: Int?
     var forgotten_turns: Int
+    /// The answer, where a form was asked for.
+    var json: EncodableJSON?
     /// What the model called, in its order.
     var tool_calls: [EncodableJSON]?
     /// For how many of them a summary went along.
@@ -483,6 +516,7 @@ final class LanguageDesk {
       $0.answered += 1
       $0.count(question.persona, generation: exchange.order.generation) { $0.answered += 1 }
     }
+    result.json = exchange.json.map(EncodableJSON.init)
     if !exchange.reports.isEmpty { result.tool_calls = exchange.reports.map(EncodableJSON.init) }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

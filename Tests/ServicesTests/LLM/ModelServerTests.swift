@@ -62,20 +62,21 @@ import Testing
   @Test("Ollama is told the window, and the question's options by its own names")
   func ollamaBody() throws {
     let body = try request(
-      server(.ollama), #"{"text":"Hi","temperature":0.5,"max_tokens":7,"seed":3,"stop":"x","format":{"type":"object","b":1,"a":2}}"#
+      server(.ollama),
+      #"{"text":"Hi","temperature":0.5,"max_tokens":7,"seed":3,"stop":"x","format":{"type":"object","title":"b","description":"a"}}"#
     ).body!
     #expect(
       String(decoding: body, as: UTF8.self)
-        == #"{"messages":[{"content":"S","role":"system"},{"content":"Hi","role":"user"}],"model":"m","options":{"num_ctx":4096,"num_predict":7,"seed":3,"stop":["x"],"temperature":0.5},"stream":true,"format":{"type":"object","b":1,"a":2}}"#
+        == #"{"messages":[{"content":"S","role":"system"},{"content":"Hi","role":"user"}],"model":"m","options":{"num_ctx":4096,"num_predict":7,"seed":3,"stop":["x"],"temperature":0.5},"stream":true,"format":{"type":"object","title":"b","description":"a"}}"#
     )
   }
 
   @Test("an OpenAI-compatible server is asked for usage, and for a schema in its own wrapping")
   func openAIBody() throws {
-    let body = try request(server(.openai, "http://h"), #"{"text":"Hi","max_tokens":7,"format":{"b":1,"a":2}}"#).body!
+    let body = try request(server(.openai, "http://h"), #"{"text":"Hi","max_tokens":7,"format":{"title":"b","description":"a"}}"#).body!
     #expect(
       String(decoding: body, as: UTF8.self)
-        == #"{"max_tokens":7,"messages":[{"content":"S","role":"system"},{"content":"Hi","role":"user"}],"model":"m","stream":true,"stream_options":{"include_usage":true},"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"b":1,"a":2}}}}"#
+        == #"{"max_tokens":7,"messages":[{"content":"S","role":"system"},{"content":"Hi","role":"user"}],"model":"m","stream":true,"stream_options":{"include_usage":true},"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"title":"b","description":"a"}}}}"#
     )
     let openAI = try request(server(.openai), #"{"text":"Hi","max_tokens":7,"format":"json"}"#).body!
     let text = String(decoding: openAI, as: UTF8.self)

@@ -79,6 +79,8 @@ public struct LanguageConfiguration: Sendable, Equatable {
   public var providers: [String: ProviderConfiguration] = [:]
   /// Whom to ask when a provider cannot answer, for personas that say nothing of it: "NAME" or "NAME/model". `fallbacks`
   public var fallbacks: [String] = []
+  /// What all personas together may spend on a day of the user's calendar, in tokens; nil: no limit. `tokens_per_day`
+  public var tokensPerDay: Int?
   /// Older turns that do not fit the window are summarised by the model. `summarise`
   public var summarises = true
   /// `[llm.local]`: the model server that the kernel starts as its child.

@@ -23,6 +23,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
     case llmGarbled = "llm_garbled"
     case llmTooLong = "llm_too_long"
     case llmInvalid = "llm_invalid"
+    case llmBudget = "llm_budget"
 
     /// The status by which persona.h knows the same reason.
     public var status: Int32 {
@@ -47,6 +48,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
       case .llmGarbled: -24
       case .llmTooLong: -25
       case .llmInvalid: -26
+      case .llmBudget: -27
       }
     }
 

@@ -9,11 +9,12 @@ import Services
 ///     [bus]           frame_bytes, queue_bytes, mailbox_bytes, hops, deadline_ms, requests
 ///     [reload]        watch, settle_ms, call_ms, drain_ms, trial_ms, record
 ///     [llm]           provider, url, model, api_key_env, api_key_file, context_tokens, temperature, max_tokens, silence_ms,
-///                     parallel, retries, fallbacks
-///     [llm.providers.NAME]  the same, without fallbacks
+///                     parallel, retries, fallbacks, summarise, tokens_per_day
+///     [llm.providers.NAME]  the same, without the last three
 ///     [llm.local]     command, log
 ///     [memory]        embedder, url, api_key_env
-///     [persona.NAME]  library, summary, prompt, llm, fallbacks, model, temperature, max_tokens, and whatever the persona itself reads
+///     [persona.NAME]  library, summary, prompt, llm, fallbacks, model, temperature, max_tokens, tokens_per_question,
+///                     tokens_per_day, and whatever the persona itself reads
 enum ConfigurationFile {
   /// Reads a file. `environment` is asked for XDG_RUNTIME_DIR and HOME.
   static func load(path: String, environment: [String: String]) throws(ConfigurationError) -> Configuration {
@@ -237,6 +238,8 @@ private struct Reader {
     table.read("model", into: &persona.language.model)
     table.read("temperature", 0...2, into: &persona.language.temperature)
     table.read("max_tokens", 1...10_000_000, into: &persona.language.maxTokens)
+    table.read("tokens_per_question", 1...1_000_000_000, into: &persona.language.tokensPerQuestion)
+    table.read("tokens_per_day", 1...1_000_000_000_000, into: &persona.language.tokensPerDay)
     table.read("llm", into: &persona.language.provider)
     persona.language.fallbacks = table.strings("fallbacks", mayBeEmpty: true)
     table.refuseSlips()

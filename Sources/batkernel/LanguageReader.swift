@@ -8,6 +8,7 @@ struct LanguageReader {
   func read(_ table: TableReader, _ language: inout LanguageConfiguration) {
     provider(table, &language.standard)
     language.fallbacks = table.strings("fallbacks", mayBeEmpty: true) ?? []
+    table.read("tokens_per_day", 1...1_000_000_000_000, into: &language.tokensPerDay)
     table.read("summarise", into: &language.summarises)
     let local = table.table("local")
     if let command = local.strings("command") { language.local.command = command }

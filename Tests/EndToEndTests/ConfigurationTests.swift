@@ -74,6 +74,8 @@ private func load(
       parallel = 3
       retries = 0
       fallbacks = ["gpu/big/er", "local"]
+      tokens_per_day = 9000
+      summarise = false
       [llm.local]
       command = ["server", "--fast"]
       log = "model.log"
@@ -93,6 +95,8 @@ private func load(
       max_tokens = 7
       llm = "gpu"
       fallbacks = []
+      tokens_per_question = 800
+      tokens_per_day = 8000
       """, environment: ["HOME": "/home/b"])
     var expected = Configuration(socketPath: "/home/b/run/k.sock", pluginFolders: ["/etc/bat/plugins", "/usr/lib/bat"])
     expected.log.format = .json
@@ -124,6 +128,8 @@ private func load(
     expected.language.standard.parallel = 3
     expected.language.standard.retries = 0
     expected.language.fallbacks = ["gpu/big/er", "local"]
+    expected.language.tokensPerDay = 9000
+    expected.language.summarises = false
     var gpu = ProviderConfiguration()
     gpu.kind = .ollama
     gpu.url = "http://gpu:11434"
@@ -139,10 +145,12 @@ private func load(
         name: "BRICK", library: "/etc/bat/../build/libBRICK.so", summary: "s", prompt: "p",
         language: LanguageOverrides(model: "n", temperature: 0.5, maxTokens: 7, provider: "gpu", fallbacks: []),
         json: Array(
-          #"{"name":"BRICK","library":"../build/libBRICK.so","summary":"s","prompt":"p","model":"n","temperature":0.5,"max_tokens":7,"llm":"gpu","fallbacks":[]}"#
+          #"{"name":"BRICK","library":"../build/libBRICK.so","summary":"s","prompt":"p","model":"n","temperature":0.5,"max_tokens":7,"llm":"gpu","fallbacks":[],"tokens_per_question":800,"tokens_per_day":8000}"#
             .utf8
         ))
     ]
+    expected.personas[0].language.tokensPerQuestion = 800
+    expected.personas[0].language.tokensPerDay = 8000
     #expect(configuration == expected)
   }
 

@@ -97,6 +97,10 @@ public struct LanguageOverrides: Sendable, Equatable {
   public var provider: String?
   /// Whom to ask when that one cannot answer; nil: what `[llm]` says. `fallbacks`
   public var fallbacks: [String]?
+  /// What one question may cost, prompt and answer together, in tokens; nil: as much as the window holds. `tokens_per_question`
+  public var tokensPerQuestion: Int?
+  /// What the persona may spend on a day of the user's calendar. `tokens_per_day`
+  public var tokensPerDay: Int?
 
   public init(
     model: String? = nil, temperature: Double? = nil, maxTokens: Int? = nil, provider: String? = nil, fallbacks: [String]? = nil

@@ -120,7 +120,8 @@ enum {
   PERSONA_E_LLM_CUT_OFF = -23,     /* the answer broke off in the middle */
   PERSONA_E_LLM_GARBLED = -24,     /* the answer is not what the protocol says */
   PERSONA_E_LLM_TOO_LONG = -25,    /* the question alone does not fit the model's window */
-  PERSONA_E_LLM_INVALID = -26      /* the answer does not have the form that was asked for, also not when told so */
+  PERSONA_E_LLM_INVALID = -26,     /* the answer does not have the form that was asked for, also not when told so */
+  PERSONA_E_LLM_BUDGET = -27       /* tokens_per_question or tokens_per_day of personas.toml; says when there are more */
 };
 
 /* ── Grams ──────────────────────────────────────────────────────────────────────────────────── */

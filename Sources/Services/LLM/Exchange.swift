@@ -51,6 +51,10 @@ final class Exchange {
   /// The calls that are out, or those that were.
   var toolRound: ToolRound?
   var reports: [JSON] = []
+  /// What its rounds before this one have cost, counted or estimated.
+  var spent = 0
+  /// How many tokens its prompt and answer may have: the model's window, or less where the persona may not spend as much.
+  var window = 0
   var promptTokens: Int?
   var completionTokens: Int?
   var firstPieceAt: Milliseconds?

@@ -23,6 +23,7 @@ final class LanguageDesk {
   private var order = ConversationOrder()
   private var exchanges: [UInt64: Exchange] = [:]
   private let histories: Histories
+  private let spending: Spending
   /// The threads of which a summary is being made, and those of which the last one failed.
   private var summarising: Set<Int64> = []
   private var summaryFailed: Set<Int64> = []
@@ -31,12 +32,14 @@ final class LanguageDesk {
   private var estimates: [String: TokenEstimate] = [:]
 
   init(
-    _ configuration: LanguageConfiguration, runtimeFolder: String, histories: Histories, http: HTTPClient, statistics: StatisticsBoard,
+    _ configuration: LanguageConfiguration, runtimeFolder: String, histories: Histories, spending: Spending, http: HTTPClient,
+    statistics: StatisticsBoard,
     post: @escaping @Sendable (LanguageJob) -> Void, note: @escaping @Sendable (LogConfiguration.Level, String) -> Void
   ) {
     self.configuration = configuration
     self.runtimeFolder = runtimeFolder
     self.histories = histories
+    self.spending = spending
     self.http = http
     self.post = post
     self.note = note
@@ -124,7 +127,8 @@ final class LanguageDesk {
   }
 
   func publish() {
-    statistics.change { [providers, order, histories, local] in
+    statistics.change { [providers, order, histories, spending, configuration, local] in
+      $0.budget = spending.report(totalLimit: configuration.tokensPerDay)
       $0.providers = providers.mapValues(\.statistics)
       $0.waiting = providers.values.reduce(order.waitingCount) { $0 + $1.schedule.waitingCount }
       $0.running = providers.values.reduce(0) { $0 + $1.schedule.runningCount }
@@ -239,7 +243,7 @@ final class LanguageDesk {
     let server = provider.server
     exchange.resetAnswer(for: server)
     if let overdue = overdue(exchange) { return end(exchange, .failure(overdue)) }
-    let question = exchange.question
+    var question = exchange.question
     let learnt = estimates[server.model(for: question) ?? ""] ?? TokenEstimate()
     if exchange.conversation == nil {
       exchange.conversation = question.thread.map { histories.open($0, window: server.window, estimate: learnt) }
@@ -252,14 +256,23 @@ final class LanguageDesk {
       case 1: (exchange.prompt?.kept ?? 0) / 2
       default: 0
       }
+    let perQuestion = exchange.order.overrides.tokensPerQuestion
+    let allowance = perQuestion.map { max(0, $0 - exchange.spent) }
+    exchange.window = min(server.window, allowance ?? .max)
     let prompt = Prompt(
       system: question.system, summary: exchange.conversation?.usableSummary, earlier: earlier,
-      question: question.messages + exchange.rounds + exchange.repair, estimate: exchange.estimate, window: server.window,
-      reserve: server.reserve(for: question), atMost: atMost)
+      question: question.messages + exchange.rounds + exchange.repair, estimate: exchange.estimate, window: exchange.window,
+      reserve: min(server.reserve(for: question), exchange.window / 2), atMost: atMost)
     exchange.prompt = prompt
     // At 5 bytes a token there is no doubt; nearer than that the server decides.
     if prompt.kept == 0, prompt.bytes / 5 > server.window {
       return end(exchange, .failure(server.tooLong(nil, server.model(for: question) ?? "?", prompt)))
+    }
+    if let allowance { question.maxTokens = min(server.maxTokens(for: question) ?? .max, max(1, allowance - prompt.estimated)) }
+    let need = Budget.Need(
+      persona: question.persona, reading: prompt.estimated, answering: server.maxTokens(for: question) ?? server.reserve(for: question))
+    if let perQuestion, let allowance, prompt.estimated >= allowance {
+      return end(exchange, .failure(Budget.tooDear(need, limit: perQuestion, spent: exchange.spent)))
     }
     do throws(Failure) {
       let request = try server.request(question, prompt, mayCallTools: exchange.mayCallTools)
@@ -268,6 +281,8 @@ final class LanguageDesk {
         if !fallBack(exchange, failure) { end(exchange, .failure(failure)) }
         return
       }
+      try spending.reserve(
+        exchange.id, need, limit: exchange.order.overrides.tokensPerDay, totalLimit: configuration.tokensPerDay)
       provider.counters.sent += 1
       exchange.transfer = http.start(request) { [unowned self] in
         receive(exchange, status: $0, $1)
@@ -473,6 +488,7 @@ final class LanguageDesk {
   /// Counts what an answer, or a round of one, has cost.
   private func book(_ exchange: Exchange) {
     let answer = exchange.decoder.answer
+    settle(exchange)
     if let tokens = answer.promptTokens { exchange.promptTokens = (exchange.promptTokens ?? 0) + tokens }
     if let tokens = answer.completionTokens { exchange.completionTokens = (exchange.completionTokens ?? 0) + tokens }
     statistics.change {
@@ -484,6 +500,20 @@ final class LanguageDesk {
         if let begun = exchange.roundPieceAt { $0.addRate(tokens: answer.completionTokens ?? 0, milliseconds: Int(now() - begun)) }
       }
     }
+  }
+
+  /// Takes what it has cost, whole or broken off, from the budgets. Where the server has not counted we estimate; of what
+  /// brought no word and no count nobody knows, and it costs nothing.
+  private func settle(_ exchange: Exchange) {
+    guard spending.isReserved(exchange.id) else { return }
+    let answer = exchange.decoder.answer
+    var tokens = 0
+    if !exchange.text.isEmpty || answer.promptTokens != nil {
+      tokens = answer.promptTokens ?? exchange.prompt?.estimated ?? 0
+      tokens += answer.completionTokens ?? exchange.estimate.tokens(bytes: exchange.text.utf8.count, messages: 0)
+    }
+    exchange.spent += tokens
+    spending.settle(exchange.id, persona: exchange.question.persona, tokens: tokens)
   }
 
   /// Makes the result of a whole answer, and adds it to the conversation.
@@ -587,7 +617,7 @@ final class LanguageDesk {
       TurnFacts(
         provider: server.name, model: model, finish: answer.finish ?? "stop", promptTokens: exchange.promptTokens,
         completionTokens: exchange.completionTokens),
-      to: key, conversation, leftOut: conversation.dropped + prompt.forgotten, window: server.window)
+      to: key, conversation, leftOut: conversation.dropped + prompt.forgotten, window: exchange.window)
     return isKept && conversation.thread != nil
   }
 
@@ -599,12 +629,15 @@ final class LanguageDesk {
     let (summary, turns) = histories.unsummarised(thread)
     guard
       let task = Summarising(
-        of: thread, summary, turns, window: server.window, estimate: estimate, provider: server.name, model: model)
+        of: thread, summary, turns, window: min(server.window, order.overrides.tokensPerQuestion ?? .max), estimate: estimate,
+        provider: server.name, model: model)
     else {
       summarising.remove(thread)
       return
     }
-    var question = LanguageQuestion(persona: order.persona, prompt: "", overrides: .init(fallbacks: []), body: task.body.bytes)
+    var overrides = LanguageOverrides(fallbacks: [])
+    (overrides.tokensPerDay, overrides.tokensPerQuestion) = (order.overrides.tokensPerDay, order.overrides.tokensPerQuestion)
+    var question = LanguageQuestion(persona: order.persona, prompt: "", overrides: overrides, body: task.body.bytes)
     question.generation = order.generation
     question.isInteractive = false
     lastSummary += 1
@@ -633,6 +666,7 @@ final class LanguageDesk {
   /// The one way out of every question.
   private func end(_ exchange: Exchange, _ result: Result<[UInt8], Failure>) {
     guard exchanges.removeValue(forKey: exchange.id) != nil else { return }
+    settle(exchange)
     exchange.provider?.schedule.remove(exchange.id, at: now())
     if let transfer = exchange.transfer {
       http.cancel(transfer)

@@ -43,6 +43,22 @@ struct LanguageStatistics: Codable, Sendable {
     }
   }
 
+  /// The tokens of today.
+  struct Budget: Codable, Sendable {
+    struct Share: Codable, Sendable {
+      var spent: Int
+      /// Nil: there is none.
+      var limit: Int?
+    }
+    /// As in "2026-11-23".
+    var day: String
+    /// When the next day begins, in milliseconds since 1970.
+    var new_ms: Int64
+    var spent: Int
+    var limit: Int?
+    var personas: [String: Share]
+  }
+
   /// Of `[llm]` itself.
   var provider: String
   var url: String
@@ -68,6 +84,8 @@ struct LanguageStatistics: Codable, Sendable {
   /// By name; `[llm]` itself is "default".
   var providers: [String: Provider] = [:]
   var personas: [String: LanguageUsage] = [:]
+  /// Nil: nothing has been asked since the kernel was started.
+  var budget: Budget?
 
   init(_ server: ModelServer) {
     provider = server.kind.rawValue

@@ -108,7 +108,8 @@ func runLanguageThread(
   let http = HTTPClient(multi: multi)
   let histories = Histories(folder: dataFolder, clock: clock, note: log)
   let desk = LanguageDesk(
-    configuration, runtimeFolder: runtimeFolder, histories: histories, http: http, statistics: statistics,
+    configuration, runtimeFolder: runtimeFolder, histories: histories, spending: Spending(histories, clock: clock), http: http,
+    statistics: statistics,
     post: { thread.post($0, begins: false) }, note: log)
   thread.open(LanguageThread.Waker(multi: multi))
   while true {

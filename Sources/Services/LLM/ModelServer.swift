@@ -69,8 +69,11 @@ struct ModelServer: Sendable {
   var retries: Int { kind == .local ? 0 : configuration.retries }
 
   /// What is left free for the answer, in tokens.
-  func reserve(for question: ChatQuestion) -> Int {
-    min(question.maxTokens ?? configuration.maxTokens ?? min(1024, window / 4), window / 2)
+  func reserve(for question: ChatQuestion) -> Int { min(maxTokens(for: question) ?? min(1024, window / 4), window / 2) }
+
+  /// How long the answer may be; nil: as long as the server likes.
+  func maxTokens(for question: ChatQuestion) -> Int? {
+    question.maxTokens ?? configuration.maxTokens ?? (kind == .local ? Self.localMaxTokens : nil)
   }
 
   func model(for question: ChatQuestion) -> String? { question.model ?? defaultModel ?? (kind == .local ? "local" : nil) }
@@ -127,7 +130,7 @@ struct ModelServer: Sendable {
         model: model, messages: OllamaMessage.list(prompt.messages),
         options: .init(
           temperature: question.temperature ?? configuration.temperature, seed: question.seed,
-          num_predict: question.maxTokens ?? configuration.maxTokens, num_ctx: window,
+          num_predict: maxTokens(for: question), num_ctx: window,
           stop: question.stop.isEmpty ? nil : question.stop)))
     return switch question.format {
     case nil: body
@@ -155,7 +158,7 @@ struct ModelServer: Sendable {
   private func openAIBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
     // OpenAI's own newer models refuse max_tokens; other servers know nothing else.
     let isOpenAIItself = base.hasPrefix("https://api.openai.com/")
-    let maxTokens = question.maxTokens ?? configuration.maxTokens ?? (kind == .local ? Self.localMaxTokens : nil)
+    let maxTokens = maxTokens(for: question)
     let body = Self.encode(
       OpenAIBody(
         model: model, messages: prompt.messages, temperature: question.temperature ?? configuration.temperature,

@@ -43,19 +43,36 @@ enum StatsText {
     }
     let told: Set = ["version", "pid", "uptime_s", "memory_kb", "connections", "messages", "errors", "undelivered", "personas", "llm"]
     for (key, value) in (stats.object ?? [:]).sorted(by: { $0.key < $1.key }) where !told.contains(key) { row(key, value.plain) }
-    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where key != "personas" && key != "providers" {
-      row("llm " + key, value.plain)
+    let apart: Set = ["personas", "providers", "budget"]
+    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where !apart.contains(key) {
+      row("llm " + key, plain(value))
     }
+    let budget = stats["llm"]?["budget"] ?? .null
+    if budget != .null { row("llm today", spent(budget)) }
     let providers = stats["llm"]?["providers"]?.object ?? [:]
     for (name, provider) in providers.sorted(by: { $0.key < $1.key }) { row("llm at " + name.oneLine(64), self.provider(provider)) }
     for (name, usage) in (stats["llm"]?["personas"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
-      row("llm " + name.oneLine(64), self.usage(usage))
+      let today = (budget["personas"]?[name]).map { ", today " + spent($0) } ?? ""
+      row("llm " + name.oneLine(64), self.usage(usage) + today)
       let generations = (usage["generations"]?.object ?? [:]).sorted { Int($0.key) ?? 0 < Int($1.key) ?? 0 }
       // Of one generation all has been said.
       for (number, usage) in generations where generations.count > 1 { row("  generation " + number.oneLine(20), self.usage(usage)) }
     }
     if let personas = stats["personas"]?.array { text += "\n" + PersonaTable.text(personas, style: style) }
     return text
+  }
+
+  /// As in "1200 of 50000 tokens".
+  private static func spent(_ share: JSON) -> String {
+    let limit = share["limit"].flatMap { $0 == .null ? nil : " of \($0.plain)" } ?? ""
+    return "\(share["spent"]?.plain ?? "?")\(limit) tokens"
+  }
+
+  /// A value as it is; of an object its members, as in "llm_refused 1, invalid 2".
+  private static func plain(_ value: JSON) -> String {
+    guard let members = value.object else { return value.plain }
+    if members.isEmpty { return "none" }
+    return members.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.plain)" }.joined(separator: ", ")
   }
 
   private static func usage(_ usage: JSON) -> String {

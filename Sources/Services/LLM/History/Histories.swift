@@ -24,6 +24,8 @@ final class Histories {
   private let note: @Sendable (LogConfiguration.Level, String) -> Void
   private var store: HistoryStore?
   private var pending: [Pending] = []
+  /// Tokens that were spent and are not in the file yet, by day and persona.
+  private var unsaved: [String: [String: Int]] = [:]
   /// How often the file could not be read or written.
   private(set) var failures = 0
   /// How many conversations there are; kept up to date by what changes it.
@@ -85,6 +87,30 @@ final class Histories {
 
   func keep(_ summary: Conversation.Summary, of thread: Int64) {
     attempt("a summary cannot be kept; the next turn makes it again") { () throws(MemoryError) in try opened().keep(summary, of: thread) }
+  }
+
+  // MARK: Budgets
+
+  /// What each persona has spent on a day, as far as is known.
+  func spent(on day: String) -> [String: Int] {
+    var spent: [String: Int] = [:]
+    attempt("what was spent on \(day) cannot be read; it counts from 0") { () throws(MemoryError) in spent = try opened().spent(on: day) }
+    return spent.merging(unsaved[day] ?? [:]) { $0 + $1 }
+  }
+
+  /// Adds to it. What cannot be written is written with the next.
+  func spend(_ tokens: Int, persona: String, day: String) {
+    unsaved[day, default: [:]][persona, default: 0] += tokens
+    attempt("what \(persona) has spent cannot be kept; that is tried again with the next question") { () throws(MemoryError) in
+      let store = try opened()
+      for (day, spent) in unsaved {
+        for (persona, tokens) in spent {
+          try store.spend(tokens, persona: persona, day: day)
+          unsaved[day]?[persona] = nil
+        }
+        unsaved[day] = nil
+      }
+    }
   }
 
   // MARK: What people ask

@@ -142,6 +142,20 @@ final class HistoryStore {
       "UPDATE thread SET summary = ?, summarised = ? WHERE id = ?", [.text(summary.text), .int(Int64(summary.turns)), .int(thread)])
   }
 
+  // MARK: Budgets
+
+  /// What each persona has spent on a day.
+  func spent(on day: String) throws(MemoryError) -> [String: Int] {
+    let rows = try database.all("SELECT persona, tokens FROM spent WHERE day = ?", [.text(day)]) { ($0.text(0), Int($0.int(1))) }
+    return Dictionary(rows) { first, _ in first }
+  }
+
+  func spend(_ tokens: Int, persona: String, day: String) throws(MemoryError) {
+    try database.run(
+      "INSERT INTO spent(day, persona, tokens) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens",
+      [.text(day), .text(persona), .int(Int64(tokens))])
+  }
+
   // MARK: Looking
 
   /// How many conversations have been kept.

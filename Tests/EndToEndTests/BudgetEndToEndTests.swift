@@ -9,7 +9,8 @@ import Testing
     let server = try ScriptedModelServer(.ollama)
     let kernel = try RealKernel(
       server.configuration
-        + "tokens_per_day = 5000\n[persona.ROBIN]\ntokens_per_day = 45\nmax_tokens = 10\n[persona.BABS]\nlibrary = \"Prompt\"\n")
+        + "tokens_per_day = 5000\n[persona.ROBIN]\ntokens_per_day = 45\nmax_tokens = 10\n[persona.BABS]\nlibrary = \"Prompt\"\nprompt = \"You are BABS\"\n"
+    )
     _ = try kernel.settled(kernel.client("GUI"))
     #expect(try kernel.parlor("ask", "-p", "ROBIN", "say two words").output == "two words\n")
     let refused = try kernel.parlor("ask", "-p", "ROBIN", "say more")

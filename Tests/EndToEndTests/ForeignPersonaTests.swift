@@ -147,7 +147,8 @@ import Testing
     let built = try await make(folder, "DELPHI", "SCRIPT=delphi.py")
     try #require(built.status == 0, "\(built.output)")
     let kernel = try RealKernel(
-      "[persona.ORACLE]\nlibrary = \"\(folder.path)/libORACLE.so\"\n[persona.DELPHI]\nlibrary = \"\(folder.path)/libDELPHI.so\"\n")
+      "[reload]\ncall_ms = 60000\n[persona.ORACLE]\nlibrary = \"\(folder.path)/libORACLE.so\"\n[persona.DELPHI]\nlibrary = \"\(folder.path)/libDELPHI.so\"\n"
+    )
     let client = try kernel.client("GUI")
     let told = try client.ask("DELPHI", "x", id: 1)
     #expect(told["two"] == "2" && told["texts"] == "0", "\(told)")

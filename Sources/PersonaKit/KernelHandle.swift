@@ -82,6 +82,10 @@ public struct LanguageModel: Sendable {
     public var completion_tokens: Int?
     /// Turns of the conversation that did not fit the model's window.
     public var forgotten_turns: Int?
+    /// For how many of them a summary went along.
+    public var summarised_turns: Int?
+    /// True: the conversation could not be read or kept; the answer is good.
+    public var history_failed: Bool?
     /// The answer, where `format` asked for JSON: it has that form.
     public var json: JSON?
     /// What the model called, in its order; nil: nothing.

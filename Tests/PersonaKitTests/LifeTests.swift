@@ -257,6 +257,18 @@ import Testing
       #"{"text":"d","provider":"cloud","tool_calls":[{"tool":"BABS.a","arguments":{},"result":[1],"ms":3},{"tool":"BABS.b","arguments":"x","error":{"code":"failed","message":"no"},"ms":0}]}"#
     )
     #expect(await stage.kernel.call(.reply) { $0.token == 8 }.text == #"{"by":"cloud","saw":[1],"why":"no"}"#)
+    struct Mood: Decodable { var mood: String }
+    stage.strings.receive = { puppet, gram in
+      .string(try await puppet.kernel.llm.think("how?", as: Mood.self, schema: ["type": "object"], for: gram).mood)
+    }
+    for (token, json, said) in [(9, #"{"mood":"calm"}"#, #""calm""#), (10, #"{"mood":3}"#, nil)] as [(UInt64, String, String?)] {
+      await stage.gram(token)
+      let typed = await stage.kernel.call(.chat)
+      #expect(typed.text == #"{"format":{"type":"object"},"text":"how?","thread":"visitor"}"# && typed.number == 0, "\(typed.text)")
+      stage.kernel.end(typed.request, 0, "{\"text\":\"\",\"json\":\(json)}")
+      let end = await stage.kernel.call(said == nil ? .fail : .reply) { $0.token == token }
+      #expect(end.text == said ?? "the model's answer fits the schema and is no Mood: \"mood\" is no String")
+    }
     stage.strings.receive = { puppet, gram in puppet.kernel.reply(try await puppet.kernel.llm.think("hi", for: gram)) }
     await stage.gram(6)
     stage.kernel.end(await stage.kernel.call(.chat).request, 0, "{}")

@@ -32,6 +32,16 @@ import Testing
     #expect(mode(folder) == 0o700 && mode(folder + "/llm.sqlite") == 0o600)
   }
 
+  @Test("a file that was begun before there were budgets takes them")
+  func older() throws {
+    let folder = makeFolder()
+    try add("1", to: key, HistoryStore(folder: folder))
+    try SQLiteDatabase(folder + "/llm.sqlite").run("DROP TABLE spent", keep: false)
+    let store = try HistoryStore(folder: folder)
+    try store.spend(7, persona: "A", day: "2026-11-23")
+    #expect(try store.spent(on: "2026-11-23") == ["A": 7] && contents(key, store) == ["1"])
+  }
+
   @Test("personas and threads are apart, and the list has the one used last first")
   func apart() throws {
     let store = try HistoryStore(folder: nil)

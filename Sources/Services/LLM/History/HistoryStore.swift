@@ -34,7 +34,12 @@ final class HistoryStore {
         .damaged, "\(database.path) was written by a newer version (\(found); this one knows \(Self.version)): update this one")
     }
     if found == 0 { try makeSchema() }
+    // Files that were begun before there were budgets have no such table.
+    try database.run(Self.spentTable, keep: false)
   }
+
+  private static let spentTable =
+    "CREATE TABLE IF NOT EXISTS spent(day TEXT NOT NULL, persona TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (day, persona)) WITHOUT ROWID"
 
   private func makeSchema() throws(MemoryError) {
     try database.transaction { () throws(MemoryError) in
@@ -50,7 +55,6 @@ final class HistoryStore {
         CREATE TABLE turn(id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, number INTEGER NOT NULL, messages TEXT NOT NULL, provider TEXT,
           model TEXT, finish TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, at INTEGER NOT NULL, UNIQUE (thread, number))
         """,
-        "CREATE TABLE spent(day TEXT NOT NULL, persona TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (day, persona)) WITHOUT ROWID",
         "PRAGMA user_version = \(Self.version)",
       ] { try database.run(sql, keep: false) }
     }

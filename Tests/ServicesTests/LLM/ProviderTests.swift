@@ -184,13 +184,16 @@ import Testing
   func breaker() async throws {
     let (first, second) = (ScriptedServer([[.answer(500, "{}")]]), ScriptedServer([Self.good]))
     let models = models(first, second)
+    let started = now()
     for _ in 1...Breaker.limit { _ = await Reply(models, #"{"text":"Hi"}"#).failure() }
     #expect(try statistics(models).providers["default"]?.breaker == "open")
     let failure = await Reply(models, #"{"text":"Hi"}"#).failure()
-    #expect(failure?.code == .llmUnreachable && failure?.message.contains("left in peace") == true)
+    // On a machine so slow that the pause is over, one question may try: that it does is a claim of BreakerTests.
+    func mayHaveTried() -> Bool { now() - started >= Breaker.firstPause }
+    #expect(failure?.code == .llmUnreachable && failure?.message.contains("left in peace") == true || mayHaveTried())
     let answer = try await Reply(models, #"{"text":"Hi"}"#, overrides: .init(fallbacks: ["cloud"])).conclusion()
     #expect(answer.provider == "cloud")
-    #expect(first.requests.count == Breaker.limit, "it was not asked any more")
+    #expect(first.requests.count == Breaker.limit || mayHaveTried(), "it was not asked any more")
     models.stop()
   }
 

@@ -9,7 +9,3 @@ static inline int bat_sqlite_bind_text(sqlite3_stmt *statement, int index, const
 static inline int bat_sqlite_bind_blob(sqlite3_stmt *statement, int index, const void *bytes, long long count) {
   return sqlite3_bind_blob64(statement, index, bytes, (sqlite3_uint64)count, SQLITE_TRANSIENT);
 }
-
-// What glibc has and Swift's Glibc module does not show.
-#include <pthread.h>
-extern int pthread_setname_np(pthread_t thread, const char *name);

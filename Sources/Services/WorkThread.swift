@@ -1,5 +1,5 @@
-import CSQLite
 import Glibc
+import Kernel
 import Synchronization
 
 /// A thread that does jobs in their order, and begins with the first.
@@ -38,7 +38,8 @@ final class WorkThread<Job: Sendable>: Sendable {
   func post(_ job: Job) -> Bool {
     state.withLock { state in
       guard !state.isStopped else { return false }
-      if state.thread == nil { state.thread = start() }
+      // It does not keep this object: `stop` joins it before the object goes.
+      if state.thread == nil { state.thread = startJoinableThread(name: name) { [unowned self] in run() } }
       state.jobs.append(job)
       sem_post(semaphore.pointer)
       return true
@@ -66,47 +67,5 @@ final class WorkThread<Job: Sendable>: Sendable {
       }
       if !jobs.isEmpty { body(jobs) } else if isStopped { return }
     }
-  }
-
-  private func start() -> pthread_t {
-    var thread = pthread_t()
-    // The thread does not keep this object: `stop` joins it before the object goes.
-    let box = Unmanaged.passRetained(ThreadBody(name: name) { [unowned self] in run() }).toOpaque()
-    let code = pthread_create(
-      &thread, nil,
-      { box in
-        // Signals are the kernel's main thread's.
-        var all = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_BLOCK, &all, nil)
-        let body = Unmanaged<ThreadBody>.fromOpaque(box!).takeRetainedValue()
-        pthread_setname_np(pthread_self(), body.name)
-        body.run()
-        return nil
-      }, box)
-    precondition(code == 0, "pthread_create: \(String(cString: strerror(code)))")
-    return thread
-  }
-}
-
-/// Waits until somebody else has posted, once.
-final class OneSignal: @unchecked Sendable {
-  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-  init() { sem_init(semaphore, 0, 0) }
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-  func post() { sem_post(semaphore) }
-  func wait() { while sem_wait(semaphore) != 0 {} }
-}
-
-/// What a new thread is given, since a C function cannot be generic.
-private final class ThreadBody {
-  let name: String
-  let run: () -> Void
-  init(name: String, run: @escaping () -> Void) {
-    self.name = name
-    self.run = run
   }
 }

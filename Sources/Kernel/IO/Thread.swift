@@ -2,7 +2,19 @@ import CPlatform
 import Glibc
 
 /// Starts a detached thread. Names of more than 15 bytes are cut.
-package func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
+package func startThread(name: String, _ body: @escaping @Sendable () -> Void) { pthread_detach(makeThread(name, body)) }
+
+/// Starts a thread that somebody must join. No signal comes to it: signals are the main thread's, and SIGPIPE is nobody's.
+package func startJoinableThread(name: String, _ body: @escaping @Sendable () -> Void) -> pthread_t {
+  makeThread(name) {
+    var all = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_BLOCK, &all, nil)
+    body()
+  }
+}
+
+private func makeThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> pthread_t {
   final class Body {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -20,5 +32,5 @@ package func startThread(name: String, _ body: @escaping @Sendable () -> Void) {
       return nil
     }, box.toOpaque())
   precondition(result == 0, "pthread_create: \(String(cString: strerror(result)))")
-  pthread_detach(handle)
+  return handle
 }

@@ -45,7 +45,7 @@ final class LanguageThread: Sendable {
       guard !state.isStopped else { return false }
       if state.thread == nil {
         guard begins else { return true }
-        state.thread = start()
+        state.thread = startJoinableThread(name: "llm") { [self] in body(self) }
       }
       state.jobs.append(job)
       state.waker?.wake()
@@ -75,25 +75,6 @@ final class LanguageThread: Sendable {
   }
 
   func close() { state.withLock { $0.waker = nil } }
-
-  private func start() -> pthread_t {
-    var thread = pthread_t()
-    let box = Unmanaged.passRetained(self).toOpaque()
-    let code = pthread_create(
-      &thread, nil,
-      { box in
-        let this = Unmanaged<LanguageThread>.fromOpaque(box!).takeRetainedValue()
-        // Signals are the kernel's main thread's; SIGPIPE is nobody's: OpenSSL would raise it here.
-        var all = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_BLOCK, &all, nil)
-        pthread_setname_np(pthread_self(), "llm")
-        this.body(this)
-        return nil
-      }, box)
-    precondition(code == 0, "pthread_create: \(String(cString: strerror(code)))")
-    return thread
-  }
 }
 
 /// Once in a process, by the first who needs it: it takes a few milliseconds.

@@ -81,7 +81,7 @@ public final class Memories: MemoryService {
 
   /// Blocks until the store has done it. On the two threads only.
   private func ask(_ request: MemoryRequest, _ access: Access) throws(MemoryError) -> MemoryReply {
-    let done = DoneSignal<Result<MemoryReply, MemoryError>>()
+    let done = Kernel.Answer<Result<MemoryReply, MemoryError>>()
     store.perform(request, as: access) { done.give($0) }
     return try done.wait().get()
   }
@@ -275,20 +275,6 @@ public final class Memories: MemoryService {
       self?.workOff()
     }
     if !isTaken { backlog.withLock { $0.isPosted = false } }
-  }
-}
-
-/// A value that one thread waits for and another gives, once.
-private final class DoneSignal<Value: Sendable>: Sendable {
-  private let value = Mutex<Value?>(nil)
-  private let signal = OneSignal()
-  func give(_ value: Value) {
-    self.value.withLock { $0 = value }
-    signal.post()
-  }
-  func wait() -> Value {
-    signal.wait()
-    return value.withLock { $0! }
   }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Kernel
 
 /// One day of the user's calendar, which may have 23 or 25 hours.
 struct CalendarDay: Equatable, Sendable {
@@ -13,7 +14,7 @@ struct CalendarDay: Equatable, Sendable {
     var seconds = time_t(milliseconds / 1000)
     var parts = tm()
     localtime_r(&seconds, &parts)
-    name = Self.text(&parts, "%Y-%m-%d")
+    name = localTime(milliseconds, "%Y-%m-%d")
     func midnight(after days: Int32) -> Int64 {
       var there = tm()
       (there.tm_year, there.tm_mon, there.tm_mday, there.tm_isdst) = (parts.tm_year, parts.tm_mon, parts.tm_mday + days, -1)
@@ -26,16 +27,5 @@ struct CalendarDay: Equatable, Sendable {
   func contains(_ milliseconds: Int64) -> Bool { begin <= milliseconds && milliseconds < end }
 
   /// When the next one begins, for people.
-  var endText: String {
-    var seconds = time_t(end / 1000)
-    var parts = tm()
-    localtime_r(&seconds, &parts)
-    return Self.text(&parts, "%Y-%m-%d %H:%M")
-  }
-
-  private static func text(_ parts: inout tm, _ format: String) -> String {
-    var buffer = [CChar](repeating: 0, count: 64)
-    let count = strftime(&buffer, buffer.count, format, &parts)
-    return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
+  var endText: String { localTime(end, "%Y-%m-%d %H:%M") }
 }

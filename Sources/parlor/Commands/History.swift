@@ -1,4 +1,4 @@
-import Glibc
+import Kernel
 import Wire
 
 extension Command {
@@ -103,12 +103,6 @@ enum HistoryText {
 
   /// Milliseconds since 1970, in the user's own time.
   private static func date(_ milliseconds: JSON?) -> String {
-    guard let milliseconds = milliseconds?.int else { return "?" }
-    var seconds = time_t(milliseconds / 1000)
-    var parts = tm()
-    localtime_r(&seconds, &parts)
-    var buffer = [CChar](repeating: 0, count: 64)
-    let count = strftime(&buffer, buffer.count, "%Y-%m-%d %H:%M:%S", &parts)
-    return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    milliseconds?.int.map { localTime(Int64($0), "%Y-%m-%d %H:%M:%S") } ?? "?"
   }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import Kernel
 import Wire
 
@@ -79,11 +78,6 @@ enum HistoryAnswer {
 
   /// In the user's own time.
   private static func date(_ milliseconds: Int64) -> String {
-    var seconds = time_t(milliseconds / 1000)
-    var parts = tm()
-    localtime_r(&seconds, &parts)
-    var buffer = [CChar](repeating: 0, count: 64)
-    let count = strftime(&buffer, buffer.count, "%Y-%m-%d %H:%M:%S", &parts)
-    return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    localTime(milliseconds, "%Y-%m-%d %H:%M:%S")
   }
 }

@@ -19,7 +19,7 @@ final class Control {
   }
 
   func welcome(_ participant: Participant) -> [UInt8] {
-    Payload.encode(
+    encodedJSON(
       Payload.Welcome(
         version: version, name: participant.text, seq: bus.counters.messages,
         limits: .init(
@@ -35,8 +35,8 @@ final class Control {
   func handle(_ method: String, _ payload: [UInt8], from connection: Connection?, token: UInt64 = 0, _ answer: @escaping Answer) {
     do throws(Failure) {
       switch method {
-      case "ping": answer(.success(Payload.encode(Payload.Empty())))
-      case "personas.list": answer(.success(Payload.encode(Payload.Personas(personas: supervisor.slots.map(\.status)))))
+      case "ping": answer(.success(encodedJSON(Payload.Empty())))
+      case "personas.list": answer(.success(encodedJSON(Payload.Personas(personas: supervisor.slots.map(\.status)))))
       case "personas.show": answer(.success(try slot(payload).details))
       case "personas.load": try load(slot(payload), answer)
       case "personas.reload": try reload(read(Payload.Reload.self, payload), answer)
@@ -45,10 +45,10 @@ final class Control {
         if let library = order.library, !library.hasPrefix("/") { throw Self.relative(library) }
         let curtain = try slot(named: order.name).shadow(last: order.last ?? 20, path: order.library, done: answer)
         bus.request(token)?.onEnd = { curtain.fall() }
-      case "personas.promote": try slot(payload).promote { answer($0.map { Payload.encode($0) }) }
+      case "personas.promote": try slot(payload).promote { answer($0.map { encodedJSON($0) }) }
       case "personas.drop":
         try slot(payload).dropShadow()
-        answer(.success(Payload.encode(Payload.Empty())))
+        answer(.success(encodedJSON(Payload.Empty())))
       case "recordings.get":
         let order = try read(Payload.Capture.self, payload)
         try slot(named: order.name).capture(order.choice, answer)
@@ -67,22 +67,22 @@ final class Control {
       case "tap":
         let on = try read(Payload.Switch.self, payload)
         bus.setTap(try client(connection, method), on.on)
-        answer(.success(Payload.encode(on)))
+        answer(.success(encodedJSON(on)))
       case "topics.subscribe", "topics.unsubscribe":
         let client = try client(connection, method)
         var name = Array(try read(Payload.TopicName.self, payload).topic.utf8)
         if name.first != 0x23 { name.insert(0x23, at: 0) }
         let count = method == "topics.subscribe" ? bus.subscribe(name, client) : bus.unsubscribe(name, client)
-        answer(.success(Payload.encode(Payload.TopicCount(topic: String(decoding: name.dropFirst(), as: UTF8.self), subscribers: count))))
+        answer(.success(encodedJSON(Payload.TopicCount(topic: String(decoding: name.dropFirst(), as: UTF8.self), subscribers: count))))
       case "topics.list":
-        answer(.success(Payload.encode(Payload.Topics(topics: bus.topicCounts.map { .init(topic: $0.0, subscribers: $0.1) }))))
+        answer(.success(encodedJSON(Payload.Topics(topics: bus.topicCounts.map { .init(topic: $0.0, subscribers: $0.1) }))))
       case "cancel":
         let id = try read(Payload.Cancel.self, payload).id
-        answer(.success(Payload.encode(Payload.Cancelled(cancelled: bus.cancel(id: id.raw, of: try client(connection, method))))))
+        answer(.success(encodedJSON(Payload.Cancelled(cancelled: bus.cancel(id: id.raw, of: try client(connection, method))))))
       case "config.reload":
         guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
         let order = payload.elementsEqual("null".utf8) ? .init() : try read(Payload.ReloadConfiguration.self, payload)
-        answer(.success(Payload.encode(try reloadConfiguration(order.libraries ?? [:]))))
+        answer(.success(encodedJSON(try reloadConfiguration(order.libraries ?? [:]))))
       default:
         throw Failure(
           .unknownMethod,
@@ -126,7 +126,7 @@ final class Control {
     Failure(.invalid, "\"library\" is a path from the root on; this is \(library)")
   }
 
-  private static func told(_ receipt: Receipt) -> Result<[UInt8], Failure> { .success(Payload.encode(receipt)) }
+  private static func told(_ receipt: Receipt) -> Result<[UInt8], Failure> { .success(encodedJSON(receipt)) }
 
   private func load(_ slot: PersonaSlot, _ answer: @escaping Answer) {
     slot.load(.file(), force: false) { answer(Self.told($0)) }
@@ -140,13 +140,13 @@ final class Control {
     }
     var slots: [PersonaSlot] = []
     for name in names { slots.append(try slot(named: name)) }
-    if slots.isEmpty { return answer(.success(Payload.encode(Payload.Receipts(receipts: [])))) }
+    if slots.isEmpty { return answer(.success(encodedJSON(Payload.Receipts(receipts: [])))) }
     var receipts: [String: Receipt] = [:]
     for slot in slots {
       slot.load(.file(path: order.library), force: order.force ?? false) { receipt in
         receipts[slot.name] = receipt
         if receipts.count == Set(names).count {
-          answer(.success(Payload.encode(Payload.Receipts(receipts: names.compactMap { receipts[$0] }))))
+          answer(.success(encodedJSON(Payload.Receipts(receipts: names.compactMap { receipts[$0] }))))
         }
       }
     }
@@ -216,7 +216,7 @@ final class Control {
       var personas: [Payload.PersonaStatus]
     }
     let counters = bus.counters
-    var json = Payload.encode(
+    var json = encodedJSON(
       Stats(
         uptime_s: Int((EventLoop.now() - began) / 1_000_000_000), version: version, pid: getpid(), memory_kb: Self.memoryKilobytes(),
         connections: bus.connections.count, requests: bus.openRequests, messages: counters.messages, errors: counters.errors,

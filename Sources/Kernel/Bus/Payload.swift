@@ -115,13 +115,6 @@ enum Payload {
     object.append(contentsOf: json)
     object.append(0x7d)
   }
-
-  static func encode(_ value: some Encodable) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(value) else { preconditionFailure("the kernel's own payloads can be encoded") }
-    return Array(data)
-  }
 }
 
 /// What became of one attempt to load, reload, roll back or unload a persona.

@@ -144,14 +144,14 @@ extension About {
       var state: State?
       var needs, wants: [String]
     }
-    var json = Payload.encode(
+    var json = encodedJSON(
       Members(
         name: name, version: version, summary: summary, state: state.map { .init(writes: $0.writes, reads: $0.reads) }, needs: needs,
         wants: wants))
     var list: [UInt8] = []
     for method in methods {
       struct Named: Encodable { var name, summary: String }
-      var member = Payload.encode(Named(name: method.name, summary: method.summary))
+      var member = encodedJSON(Named(name: method.name, summary: method.summary))
       if let takes = method.takes { Payload.add("takes", Array(takes.utf8), to: &member) }
       if let gives = method.gives { Payload.add("gives", Array(gives.utf8), to: &member) }
       list += (list.isEmpty ? [] : [0x2c]) + member

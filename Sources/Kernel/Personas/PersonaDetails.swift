@@ -37,7 +37,7 @@ extension PersonaSlot {
     let size = store.size
     let running = ([current].compactMap(\.self) + draining).map { (number: $0.generation.number, tenure: $0) }
     let image = current?.generation.library.image
-    var json = Payload.encode(
+    var json = encodedJSON(
       Details(
         persona: status,
         library: image.map { .init(path: $0.originalPath, copy: $0.path, hash: $0.hash, warnings: $0.warnings) },

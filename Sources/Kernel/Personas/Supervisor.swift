@@ -140,7 +140,7 @@ final class Supervisor {
       log.warning(
         "many generations are kept in memory; restart the kernel when it suits you", ["persona": receipt.persona, "generations": kept])
     }
-    bus.announce("receipt", Payload.encode(receipt))
+    bus.announce("receipt", encodedJSON(receipt))
   }
 
   // MARK: Files

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Kernel
 import Synchronization
 
@@ -548,10 +547,7 @@ final class LanguageDesk {
     }
     result.json = exchange.json.map(EncodableJSON.init)
     if !exchange.reports.isEmpty { result.tool_calls = exchange.reports.map(EncodableJSON.init) }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(result) else { preconditionFailure("strings and integers can be encoded") }
-    return Array(data)
+    return encodedJSON(result)
   }
 
   // MARK: Tools

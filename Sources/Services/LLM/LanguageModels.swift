@@ -72,7 +72,7 @@ public final class LanguageModels: LanguageService {
     }
   }
 
-  public func statistics() -> [UInt8] { statisticsBoard.read().json() }
+  public func statistics() -> [UInt8] { encodedJSON(statisticsBoard.read()) }
 
   public func usage(of persona: String) -> LanguageUsage { statisticsBoard.read().personas[persona] ?? LanguageUsage() }
 

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Kernel
 
 /// The counters of `parlor stats`, as they stand in its JSON. Times in milliseconds.
@@ -109,12 +108,5 @@ struct LanguageStatistics: Codable, Sendable {
       usage.generations = generations
     }
     personas[persona] = usage
-  }
-
-  func json() -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(self) else { preconditionFailure("counters can be encoded") }
-    return Array(data)
   }
 }

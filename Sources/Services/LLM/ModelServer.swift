@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 import Kernel
 
@@ -125,7 +124,7 @@ struct ModelServer: Sendable {
   }
 
   private func ollamaBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
-    let body = Self.encode(
+    let body = encodedJSON(
       OllamaBody(
         model: model, messages: OllamaMessage.list(prompt.messages),
         options: .init(
@@ -159,7 +158,7 @@ struct ModelServer: Sendable {
     // OpenAI's own newer models refuse max_tokens; other servers know nothing else.
     let isOpenAIItself = base.hasPrefix("https://api.openai.com/")
     let maxTokens = maxTokens(for: question)
-    let body = Self.encode(
+    let body = encodedJSON(
       OpenAIBody(
         model: model, messages: prompt.messages, temperature: question.temperature ?? configuration.temperature,
         max_tokens: isOpenAIItself ? nil : maxTokens,
@@ -172,12 +171,5 @@ struct ModelServer: Sendable {
         "response_format", Array(#"{"type":"json_schema","json_schema":{"name":"answer","schema":"#.utf8) + schema + Array("}}".utf8),
         to: body)
     }
-  }
-
-  private static func encode(_ body: some Encodable) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(body) else { preconditionFailure("strings and finite numbers can be encoded") }
-    return Array(data)
   }
 }

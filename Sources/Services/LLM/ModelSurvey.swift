@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Kernel
 
 /// Asks several servers which models they have, all at once; ends when the last has answered or failed. For the language thread.
@@ -78,9 +77,6 @@ final class ModelSurvey {
     }
     open -= 1
     guard open == 0 else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(Reply(providers: entries)) else { preconditionFailure("strings can be encoded") }
-    done(Array(data))
+    done(encodedJSON(Reply(providers: entries)))
   }
 }

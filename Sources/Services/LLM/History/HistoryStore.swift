@@ -234,12 +234,7 @@ final class HistoryStore {
 
   // MARK: Messages as JSON
 
-  private func json(_ turn: Turn) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    guard let data = try? encoder.encode(turn) else { preconditionFailure("messages can be encoded") }
-    return String(decoding: data, as: UTF8.self)
-  }
+  private func json(_ turn: Turn) -> String { String(decoding: encodedJSON(turn), as: UTF8.self) }
 
   private func turn(_ json: String) throws(MemoryError) -> Turn {
     do { return try JSONDecoder().decode(Turn.self, from: Data(json.utf8)) } catch {

@@ -66,14 +66,11 @@ struct EmbeddingServer: Sendable {
       var truncate: Bool?
       var encoding_format: String?
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let isOllama = dialect == .ollama
     let body = Body(model: model, input: Array(texts), truncate: isOllama ? true : nil, encoding_format: isOllama ? nil : "float")
-    guard let data = try? encoder.encode(body) else { preconditionFailure("strings can be encoded") }
     return HTTPRequest(
       url: url, socketPath: place.socketPath, headers: ["Content-Type: application/json"] + (key.header.map { [$0] } ?? []),
-      body: Array(data), silenceMilliseconds: silenceMilliseconds)
+      body: encodedJSON(body), silenceMilliseconds: silenceMilliseconds)
   }
 
   /// The vectors of an answer to a request with `count` texts, as the server made them.

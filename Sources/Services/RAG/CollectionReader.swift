@@ -175,13 +175,13 @@ struct CollectionReader {
   // MARK: Pages
 
   /// Documents without a vector that have a text, from `after` on and before `before`.
-  func withoutVector(after: Int64, before: Int64, limit: Int) throws(MemoryError) -> [(seq: Int64, text: String)] {
+  func withoutVector(after: Int64, before: Int64, limit: Int) throws(MemoryError) -> [PendingText] {
     try database.all(
       """
       SELECT seq, text FROM documents_\(n) AS d WHERE seq > ? AND seq < ? AND text <> ''
         AND NOT EXISTS (SELECT 1 FROM vectors_\(n) WHERE seq = d.seq) ORDER BY seq LIMIT ?
       """, [.int(after), .int(before), .int(Int64(limit))]
-    ) { (seq: $0.int(0), text: $0.text(1)) }
+    ) { PendingText(seq: $0.int(0), text: $0.text(1)) }
   }
 
   private static let pageBytes = 256 << 10

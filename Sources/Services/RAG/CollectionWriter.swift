@@ -253,15 +253,11 @@ struct CollectionWriter {
   mutating func fill(_ vectors: [(seq: Int64, vector: [Float])], model: String) throws(MemoryError) -> Int {
     var count = 0
     for (seq, vector) in vectors {
-      let isWanted = try database.first(
-        "SELECT 1 FROM documents_\(n) WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM vectors_\(n) WHERE seq = ?1)", [.int(seq)]
-      ) { _ in true }
-      guard isWanted == true else { continue }
+      let old = try database.first(
+        "SELECT \(CollectionReader.columns) FROM documents_\(n) WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM vectors_\(n) WHERE seq = ?1)",
+        [.int(seq)], CollectionReader.document)
+      guard let old else { continue }
       try check(Embedding(model: model, vector: vector), of: "document \(seq)")
-      guard
-        let old = try database.first(
-          "SELECT \(CollectionReader.columns) FROM documents_\(n) WHERE seq = ?", [.int(seq)], CollectionReader.document)
-      else { continue }
       entry.collection.model = model
       // A seq stands for one vector for ever, and so for none, too.
       var document = old

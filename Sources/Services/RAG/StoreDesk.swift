@@ -74,13 +74,10 @@ final class StoreDesk {
 
   private func opened() throws(MemoryError) -> SQLiteDatabase {
     if let database { return database }
-    func failed(_ what: String) -> MemoryError {
-      MemoryError(.storage, "the memory's folder \(folder) cannot be \(what): \(String(cString: strerror(errno)))")
-    }
     try PrivateFile.makeFolder(folder)
     if lock < 0 {
       lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-      if lock < 0 { throw failed("written to") }
+      if lock < 0 { throw MemoryError(.storage, "the memory's folder \(folder) cannot be written to: \(String(cString: strerror(errno)))") }
     }
     // One that is just ending, or a child between its birth and its own program, lets go in a moment.
     var patience = 20
@@ -92,24 +89,8 @@ final class StoreDesk {
       }
       throw MemoryError(.storage, "the memory in \(folder) is in use by another process: a second kernel needs a data folder of its own")
     }
-    let mask = umask(0o077)
-    defer { umask(mask) }
-    let database = try SQLiteDatabase(folder + "/memory.sqlite")
-    // A log of 16 MB before it is copied into the file: pages that many commits change are copied once. What savepoints
-    // need for a way back stays in memory, not in files.
-    let settings = [
-      "journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -16384", "mmap_size = 4294967296",
-      "wal_autocheckpoint = 4000", "temp_store = MEMORY",
-    ]
-    for pragma in settings {
-      try database.run("PRAGMA \(pragma)", keep: false)
-    }
-    let version = try database.first("PRAGMA user_version", keep: false) { Int($0.int(0)) } ?? 0
-    if version > Self.schemaVersion {
-      throw MemoryError(
-        .damaged, "\(database.path) was written by a newer version (\(version); this one knows \(Self.schemaVersion)): update this one")
-    }
-    if version == 0 { try makeSchema(database) }
+    let database = try SQLiteDatabase(
+      durable: folder + "/memory.sqlite", version: Self.schemaVersion, settings: Self.settings, schema: Self.schema)
     number = try database.first("SELECT number FROM store") { $0.int(0) } ?? 0
     self.database = database
     tell(database)
@@ -123,21 +104,21 @@ final class StoreDesk {
     if let held { board.change { $0.held = held } }
   }
 
-  private static let schemaVersion = 1
+  // A log of 16 MB before it is copied into the file: pages that many commits change are copied once. What savepoints need
+  // for a way back stays in memory, not in files.
+  private static let settings = [
+    "cache_size = -16384", "mmap_size = 4294967296", "wal_autocheckpoint = 4000", "temp_store = MEMORY",
+  ]
 
-  private func makeSchema(_ database: SQLiteDatabase) throws(MemoryError) {
-    try database.transaction { () throws(MemoryError) in
-      try database.run("CREATE TABLE store(number INTEGER NOT NULL)", keep: false)
-      try database.run("INSERT INTO store VALUES (?)", [.int(Int64.random(in: 1 ... .max))], keep: false)
-      try database.run(
-        """
-        CREATE TABLE collections(number INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, name TEXT NOT NULL, readers TEXT,
-          writers TEXT, embedder TEXT, model TEXT, dimension INTEGER, documents INTEGER NOT NULL, vectors INTEGER NOT NULL,
-          version INTEGER NOT NULL, next INTEGER NOT NULL, created INTEGER NOT NULL, UNIQUE (owner, name))
-        """, keep: false)
-      try database.run("PRAGMA user_version = \(Self.schemaVersion)", keep: false)
-    }
-  }
+  private static let schemaVersion = 1
+  private static let schema = [
+    "CREATE TABLE store(number INTEGER NOT NULL)", "INSERT INTO store VALUES (random() & 0x7fffffffffffffff | 1)",
+    """
+    CREATE TABLE collections(number INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, name TEXT NOT NULL, readers TEXT,
+      writers TEXT, embedder TEXT, model TEXT, dimension INTEGER, documents INTEGER NOT NULL, vectors INTEGER NOT NULL,
+      version INTEGER NOT NULL, next INTEGER NOT NULL, created INTEGER NOT NULL, UNIQUE (owner, name))
+    """,
+  ]
 
   // MARK: Reading
 
@@ -157,8 +138,7 @@ final class StoreDesk {
       return .hits(try reader.query(query, index: query.embedding == nil ? nil : try index(of: reader.entry, database)))
     case .sources(let name, let prefix): return .sources(try reader(name).sources(under: prefix))
     case .withoutVector(let name, let after, let before, let limit):
-      return .texts(
-        try reader(name).withoutVector(after: after, before: before, limit: limit).map { PendingText(seq: $0.seq, text: $0.text) })
+      return .texts(try reader(name).withoutVector(after: after, before: before, limit: limit))
     case .export(let name, let after):
       let page = try reader(name).page(after: after)
       return .page(page.lines, next: page.next)
@@ -338,7 +318,7 @@ final class StoreDesk {
       for number in mustScrub where !dropped.contains(number) {
         try database.run("INSERT INTO words_\(number)(words_\(number)) VALUES ('optimize')", keep: false)
       }
-      try database.run("PRAGMA wal_checkpoint(TRUNCATE)", keep: false)
+      if !(try database.emptyLog()) { throw MemoryError(.storage, "another process reads \(database.path)") }
     } catch {
       log("what was forgotten is gone for every query, but traces of it may be in \(folder) until the next forget: \(error.message)")
     }

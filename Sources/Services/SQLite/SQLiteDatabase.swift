@@ -50,6 +50,41 @@ final class SQLiteDatabase {
     sqlite3_busy_timeout(handle, 10_000)
   }
 
+  /// Opens or makes a file that is the user's alone and loses nothing that was committed: WAL, every commit on the disk before
+  /// it returns, and zeros where something was deleted.
+  ///
+  /// - Parameters:
+  ///   - version: of the schema; kept as `user_version`. A file of a newer one is refused.
+  ///   - schema: makes the tables of an empty file, all or none.
+  convenience init(
+    durable path: String, version: Int, settings: [String] = [], schema: [String]
+  ) throws(MemoryError) {
+    // SQLite's companions of the file get its mode.
+    if path != ":memory:" { try PrivateFile.make(path) }
+    try self.init(path)
+    for setting in ["journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"] + settings {
+      try run("PRAGMA \(setting)", keep: false)
+    }
+    func found() throws(MemoryError) -> Int { try first("PRAGMA user_version", keep: false) { Int($0.int(0)) } ?? 0 }
+    let written = try found()
+    if written > version {
+      throw MemoryError(.damaged, "\(path) was written by a newer version (\(written); this one knows \(version)): update this one")
+    }
+    guard written == 0 else { return }
+    try transaction { () throws(MemoryError) in
+      // Another process may have made it while we waited.
+      guard try found() == 0 else { return }
+      for sql in schema + ["PRAGMA user_version = \(version)"] { try run(sql, keep: false) }
+    }
+  }
+
+  /// Copies the log of writes into the file and empties it, so that what was deleted is in neither.
+  ///
+  /// - Returns: false if another process reads the file, and the log must stay.
+  func emptyLog() throws(MemoryError) -> Bool {
+    try first("PRAGMA wal_checkpoint(TRUNCATE)", keep: false) { $0.int(0) == 1 } != true
+  }
+
   deinit {
     for statement in kept.values { sqlite3_finalize(statement) }
     sqlite3_close_v2(handle)

@@ -20,45 +20,26 @@ final class HistoryStore {
 
   /// Opens or makes the file. nil: in memory, for as long as this lives.
   init(folder: String?) throws(MemoryError) {
-    if let folder {
-      try PrivateFile.makeFolder(folder)
-      try PrivateFile.make(folder + "/llm.sqlite")
-      database = try SQLiteDatabase(folder + "/llm.sqlite")
-    } else {
-      database = try SQLiteDatabase(":memory:")
-    }
-    for pragma in ["journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"] { try database.run("PRAGMA \(pragma)", keep: false) }
-    let found = try database.first("PRAGMA user_version", keep: false) { Int($0.int(0)) } ?? 0
-    if found > Self.version {
-      throw MemoryError(
-        .damaged, "\(database.path) was written by a newer version (\(found); this one knows \(Self.version)): update this one")
-    }
-    if found == 0 { try makeSchema() }
+    if let folder { try PrivateFile.makeFolder(folder) }
+    database = try SQLiteDatabase(durable: folder.map { $0 + "/llm.sqlite" } ?? ":memory:", version: Self.version, schema: Self.schema)
     // Files that were begun before there were budgets have no such table.
     try database.run(Self.spentTable, keep: false)
   }
 
+  private static let schema = [
+    """
+    CREATE TABLE thread(id INTEGER PRIMARY KEY AUTOINCREMENT, persona TEXT NOT NULL, name TEXT NOT NULL, summary TEXT,
+      summarised INTEGER NOT NULL DEFAULT 0, left_out INTEGER NOT NULL DEFAULT 0, left_out_window INTEGER NOT NULL DEFAULT 0,
+      bytes_per_token REAL NOT NULL, began INTEGER NOT NULL, used INTEGER NOT NULL, UNIQUE (persona, name))
+    """,
+    """
+    CREATE TABLE turn(id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, number INTEGER NOT NULL, messages TEXT NOT NULL, provider TEXT,
+      model TEXT, finish TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, at INTEGER NOT NULL, UNIQUE (thread, number))
+    """,
+  ]
+
   private static let spentTable =
     "CREATE TABLE IF NOT EXISTS spent(day TEXT NOT NULL, persona TEXT NOT NULL, tokens INTEGER NOT NULL, PRIMARY KEY (day, persona)) WITHOUT ROWID"
-
-  private func makeSchema() throws(MemoryError) {
-    try database.transaction { () throws(MemoryError) in
-      // Another kernel may have made it while we waited.
-      guard try database.first("PRAGMA user_version", keep: false, { $0.int(0) }) == 0 else { return }
-      for sql in [
-        """
-        CREATE TABLE thread(id INTEGER PRIMARY KEY AUTOINCREMENT, persona TEXT NOT NULL, name TEXT NOT NULL, summary TEXT,
-          summarised INTEGER NOT NULL DEFAULT 0, left_out INTEGER NOT NULL DEFAULT 0, left_out_window INTEGER NOT NULL DEFAULT 0,
-          bytes_per_token REAL NOT NULL, began INTEGER NOT NULL, used INTEGER NOT NULL, UNIQUE (persona, name))
-        """,
-        """
-        CREATE TABLE turn(id INTEGER PRIMARY KEY, thread INTEGER NOT NULL, number INTEGER NOT NULL, messages TEXT NOT NULL, provider TEXT,
-          model TEXT, finish TEXT, prompt_tokens INTEGER, completion_tokens INTEGER, at INTEGER NOT NULL, UNIQUE (thread, number))
-        """,
-        "PRAGMA user_version = \(Self.version)",
-      ] { try database.run(sql, keep: false) }
-    }
-  }
 
   // MARK: Questions
 
@@ -223,8 +204,7 @@ final class HistoryStore {
 
   /// What was deleted is zeros in the file by now; the log of writes beside it still has it, until it is emptied.
   private func scrub() throws(MemoryError) {
-    let isBusy = try database.first("PRAGMA wal_checkpoint(TRUNCATE)", keep: false) { $0.int(0) == 1 }
-    if isBusy == true {
+    if !(try database.emptyLog()) {
       throw MemoryError(
         .storage,
         "it is forgotten, but another process reads \(database.path): end it, and forget once more, so that nothing of it stays in \(database.path)-wal"

@@ -200,15 +200,11 @@ private struct Reader {
     table.refuseOthers()
     let choice: EmbedderChoice
     do throws(EmbeddingError) { choice = try EmbedderChoice(memory.embedder) } catch { return table.note("embedder", error.description) }
-    if let url = memory.url, !LanguageReader.isURL(url) {
-      table.note("url", "\"\(url)\" is no address of a server; it looks like http://127.0.0.1:11434")
-    }
+    if let url = memory.url { table.checkURL(url) }
     if case .openai = choice, memory.url == nil {
       table.note("embedder", "\"openai:…\" needs to know the server: set url, e.g. http://127.0.0.1:8080/v1")
     }
-    if let variable = memory.apiKeyVariable, !LanguageReader.isVariable(variable) {
-      table.note("api_key_env", "must be the name of an environment variable that holds the key, not the key itself")
-    }
+    if let variable = memory.apiKeyVariable { table.checkVariable(variable) }
   }
 
   /// The personas in the order of the file.

@@ -67,18 +67,13 @@ struct LanguageReader {
     table.read("retries", 0...10, into: &provider.retries)
 
     let kindIsRight = table.value("provider").map { $0.content == .string(provider.kind.rawValue) } ?? true
-    if let url = provider.url, !Self.isURL(url) {
-      table.note("url", "\"\(url)\" is no address of a server; it looks like http://127.0.0.1:11434")
-    } else if provider.url != nil, provider.kind == .local, kindIsRight {
+    if let url = provider.url, table.checkURL(url), provider.kind == .local, kindIsRight {
       table.note("url", "has no effect with provider \"local\"; set provider to ollama or openai, or leave the line out")
     }
     if provider.kind == .openai, table.value("provider") != nil, table.value("url") == nil {
       table.note("provider", "\"openai\" needs to know the server: set url, e.g. http://127.0.0.1:8080/v1")
     }
-    // The value may be the key itself, so it is not repeated.
-    if let variable = provider.apiKeyVariable, !Self.isVariable(variable) {
-      table.note("api_key_env", "must be the name of an environment variable that holds the key, not the key itself")
-    }
+    if let variable = provider.apiKeyVariable { table.checkVariable(variable) }
     if provider.apiKeyVariable != nil, provider.apiKeyFile != nil {
       table.note("api_key_file", "and api_key_env both name a key; leave one of the lines out")
     }
@@ -95,17 +90,5 @@ struct LanguageReader {
     let names = language.providerNames
     return "there is no provider \"\(name)\": write [llm.providers.\(name)], or name one of \(names.joined(separator: ", "))"
       + TableReader.question(name, names)
-  }
-
-  static func isURL(_ text: String) -> Bool {
-    guard let scheme = ["http://", "https://"].first(where: { text.lowercased().hasPrefix($0) }) else { return false }
-    let rest = text.dropFirst(scheme.count)
-    return rest.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-      && !(rest.split(separator: "/", omittingEmptySubsequences: false).first ?? "").isEmpty
-  }
-
-  static func isVariable(_ text: String) -> Bool {
-    func isLetter(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte | 0x20) || byte == 0x5F }
-    return isLetter(text.utf8.first!) && text.utf8.count <= 64 && text.utf8.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) }
   }
 }

@@ -14,10 +14,10 @@ final class Bus {
   let log: Log
   var limits: Limits
   /// The same for one connection's way out.
+  var quota: Quota { Quota(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes) }
   /// Stands in the names that the kernel gives: conversations are kept by the client's name longer than a kernel runs, and
   /// who comes tomorrow must not find those of a stranger.
   let runTag = String(UInt32.random(in: 0x10_0000...0xFF_FFFF), radix: 16)
-  var quota: Quota { Quota(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes) }
   /// Set once by BatKernel, which owns both.
   unowned var control: Control!
 

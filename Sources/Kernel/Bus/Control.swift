@@ -156,19 +156,16 @@ final class Control {
   private func remember(_ operation: String, _ payload: [UInt8], from connection: Connection?, _ answer: @escaping Answer) throws(Failure) {
     let client = try client(connection, "memory.\(operation)")
     guard let memory = supervisor.memory else { throw Failure(.unknownTarget, "this kernel runs without a memory") }
-    let answerBox = LoopOnly(answer)
-    let inbox = supervisor.inbox
     let order = MemoryOrder(
       actor: .client(client.participant?.text ?? ""), operation: operation, arguments: payload.isEmpty ? Array("{}".utf8) : payload)
-    memory.perform(order) { result in inbox.post { _ in answerBox.value(result.map(\.json)) } }
+    let answer = onLoop(answer)
+    memory.perform(order) { answer($0.map(\.json)) }
   }
 
   private func listModels(_ payload: [UInt8], _ answer: @escaping Answer) throws(Failure) {
     let order = payload.elementsEqual("null".utf8) ? .init() : try read(Payload.Provider.self, payload)
     guard let language = supervisor.language else { throw Failure(.llmUnreachable, "this kernel runs without a language model") }
-    let answerBox = LoopOnly(answer)
-    let inbox = supervisor.inbox
-    language.models(of: order.provider) { result in inbox.post { _ in answerBox.value(result) } }
+    language.models(of: order.provider, done: onLoop(answer))
   }
 
   private func historyOrder(_ method: String, _ order: Payload.History) throws(Failure) -> HistoryOrder {
@@ -188,18 +185,22 @@ final class Control {
 
   private func history(_ order: HistoryOrder, _ answer: @escaping Answer) throws(Failure) {
     guard let language = supervisor.language else { throw Failure(.llmUnreachable, "this kernel runs without a language model") }
-    let answerBox = LoopOnly(answer)
-    let inbox = supervisor.inbox
+    let limit = bus.limits.frameBytes - 4096
+    let answer = onLoop(answer)
     language.history(order) { result in
-      inbox.post { kernel in
-        let limit = kernel.bus.limits.frameBytes - 4096
-        if case .success(let json) = result, json.count > limit {
-          return answerBox.value(
-            .failure(Failure(.tooLong, "the answer has \(json.count) bytes, too many for one line: ask for fewer turns, with \"last\"")))
-        }
-        answerBox.value(result)
+      if case .success(let json) = result, json.count > limit {
+        return answer(
+          .failure(Failure(.tooLong, "the answer has \(json.count) bytes, too many for one line: ask for fewer turns, with \"last\"")))
       }
+      answer(result)
     }
+  }
+
+  /// For services, which answer on threads of their own.
+  private func onLoop(_ answer: @escaping Answer) -> @Sendable (Result<[UInt8], Failure>) -> Void {
+    let box = LoopOnly(answer)
+    let inbox = supervisor.inbox
+    return { result in inbox.post { _ in box.value(result) } }
   }
 
   private func stats() -> [UInt8] {

@@ -24,7 +24,7 @@ struct AnswerPrinter {
   mutating func finish(_ content: String) -> String {
     if streamed.isEmpty { return shown(content) + closeLine() }
     if content.hasPrefix(streamed) { return shown(String(content.dropFirst(streamed.count))) + closeLine() }
-    if Self.trimmed(content) == Self.trimmed(streamed) { return closeLine() }
+    if content.trimmed == streamed.trimmed { return closeLine() }
     let before = closeLine() + "[the answer in its final form:]\n"
     return before + shown(content) + closeLine()
   }
@@ -39,12 +39,6 @@ struct AnswerPrinter {
     let text = safely ? text.harmless : text
     if let last = text.last { atLineStart = last.isNewline }
     return text
-  }
-
-  private static func trimmed(_ text: String) -> Substring {
-    let head = text.drop(while: \.isWhitespace)
-    guard let end = head.lastIndex(where: { !$0.isWhitespace }) else { return "" }
-    return head[...end]
   }
 
   /// What a reply says: its `content`, a bare string, or nothing for null; anything else as JSON.

@@ -84,11 +84,6 @@ enum RecordedTable {
       if message["too_large"] == true { said = "(too large to be kept) " + said }
       return ["token", "source", "method", "generation", "ms", "end"].map { (message[$0] ?? .null).plain.oneLine(40) } + [said.oneLine(80)]
     }
-    let widths = head.indices.map { column in ([head] + rows).map { $0[column].cells }.max() ?? 0 }
-    func line(_ cells: [String]) -> String {
-      let padded = zip(cells, widths).map { $0.padded($1) }.joined(separator: "  ")
-      return String(padded.reversed().drop { $0 == " " }.reversed()) + "\n"
-    }
-    return style.dim(line(head)) + rows.map(line).joined()
+    return Table.text(head, rows, style: style)
   }
 }

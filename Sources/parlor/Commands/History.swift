@@ -68,9 +68,7 @@ enum HistoryText {
     let rows = threads.map { thread in
       ["persona", "thread", "turns", "summarised_turns"].map { (thread[$0] ?? .null).plain.oneLine(64) } + [date(thread["used_ms"])]
     }
-    let widths = head.indices.map { column in ([head] + rows).map { $0[column].cells }.max() ?? 0 }
-    func line(_ cells: [String]) -> String { zip(cells, widths).map { $0.padded($1) }.joined(separator: "  ").trimmed }
-    return style.dim(line(head)) + "\n" + rows.map { line($0) + "\n" }.joined()
+    return Table.text(head, rows, style: style)
   }
 
   static func text(_ conversation: JSON, style: Style) -> String {

@@ -119,12 +119,7 @@ enum MemoryText {
       ]
     }
     let head = ["COLLECTION", "DOCUMENTS", "VECTORS", "READERS", "WRITERS", "MODEL"]
-    let widths = head.indices.map { column in ([head] + rows).map { $0[column].cells }.max() ?? 0 }
-    func line(_ cells: [String]) -> String {
-      let line = zip(cells, widths).map { $0.padded($1) }.joined(separator: "  ")
-      return String(line.reversed().drop { $0 == " " }.reversed()) + "\n"
-    }
-    return style.dim(line(head).dropLast().description) + "\n" + rows.map(line).joined()
+    return Table.text(head, rows, style: style)
   }
 
   static func passages(_ reply: JSON, style: Style) -> String {

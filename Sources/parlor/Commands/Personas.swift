@@ -173,14 +173,10 @@ enum PersonaTable {
     let rows = personas.map { persona in
       ["name", "state", "generation", "kept", "received", "failed", "summary"].map { (persona[$0] ?? .null).plain.oneLine(200) }
     }
-    let widths = head.indices.map { column in ([head] + rows).map { $0[column].cells }.max() ?? 0 }
-    func line(_ cells: [String]) -> String {
-      let padded = zip(cells, widths).map { $0.padded($1) }.joined(separator: "  ")
-      return String(padded.reversed().drop { $0 == " " }.reversed())
-    }
-    var text = style.dim(line(head)) + "\n"
-    for (row, persona) in zip(rows, personas) {
-      text += line(row) + "\n"
+    let lines = Table.lines(head, rows, style: style)
+    var text = lines[0] + "\n"
+    for (line, persona) in zip(lines.dropFirst(), personas) {
+      text += line + "\n"
       if let reason = persona["reason"]?.string { text += style.bad("  \(reason.oneLine(400))") + "\n" }
     }
     return text

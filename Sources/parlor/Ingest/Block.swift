@@ -65,7 +65,7 @@ struct Block: Equatable {
         close(before: number)
         blocks.append(Block(kind: .heading(level: heading.level), text: heading.text, lines: number...number))
       } else if indent < 4, open.count == 1, let level = underline(body) {
-        blocks.append(Block(kind: .heading(level: level), text: trimmed(open[0]), lines: (number - 1)...number))
+        blocks.append(Block(kind: .heading(level: level), text: open[0].trimmed, lines: (number - 1)...number))
         open = []
       } else if isBlank(line) {
         close(before: number)
@@ -110,26 +110,20 @@ struct Block: Equatable {
 
   private static func isBlank(_ line: Substring) -> Bool { line.allSatisfy(\.isWhitespace) }
 
-  static func trimmed(_ text: Substring) -> String {
-    let head = text.drop(while: \.isWhitespace)
-    guard let end = head.lastIndex(where: { !$0.isWhitespace }) else { return "" }
-    return String(head[...end])
-  }
-
   /// `## Words ##`
   private static func heading(_ line: Substring) -> (level: Int, text: String)? {
     let level = line.prefix { $0 == "#" }.count
     let rest = line.dropFirst(level)
     guard (1...6).contains(level), rest.first?.isWhitespace ?? true else { return nil }
-    var text = trimmed(rest)[...]
+    var text = rest.trimmed[...]
     let closing = text.reversed().prefix { $0 == "#" }.count
     if closing > 0, closing == text.count || text.dropLast(closing).last?.isWhitespace == true { text = text.dropLast(closing) }
-    return (level, trimmed(text))
+    return (level, text.trimmed)
   }
 
   /// A line of `=` makes the one above it a heading, one of `-` a smaller one.
   private static func underline(_ line: Substring) -> Int? {
-    let line = trimmed(line)
+    let line = line.trimmed
     guard let mark = line.first, mark == "=" || mark == "-", line.allSatisfy({ $0 == mark }) else { return nil }
     return mark == "=" ? 1 : 2
   }

@@ -90,7 +90,7 @@ private struct HTMLReader {
     if Self.raw.contains(tag.name), !tag.isEnd, !tag.isClosed {
       let start = at
       let end = findEnd(of: tag.name)
-      if tag.name == "title", title == nil { title = Block.trimmed(Self.joined(Self.decoded(bytes[start..<end]))[...]) }
+      if tag.name == "title", title == nil { title = Self.joined(Self.decoded(bytes[start..<end])).trimmed }
       at = end
       return
     }
@@ -126,7 +126,7 @@ private struct HTMLReader {
       if Self.raw.contains(tag.name), !tag.isEnd, !tag.isClosed, tag.name != name {
         let start = at
         at = findEnd(of: tag.name)
-        if tag.name == "title", title == nil { title = Block.trimmed(Self.joined(Self.decoded(bytes[start..<at]))[...]) }
+        if tag.name == "title", title == nil { title = Self.joined(Self.decoded(bytes[start..<at])).trimmed }
       }
     }
   }
@@ -145,7 +145,7 @@ private struct HTMLReader {
       if !text.allSatisfy(\.isWhitespace) { found.append(Block(kind: .code, text: Self.withoutOuterBlankLines(text))) }
       return
     }
-    let text = Block.trimmed(Self.joined(open)[...])
+    let text = Self.joined(open).trimmed
     if !text.isEmpty { found.append(Block(kind: level.map { .heading(level: $0) } ?? .text, text: text)) }
   }
 

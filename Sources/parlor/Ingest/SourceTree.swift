@@ -1,4 +1,5 @@
 import Glibc
+import Workbench
 
 /// The files under some paths that can be read into the memory, and the folders in which new ones may appear.
 struct SourceTree {
@@ -47,10 +48,7 @@ struct SourceTree {
 
   /// From the root on, without links; also of what is not there any more.
   static func absolute(_ path: String) -> String {
-    if let real = realpath(path, nil) {
-      defer { free(real) }
-      return String(cString: real)
-    }
+    if let real = PersonaSource.real(path) { return real }
     var path = path
     if !path.hasPrefix("/"), let here = getcwd(nil, 0) {
       defer { free(here) }

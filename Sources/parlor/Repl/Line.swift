@@ -78,7 +78,7 @@ enum Line: Equatable {
     """
 }
 
-extension String {
+extension StringProtocol {
   /// Without white space at both ends.
   var trimmed: String {
     let head = drop(while: \.isWhitespace)

@@ -49,7 +49,8 @@ let package = Package(
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(name: "KernelTests", dependencies: ["Kernel", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "ServicesTests", dependencies: ["Services", "Kernel", "Wire"], exclude: ["RAG/reference.py", "RAG/wordllama.json"],
+      name: "ServicesTests", dependencies: ["Services", "Kernel", "Wire", "TestSupport"],
+      exclude: ["RAG/reference.py", "RAG/wordllama.json"],
       swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(

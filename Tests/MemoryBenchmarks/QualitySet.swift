@@ -21,19 +21,5 @@ struct QualitySet {
     return items.map { (hash(name($0)), $0) }.sorted { $0.0 < $1.0 }.map(\.1)
   }
 
-  /// What a program writes.
-  static func output(of arguments: [String]) throws -> String {
-    let process = Process()
-    process.executableURL = URL(filePath: arguments[0])
-    process.arguments = Array(arguments.dropFirst())
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw BenchmarkError("\(arguments.joined(separator: " ")) ended with status \(process.terminationStatus)")
-    }
-    return String(decoding: output, as: UTF8.self)
-  }
+  static func output(of arguments: [String]) throws -> String { String(decoding: try Program.output(of: arguments), as: UTF8.self) }
 }

@@ -43,18 +43,7 @@ struct StoreBenchmark {
   }
 
   private func measure(_ arguments: [String]) throws -> EngineFigures {
-    let process = Process()
-    process.executableURL = URL(filePath: arguments[0])
-    process.arguments = Array(arguments.dropFirst())
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else {
-      throw BenchmarkError("\(arguments.joined(separator: " ")) ended with status \(process.terminationStatus)")
-    }
-    return try JSONDecoder().decode(EngineFigures.self, from: output)
+    try JSONDecoder().decode(EngineFigures.self, from: Program.output(of: arguments))
   }
 
   private func line(_ name: String, _ figures: EngineFigures, _ count: Int, _ truth: [[[Int]]]) -> String {

@@ -1,18 +1,13 @@
 import Foundation
+import TestSupport
 
-/// Numbers that look random and come again for the same seed (SplitMix64).
+/// What property tests draw, again for the same seed.
 struct TestRandom: RandomNumberGenerator {
-  private var state: UInt64
+  private var source: SplitMix
 
-  init(seed: UInt64) { state = seed }
+  init(seed: UInt64) { source = SplitMix(state: seed) }
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
+  mutating func next() -> UInt64 { source.next() }
 
   /// A seed for one run of a test, printed; BAT_TEST_SEED repeats a run.
   static func seed(for test: String) -> UInt64 {

@@ -122,17 +122,31 @@ struct Catalog {
       """,
       "CREATE INDEX sources_of_\(number) ON documents_\(number)(source) WHERE source IS NOT NULL",
       "CREATE TABLE vectors_\(number)(seq INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
-      """
-      CREATE TABLE metadata_\(number)(document INTEGER NOT NULL, key TEXT NOT NULL, value NOT NULL,
-        PRIMARY KEY (document, key, value)) WITHOUT ROWID
-      """,
-      "CREATE INDEX values_of_\(number) ON metadata_\(number)(key, value, document)",
+      metadataTable(number),
       "CREATE TABLE sources_\(number)(source TEXT PRIMARY KEY, hash TEXT, changed INTEGER NOT NULL) WITHOUT ROWID",
       """
       CREATE VIRTUAL TABLE words_\(number) USING fts5(text, content='documents_\(number)', content_rowid='seq',
         tokenize="unicode61 remove_diacritics 2")
       """,
     ]
+  }
+
+  private static func metadataTable(_ number: Int64) -> String {
+    """
+    CREATE TABLE metadata_\(number)(key TEXT NOT NULL, document INTEGER NOT NULL, value NOT NULL,
+      PRIMARY KEY (key, document, value)) WITHOUT ROWID
+    """
+  }
+
+  /// Brings the tables of schema 1 to that of 2: the metadata were by document then, and had an index by value.
+  func upgrade() throws(MemoryError) {
+    for number in try all().map(\.number) {
+      for sql in [
+        "DROP INDEX values_of_\(number)", "ALTER TABLE metadata_\(number) RENAME TO old_metadata", Self.metadataTable(number),
+        "INSERT INTO metadata_\(number)(key, document, value) SELECT key, document, value FROM old_metadata ORDER BY key, document",
+        "DROP TABLE old_metadata",
+      ] { try database.run(sql, keep: false) }
+    }
   }
 
   func drop(_ entry: Entry) throws(MemoryError) {

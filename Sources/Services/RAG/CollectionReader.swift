@@ -23,7 +23,7 @@ struct CollectionReader {
 
   /// A condition on the rows `d` of `documents_N`.
   static func condition(_ number: Int64, ids: [String]?, filter: Filter) -> SQL {
-    let filters = FilterSQL(collection: number).probe(filter, row: "d.seq")
+    let filters = FilterSQL(collection: number).condition(filter, row: "d.seq")
     guard let ids else { return filters }
     // Not by json_each: it ends a text at its first zero byte.
     let list = SQL("d.id IN (\(ids.map { _ in "?" }.joined(separator: ",")))", ids.map { .text($0) })
@@ -80,13 +80,11 @@ struct CollectionReader {
     let depth = mode == .fused ? max(query.fusion.depth, query.limit) : query.limit
     let words = mode == .vectors ? [] : try self.words(query.text ?? "", depth, query.filter)
     let vectors = mode == .words || query.embedding == nil ? [] : try nearest(query.embedding!, depth, query.filter, index)
-    let byWords = words.map { (document: $0.seq, score: $0.score) }
-    let byVectors = vectors.map { (document: $0.seq, score: $0.similarity) }
     let order =
       switch mode {
-      case .words: byWords
-      case .vectors: byVectors
-      case .fused: query.fusion.fuse(words: byWords, vectors: byVectors)
+      case .words: words.map { (document: $0.seq, score: $0.score) }
+      case .vectors: vectors.map { (document: $0.seq, score: $0.similarity) }
+      case .fused: query.fusion.fuse(words: words.map(\.seq), vectors: vectors.map(\.seq))
       }
     let wordScores = Dictionary(uniqueKeysWithValues: words.map { ($0.seq, $0.score) })
     let similarities = Dictionary(uniqueKeysWithValues: vectors.map { ($0.seq, $0.similarity) })
@@ -103,7 +101,7 @@ struct CollectionReader {
 
   private func words(_ text: String, _ limit: Int, _ filter: Filter) throws(MemoryError) -> [(seq: Int64, score: Double)] {
     guard let match = WordQuery(text, limit: limits.queryWords).match else { return [] }
-    let condition = FilterSQL(collection: n).probe(filter, row: "words_\(n).rowid")
+    let condition = FilterSQL(collection: n).condition(filter, row: "words_\(n).rowid")
     let rest = filter == .everything ? SQL("") : SQL(" AND \(condition.text)", condition.values)
     return try database.all(
       "SELECT rowid, -rank FROM words_\(n) WHERE words_\(n) MATCH ?\(rest.text) ORDER BY rank LIMIT ?",
@@ -138,38 +136,27 @@ struct CollectionReader {
       }
     }
     if filter == .everything { return try index.search(embedding.vector, limit: limit, similarity: similarity) }
-    let sql = FilterSQL(collection: n)
-    let condition = sql.probe(filter, row: "v.seq")
-    let known = index.known(condition)
-    if let slots = known?.slots { return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity) }
-    // Few that pass are looked up at once. Where many do, the best are asked one by one until enough have passed; a filter
-    // that comes again, or lets so few of the best pass that asking takes long, is looked up after all. What was looked up
-    // is kept for the next query with this filter. `few` is about where both take equally long: to look up a row takes as
-    // long as the bounds of 50 vectors or a sixteenth of a question, and there are as many questions as `limit` needs.
-    let few = Int((16 * Double(limit) * Double(index.live)).squareRoot()) + index.live / 50
-    let patience = max(1000, index.live / 16)
-    let set = try sql.set(filter) { (sql) throws(MemoryError) in
-      try database.first("SELECT count(*) FROM (\(sql.text) LIMIT ?)", sql.values + [.int(Int64(few))], keep: false) { Int($0.int(0)) } ?? 0
-    }
-    let isLookedUp = set.map { $0.rows < few || known != nil } ?? ((known?.asked ?? 0) > patience)
-    if !isLookedUp {
+    let rows = MetadataRows(database: database, number: n, last: entry.next - 1)
+    var (slots, isCertain) = try index.metadata.passing(filter, of: index, rows)
+    if !isCertain {
+      // The best are asked one by one until enough have passed; where so few pass that this takes long, all texts are read.
+      let patience = max(1000, index.live / 16)
       var asked = 0
-      let found = try index.search(embedding.vector, limit: limit, similarity: similarity) { (seqs) throws(MemoryError) in
+      let found = try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity) { (seqs) throws(MemoryError) in
         asked += seqs.count
         if asked > patience { return nil }
         let list = seqs.map { "(\($0))" }.joined(separator: ",")
-        let condition = sql.probe(filter, row: "asked.column1")
+        let condition = FilterSQL(collection: n).condition(filter, row: "asked.column1")
         return Set(
           try database.all("SELECT column1 FROM (VALUES \(list)) AS asked WHERE \(condition.text)", condition.values, keep: false) {
             $0.int(0)
           })
       }
-      index.keep(asked: asked, for: condition)
       if let found { return found }
+      try index.metadata.read(filter, of: index, rows)
+      (slots, _) = try index.metadata.passing(filter, of: index, rows)
     }
-    let query = set?.sql ?? SQL("SELECT v.seq FROM vectors_\(n) AS v WHERE \(condition.text)", condition.values)
-    let seqs = try database.all(query.text, query.values, keep: false) { $0.int(0) }
-    return try index.search(embedding.vector, limit: limit, among: index.keepSlots(of: seqs, for: condition), similarity: similarity)
+    return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity)
   }
 
   // MARK: Pages

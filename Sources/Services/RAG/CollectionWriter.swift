@@ -133,8 +133,8 @@ struct CollectionWriter {
     for first in stride(from: 0, to: values.count, by: 8) {
       let some = values[first..<min(first + 8, values.count)]
       try database.run(
-        "INSERT OR IGNORE INTO metadata_\(n)(document, key, value) VALUES \(some.map { _ in "(?,?,?)" }.joined(separator: ","))",
-        some.flatMap { [.int(seq), .text($0), $1] })
+        "INSERT OR IGNORE INTO metadata_\(n)(key, document, value) VALUES \(some.map { _ in "(?,?,?)" }.joined(separator: ","))",
+        some.flatMap { [.text($0), .int(seq), $1] })
     }
     if let vector = document.vector, vector.contains(where: { $0 != 0 }) {
       try database.run("INSERT INTO vectors_\(n)(seq, vector) VALUES (?, ?)", [.int(seq), .floats(vector)])
@@ -171,7 +171,7 @@ struct CollectionWriter {
     } else {
       document.vector = textChanges ? nil : try vector(old.seq)
     }
-    try remove(old.seq, text: old.document.text)
+    try remove(old.seq, old.document.text, old.document.metadata)
     try write(document)
   }
 
@@ -187,12 +187,14 @@ struct CollectionWriter {
 
   // MARK: Out
 
-  private mutating func remove(_ seq: Int64, text: String) throws(MemoryError) {
+  private mutating func remove(_ seq: Int64, _ text: String, _ metadata: [String: JSON]) throws(MemoryError) {
     // An index of words over another table is told what it had been told.
     if !text.isEmpty {
       try database.run("INSERT INTO words_\(n)(words_\(n), rowid, text) VALUES ('delete', ?, ?)", [.int(seq), .text(text)])
     }
-    try database.run("DELETE FROM metadata_\(n) WHERE document = ?", [.int(seq)])
+    for (key, _) in Self.values(metadata) {
+      try database.run("DELETE FROM metadata_\(n) WHERE key = ? AND document = ?", [.text(key), .int(seq)])
+    }
     try database.run("DELETE FROM vectors_\(n) WHERE seq = ?", [.int(seq)])
     if database.changes > 0 {
       entry.collection.vectors -= 1
@@ -204,9 +206,9 @@ struct CollectionWriter {
   /// Removes the documents for which a condition on `documents_N` (its rows are called `d`) holds.
   mutating func remove(where condition: SQL) throws(MemoryError) -> Int {
     let doomed = try database.all(
-      "SELECT d.seq, d.text FROM documents_\(n) AS d WHERE \(condition.text)", condition.values, keep: false
-    ) { (seq: $0.int(0), text: $0.text(1)) }
-    for document in doomed { try remove(document.seq, text: document.text) }
+      "SELECT \(CollectionReader.columns) FROM documents_\(n) AS d WHERE \(condition.text)", condition.values, keep: false
+    ) { (seq: $0.int(0), document: CollectionReader.document($0)) }
+    for (seq, document) in doomed { try remove(seq, document.text, document.metadata) }
     entry.collection.documents -= doomed.count
     return doomed.count
   }
@@ -262,7 +264,7 @@ struct CollectionWriter {
       // A seq stands for one vector for ever, and so for none, too.
       var document = old
       document.vector = vector
-      try remove(seq, text: old.text)
+      try remove(seq, old.text, old.metadata)
       try write(document)
       count += 1
     }

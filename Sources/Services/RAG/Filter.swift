@@ -25,6 +25,16 @@ public indirect enum Filter: Sendable, Equatable {
 
   public static let everything = Filter.all([])
 
+  /// Every text that it asks for.
+  var texts: [String] {
+    switch self {
+    case .all(let parts), .any(let parts): parts.flatMap(\.texts)
+    case .not(let part): part.texts
+    case .key: []
+    case .text(let text): [text]
+    }
+  }
+
   /// A filter that both pass.
   public func and(_ other: Filter) -> Filter {
     switch (self, other) {

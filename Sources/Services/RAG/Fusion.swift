@@ -1,30 +1,32 @@
-/// How two orders of merit, by words and by vectors, become one: by the sum of their scores, each divided by its best.
+/// How two orders of merit, by words and by vectors, become one: by reciprocal ranks.
 ///
-/// So the best document by words has `wordsWeight` of them, one that matches half as well has half of it, and what an order
-/// does not name has nothing of it. Unlike a fusion by ranks it sees when one order knows the answer and the other guesses:
-/// words that hit one document alone leave the others far behind, while the cosines of a vague text are all alike.
-/// The weights are those that were best on one half of two real sets of queries; both sets' other halves gain
-/// (`memory-benchmarks quality`, docs/MEMORY.md).
+/// A document has `weight / (k + rank)` of each order that names it (the first has rank 1), and what an order does not name
+/// has nothing of it. Scores are given as parts of the best there can be: 1 is the first in both orders.
+/// `k` says how much more the first counts than those after it: with 60, as is usual where many judges are fused, the
+/// first 20 are all nearly worth the same, and a document that both orders have somewhere wins over one that words hit
+/// exactly. Weights and `k` are those with which, on one half of two real sets of queries, the set that gains less over words alone
+/// gains most; the other halves gain, too (`memory-benchmarks quality`, docs/MEMORY.md). Source: Cormack, Clarke, Büttcher, "Reciprocal rank fusion", 2009.
 public struct Fusion: Sendable, Equatable {
   public var wordsWeight: Double
   public var vectorsWeight: Double
+  /// Above -1.
+  public var k: Double
   /// How many documents of each order take part; never fewer than are wanted.
   public var depth: Int
 
-  public init(wordsWeight: Double = 1, vectorsWeight: Double = 1, depth: Int = 100) {
+  public init(wordsWeight: Double = 1, vectorsWeight: Double = 0.5, k: Double = 0.5, depth: Int = 100) {
     self.wordsWeight = wordsWeight
     self.vectorsWeight = vectorsWeight
+    self.k = k
     self.depth = depth
   }
 
-  /// The best first; of equal ones that which was added first.
-  ///
-  /// Both orders have their best first; scores below 0, as those of vectors that point away, count as 0.
-  func fuse(words: [(document: Int64, score: Double)], vectors: [(document: Int64, score: Double)]) -> [(document: Int64, score: Double)] {
+  /// The best first; of equal ones that which was added first. Both orders have their best first.
+  func fuse(words: [Int64], vectors: [Int64]) -> [(document: Int64, score: Double)] {
     var scores: [Int64: Double] = [:]
+    let unit = (k + 1) / (wordsWeight + vectorsWeight)
     for (order, weight) in [(words, wordsWeight), (vectors, vectorsWeight)] where weight > 0 {
-      guard let best = order.first?.score else { continue }
-      for (document, score) in order { scores[document, default: 0] += best > 0 ? weight * max(0, score) / best : 0 }
+      for (index, document) in order.enumerated() { scores[document, default: 0] += unit * weight / (k + Double(index + 1)) }
     }
     return scores.map { (document: $0.key, score: $0.value) }.sorted { ($1.score, $0.document) < ($0.score, $1.document) }
   }

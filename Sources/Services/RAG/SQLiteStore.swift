@@ -3,7 +3,7 @@
 //   perform() ─▶ WorkThread  ─▶ StoreDesk ─▶ Catalog            which collections there are, whose they are
 //                               (groups,  ─▶ CollectionWriter   documents in and out          ─▶ SQLiteDatabase
 //                                commits) ─▶ CollectionReader   get, query ─▶ FilterSQL, WordQuery, Fusion
-//                                         ─▶ VectorIndex        the nearest vectors
+//                                         ─▶ VectorIndex        the nearest vectors, of those that pass ─▶ MetadataIndex
 //
 // One thread, "memory", owns all of it and is begun by the first request, so nothing below needs a lock, and a kernel
 // that remembers nothing pays nothing. It takes whatever has queued up and does it in order: each run of writes is one
@@ -19,7 +19,7 @@
 //     vectors-N.index      the compact vectors of collection N (format: VectorIndex.swift); may be deleted at any time
 //     lock                 locked while a process has the store: two would not see each other's index
 //
-// The schema, user_version 1. Each collection has tables of its own, so that it is searched without the others, its
+// The schema, user_version 2. Each collection has tables of its own, so that it is searched without the others, its
 // words have their own frequencies, and it is dropped at once. N is its number.
 //
 //     store(number)        one row, drawn at the beginning: an index of another store is none of ours
@@ -30,9 +30,9 @@
 //                          metadata: a JSON object; added, changed: milliseconds since 1970. `seq` is never used twice,
 //                          and a document whose vector changes gets a new one: so a seq stands for one vector for ever
 //     vectors_N(seq, vector)             floats of 32 bits, little-endian, as they came
-//     metadata_N(document, key, value)   each value once more, to be found by it: key "=KEY" for a single value and "@KEY"
-//                          for an element of a list; numbers and texts as such, booleans as blobs of one byte. By
-//                          document, and by (key, value)
+//     metadata_N(key, document, value)   each value once more, in the order of the keys, to be read by key: "=KEY" for a
+//                          single value and "@KEY" for an element of a list; numbers and texts as such, booleans as blobs of
+//                          one byte
 //     sources_N(source, hash, changed)   files that were put in as a whole; hash NULL: not all of it has come
 //     words_N              FTS5 over the text, rowid = seq, without a copy of it. unicode61, diacritics removed; no
 //                          stemming, because SQLite has only the English one, which is wrong for every other language

@@ -90,7 +90,8 @@ final class StoreDesk {
       throw MemoryError(.storage, "the memory in \(folder) is in use by another process: a second kernel needs a data folder of its own")
     }
     let database = try SQLiteDatabase(
-      durable: folder + "/memory.sqlite", version: Self.schemaVersion, settings: Self.settings, schema: Self.schema)
+      durable: folder + "/memory.sqlite", version: Self.schemaVersion, settings: Self.settings, schema: Self.schema
+    ) { (database, _) throws(MemoryError) in try Catalog(database: database, limits: limits).upgrade() }
     number = try database.first("SELECT number FROM store") { $0.int(0) } ?? 0
     self.database = database
     tell(database)
@@ -110,7 +111,7 @@ final class StoreDesk {
     "cache_size = -16384", "mmap_size = 4294967296", "wal_autocheckpoint = 4000", "temp_store = MEMORY",
   ]
 
-  private static let schemaVersion = 1
+  private static let schemaVersion = 2
   private static let schema = [
     "CREATE TABLE store(number INTEGER NOT NULL)", "INSERT INTO store VALUES (random() & 0x7fffffffffffffff | 1)",
     """
@@ -296,7 +297,6 @@ final class StoreDesk {
           vector.withUnsafeBytes { index.append(seq, $0) }
         }
       }
-      index.forgetFilters()
       index.version = version
       // Slots that nobody uses cost time in every search.
       if index.removed > 1024, index.removed > index.live { indexes[number] = nil; index.version = 0 }

@@ -45,6 +45,8 @@ final class VectorIndex {
   private(set) var count: Int
   private(set) var removed = 0
   private var bounds: UnsafeMutableBufferPointer<Float> = .init(start: nil, count: 0)
+  /// Which slots pass a filter.
+  let metadata = MetadataIndex()
 
   private var blockSize: Int { Self.slotsPerBlock * (20 + padded) }
   private var capacity: Int { (size - Self.pageSize) / blockSize * Self.slotsPerBlock }
@@ -98,7 +100,7 @@ final class VectorIndex {
     guard ftruncate(descriptor, 0) == 0 else {
       throw MemoryError(.storage, "\(path) cannot be emptied: \(String(cString: strerror(errno)))")
     }
-    known = []
+    metadata.forget()
     try grow(Self.pageSize + blockSize)
     base.copyMemory(from: Self.magic, byteCount: 8)
     base.storeBytes(of: store, toByteOffset: 8, as: Int64.self)
@@ -204,7 +206,7 @@ final class VectorIndex {
     removed += 1
   }
 
-  private func slot(of seq: Int64) -> Int? {
+  func slot(of seq: Int64) -> Int? {
     guard count > 0 else { return nil }
     // Where nothing is left out it is just there.
     let guess = Int(seq - abs(seqs(0).pointee))
@@ -234,31 +236,40 @@ final class VectorIndex {
   /// The `limit` nearest vectors, the nearest first; of equal ones the older. Nil if `admit` gave up.
   ///
   /// - Parameters:
-  ///   - among: the only ones that count; nil: all.
+  ///   - among: 1 for each slot that counts, 0 for the others; nil: all count.
   ///   - similarity: the cosine with the query, from the vector itself; nil if it is not there any more.
   ///   - admit: of these, those that count; nil to give up.
   func search(
-    _ query: [Float], limit: Int, among: [Int32]? = nil, similarity: (Int64) throws(MemoryError) -> Double?,
+    _ query: [Float], limit: Int, among: [UInt8]? = nil, similarity: (Int64) throws(MemoryError) -> Double?,
     admit: ([Int64]) throws(MemoryError) -> Set<Int64>?
   ) throws(MemoryError) -> [Neighbour]? {
     try search(query, limit, among, similarity, inChunksOf: 64, admit)
   }
 
-  func search(_ query: [Float], limit: Int, among: [Int32]? = nil, similarity: (Int64) throws(MemoryError) -> Double?)
+  func search(_ query: [Float], limit: Int, among: [UInt8]? = nil, similarity: (Int64) throws(MemoryError) -> Double?)
     throws(MemoryError) -> [Neighbour]
   {
     try search(query, limit, among, similarity, inChunksOf: 1) { (seqs) throws(MemoryError) in Set(seqs) }!
   }
 
   private func search(
-    _ query: [Float], _ limit: Int, _ among: [Int32]?, _ similarity: (Int64) throws(MemoryError) -> Double?,
+    _ query: [Float], _ limit: Int, _ passing: [UInt8]?, _ similarity: (Int64) throws(MemoryError) -> Double?,
     inChunksOf chunkSize: Int, _ admit: ([Int64]) throws(MemoryError) -> Set<Int64>?
   ) throws(MemoryError) -> [Neighbour]? {
-    let total = among?.count ?? count
-    guard limit > 0, total > 0 else { return [] }
+    guard limit > 0, count > 0 else { return [] }
     makeRoomForBounds()
     let query = Query(query, padded: padded)
-    query.lend { if let among { boundsOf(among, $0) } else { allBounds($0) } }
+    // Where few count, only theirs are looked at; where many do, memory is read fastest in its order.
+    let among = passing.flatMap { passing in
+      let few = passing.reduce(0) { $0 + Int($1) }
+      return few > count / 4 ? nil : Self.slots(of: passing, few)
+    }
+    let total = among?.count ?? count
+    query.lend {
+      if let among { return boundsOf(among, $0) }
+      allBounds($0)
+      if let passing { for slot in 0..<count { bounds[slot] = passing[slot] == 0 ? -.infinity : bounds[slot] } }
+    }
     var nearest: [Neighbour] = []
     var seen: Set<Int32> = []
     var width = 2 * limit + 32
@@ -287,50 +298,6 @@ final class VectorIndex {
     }
   }
 
-  // MARK: Filters
-
-  /// What is known of a filter (a condition on `v.seq`) that came lately. Any change of the collection may change it.
-  struct KnownFilter {
-    let filter: SQL
-    /// Those that pass, ascending, if they have been looked up.
-    var slots: [Int32]?
-    /// How many documents were asked, one by one, whether they pass.
-    var asked = 0
-  }
-  private var known: [KnownFilter] = []
-  private static let filtersKept = 8
-
-  func known(_ filter: SQL) -> KnownFilter? { known.first { $0.filter == filter } }
-
-  /// Remembers what a query has asked.
-  func keep(asked: Int, for filter: SQL) { change(filter) { $0.asked += asked } }
-
-  /// Remembers which pass, and returns their slots.
-  func keepSlots(of found: [Int64], for filter: SQL) -> [Int32] {
-    var passes = [Bool](repeating: false, count: count)
-    for seq in found { if let slot = slot(of: seq) { passes[slot] = true } }
-    var slots: [Int32] = []
-    slots.reserveCapacity(found.count)
-    for slot in passes.indices where passes[slot] { slots.append(Int32(slot)) }
-    change(filter) { $0.slots = slots }
-    return slots
-  }
-
-  /// The filter that came last is the last one.
-  private func change(_ filter: SQL, _ body: (inout KnownFilter) -> Void) {
-    var entry = KnownFilter(filter: filter)
-    if let index = known.firstIndex(where: { $0.filter == filter }) {
-      entry = known.remove(at: index)
-    } else if known.count == Self.filtersKept {
-      known.removeFirst()
-    }
-    body(&entry)
-    known.append(entry)
-  }
-
-  /// The collection has changed.
-  func forgetFilters() { known = [] }
-
   private func insert(_ new: Neighbour, _ limit: Int, _ nearest: inout [Neighbour]) {
     func isBefore(_ a: Neighbour, _ b: Neighbour) -> Bool { (b.similarity, a.seq) < (a.similarity, b.seq) }
     if nearest.count == limit {
@@ -358,14 +325,19 @@ final class VectorIndex {
     }
   }
 
+  private static func slots(of passing: [UInt8], _ count: Int) -> [Int32] {
+    [Int32](unsafeUninitializedCapacity: count + 1) { slots, found in
+      found = 0
+      // Written in any case, and only then kept or not: so no step waits for a guess.
+      for slot in passing.indices {
+        slots[found] = Int32(truncatingIfNeeded: slot)
+        found += Int(passing[slot])
+      }
+    }
+  }
+
   private func boundsOf(_ slots: [Int32], _ query: bat_query) {
     slots.withUnsafeBufferPointer { slots in
-      if slots.count > count / 4 {
-        // Memory is read fastest in its order.
-        allBounds(query)
-        for (place, slot) in slots.enumerated() { bounds[place] = bounds[Int(slot)] }
-        return
-      }
       var at = 0
       while at < slots.count {
         let first = Int(slots[at]) / Self.slotsPerBlock * Self.slotsPerBlock

@@ -56,8 +56,10 @@ final class SQLiteDatabase {
   /// - Parameters:
   ///   - version: of the schema; kept as `user_version`. A file of a newer one is refused.
   ///   - schema: makes the tables of an empty file, all or none.
+  ///   - upgrade: brings the tables of an older version to this one, all or none.
   convenience init(
-    durable path: String, version: Int, settings: [String] = [], schema: [String]
+    durable path: String, version: Int, settings: [String] = [], schema: [String],
+    upgrade: (SQLiteDatabase, _ from: Int) throws(MemoryError) -> Void
   ) throws(MemoryError) {
     // SQLite's companions of the file get its mode.
     if path != ":memory:" { try PrivateFile.make(path) }
@@ -70,11 +72,13 @@ final class SQLiteDatabase {
     if written > version {
       throw MemoryError(.damaged, "\(path) was written by a newer version (\(written); this one knows \(version)): update this one")
     }
-    guard written == 0 else { return }
+    guard written < version else { return }
     try transaction { () throws(MemoryError) in
-      // Another process may have made it while we waited.
-      guard try found() == 0 else { return }
-      for sql in schema + ["PRAGMA user_version = \(version)"] { try run(sql, keep: false) }
+      // Another process may have done it while we waited.
+      let written = try found()
+      if written == version { return }
+      if written == 0 { for sql in schema { try run(sql, keep: false) } } else { try upgrade(self, written) }
+      try run("PRAGMA user_version = \(version)", keep: false)
     }
   }
 
@@ -94,6 +98,8 @@ final class SQLiteDatabase {
   struct Row {
     fileprivate let statement: OpaquePointer
 
+    /// As SQLite numbers them: SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB, SQLITE_NULL.
+    func type(_ column: Int32) -> Int32 { sqlite3_column_type(statement, column) }
     func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
     func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
     func double(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }

@@ -36,7 +36,8 @@ import Testing
   func older() throws {
     let folder = makeFolder()
     try add("1", to: key, HistoryStore(folder: folder))
-    try SQLiteDatabase(folder + "/llm.sqlite").run("DROP TABLE spent", keep: false)
+    let old = try SQLiteDatabase(folder + "/llm.sqlite")
+    for sql in ["DROP TABLE spent", "PRAGMA user_version = 1"] { try old.run(sql, keep: false) }
     let store = try HistoryStore(folder: folder)
     try store.spend(7, persona: "A", day: "2026-11-23")
     #expect(try store.spent(on: "2026-11-23") == ["A": 7] && contents(key, store) == ["1"])

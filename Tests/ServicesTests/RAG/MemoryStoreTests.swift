@@ -230,6 +230,37 @@ final class TemporaryStore {
     #expect(store.store.statistics()["index_repairs"]?.int == 1)
   }
 
+  @Test("a file of the first schema is brought to this one, and nothing in it is lost")
+  func upgrade() async throws {
+    let store = TemporaryStore()
+    try await store(.create("c"))
+    try await store(.create("empty"))
+    let metadata: [String: JSON] = ["year": 1966, "tags": ["cave", "bat"], "open": true]
+    try await store(.add("c", [Document(id: "a", text: "the cave", metadata: metadata, embedding: embedding(1, 0)), Document(id: "b")]))
+    store.store.stop()
+    let old = try SQLiteDatabase(store.folder + "/memory.sqlite")
+    for sql in [1, 2].flatMap({ n in
+      [
+        "ALTER TABLE metadata_\(n) RENAME TO new",
+        "CREATE TABLE metadata_\(n)(document INTEGER NOT NULL, key TEXT NOT NULL, value NOT NULL, PRIMARY KEY (document, key, value)) WITHOUT ROWID",
+        "CREATE INDEX values_of_\(n) ON metadata_\(n)(key, value, document)",
+        "INSERT INTO metadata_\(n) SELECT document, key, value FROM new", "DROP TABLE new",
+      ]
+    }) + ["PRAGMA user_version = 1"] { try old.run(sql, keep: false) }
+    store.reopen()
+    for filter in [
+      Filter.key("year", .above(1960, orEqual: true)), .key("tags", .listContains("bat")), .key("open", .equals(true)),
+    ] {
+      #expect(try await store.ids(.get("c", Selection(filter: filter))) == ["a"])
+      #expect(try await store.ids(.query("c", MemoryQuery(embedding: embedding(0, 1), filter: filter))) == ["a"])
+    }
+    try await store(.upsert("c", [Document(id: "a", metadata: ["year": 1939])]))
+    #expect(try await store(.count("c", .key("year", .above(1960, orEqual: true)))) == .count(0))
+    for (name, count) in [("c", 2), ("empty", 0)] { #expect(try await store(.count(name, .everything)) == .count(count)) }
+    store.reopen()
+    #expect(try await store.ids(.get("c", Selection(filter: .key("year", .equals(1939))))) == ["a"])
+  }
+
   @Test("a second store in the same folder is refused, and says why")
   func lock() async throws {
     let store = TemporaryStore()

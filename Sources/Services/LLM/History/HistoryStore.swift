@@ -1,4 +1,4 @@
-// llm.sqlite, in the data folder. SQLite in WAL mode, synchronous FULL, secure_delete. Version 1:
+// llm.sqlite, in the data folder. SQLite in WAL mode, synchronous FULL, secure_delete. Version 2 (1 had no `spent`):
 //
 //     thread(id, persona, name, summary, summarised, left_out, left_out_window, bytes_per_token, began, used)
 //                   one conversation. `id` is never used twice, so that a question which began before a `forget` finds its
@@ -15,15 +15,15 @@ import Kernel
 
 /// Conversations and budgets of all personas, in one SQLite file. For one thread.
 final class HistoryStore {
-  private static let version = 1
+  private static let version = 2
   private let database: SQLiteDatabase
 
   /// Opens or makes the file. nil: in memory, for as long as this lives.
   init(folder: String?) throws(MemoryError) {
     if let folder { try PrivateFile.makeFolder(folder) }
-    database = try SQLiteDatabase(durable: folder.map { $0 + "/llm.sqlite" } ?? ":memory:", version: Self.version, schema: Self.schema)
-    // Files that were begun before there were budgets have no such table.
-    try database.run(Self.spentTable, keep: false)
+    database = try SQLiteDatabase(
+      durable: folder.map { $0 + "/llm.sqlite" } ?? ":memory:", version: Self.version, schema: Self.schema + [Self.spentTable]
+    ) { (database, _) throws(MemoryError) in try database.run(Self.spentTable, keep: false) }
   }
 
   private static let schema = [

@@ -7,6 +7,8 @@ struct EngineFigures: Codable {
     /// "all", "1 %", "10 %", "50 %"; with "new " before it, no filter comes twice.
     var name: String
     var milliseconds: [Double]
+    /// Of the query before these, which fills the caches; nil: not measured.
+    var first: Double?
     /// What each has found, by the documents' numbers.
     var found: [[Int]]
 

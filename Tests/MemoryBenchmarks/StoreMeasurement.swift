@@ -57,7 +57,10 @@ struct StoreMeasurement {
       let reply = try await store.perform(.query("bench", query), as: .user)
       let time = begin.duration(to: .now) / .milliseconds(1)
       guard case .hits(let hits) = reply else { throw BenchmarkError("a query was answered with \(reply)") }
-      if number == 0 { continue }
+      if number == 0 {
+        series.first = time
+        continue
+      }
       series.milliseconds.append(time)
       series.found.append(hits.map { Int($0.document.id)! })
     }

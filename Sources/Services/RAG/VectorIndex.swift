@@ -261,14 +261,14 @@ final class VectorIndex {
     let query = Query(query, padded: padded)
     // Where few count, only theirs are looked at; where many do, memory is read fastest in its order.
     let among = passing.flatMap { passing in
-      let few = passing.reduce(0) { $0 + Int($1) }
+      let few = passing.reduce(0) { $0 &+ Int($1) }
       return few > count / 4 ? nil : Self.slots(of: passing, few)
     }
     let total = among?.count ?? count
     query.lend {
       if let among { return boundsOf(among, $0) }
       allBounds($0)
-      if let passing { for slot in 0..<count { bounds[slot] = passing[slot] == 0 ? -.infinity : bounds[slot] } }
+      if let passing { mask(passing) }
     }
     var nearest: [Neighbour] = []
     var seen: Set<Int32> = []
@@ -322,6 +322,14 @@ final class VectorIndex {
     for first in stride(from: 0, to: count, by: Self.slotsPerBlock) {
       bat_upper_bounds(
         codes(first), scales(first), errors(first), padded, min(Self.slotsPerBlock, count - first), query, bounds.baseAddress! + first)
+    }
+  }
+
+  /// Nothing is above minus infinity.
+  private func mask(_ passing: [UInt8]) {
+    let bounds = bounds
+    passing.withUnsafeBufferPointer { passing in
+      for slot in passing.indices { bounds[slot] = passing[slot] == 0 ? -.infinity : bounds[slot] }
     }
   }
 

@@ -184,6 +184,8 @@ public final class Memories: MemoryService {
     var after: Int64 = 0
     var isPosted = false
     var isStopped = false
+    /// Texts that an embedder would not take, as people were told: collection and `seq`.
+    var refused: Set<String> = []
     /// What an earlier kernel left was looked for.
     var hasLooked = false
 
@@ -230,6 +232,31 @@ public final class Memories: MemoryService {
     }
   }
 
+  /// A vector for each text, nil where the embedder will not take the text, as one that is too long for it: that holds up
+  /// nobody else's.
+  ///
+  /// - Throws: what is wrong with the embedder itself, which then takes no other text either.
+  private static func embed(_ texts: ArraySlice<PendingText>, _ embedder: any Embedder, _ refusal: inout EmbeddingError?)
+    throws(EmbeddingError) -> [[Float]?]
+  {
+    do throws(EmbeddingError) { return try embedder.embed(texts.map(\.text)) } catch {
+      guard error.reason == .refused else { throw error }
+      if refusal == nil { _ = try embedder.embed(["a"]) }
+      refusal = error
+      if texts.count == 1 { return [nil] }
+      let middle = texts.startIndex + texts.count / 2
+      return try embed(texts[..<middle], embedder, &refusal) + embed(texts[middle...], embedder, &refusal)
+    }
+  }
+
+  /// Once of each text; they are tried again when the collection changes.
+  private func tell(_ refused: [Int64], of collection: String, _ refusal: EmbeddingError) {
+    let new = backlog.withLock { backlog in refused.filter { backlog.refused.insert("\(collection) \($0)").inserted }.count }
+    if new > 0 {
+      log(.warning, "\(new) texts of \(collection) get no vectors, and are found by their words alone: \(refusal.description)")
+    }
+  }
+
   /// Makes the next vectors, between what others want. On the writing thread.
   private func workOff() {
     lookForUnfinished()
@@ -245,9 +272,11 @@ public final class Memories: MemoryService {
       if texts.isEmpty {
         isWaiting = false
       } else if let embedder = try embedders.get(collection.embedder) {
-        let vectors = try embedder.embed(texts.map(\.text))
-        let made = zip(texts, vectors).filter { !$0.1.isEmpty }.map { (seq: $0.0.seq, vector: $0.1) }
+        var refusal: EmbeddingError?
+        let vectors = try Self.embed(texts[...], embedder, &refusal)
+        let made = zip(texts, vectors).compactMap { text, vector in vector.flatMap { $0.isEmpty ? nil : (seq: text.seq, vector: $0) } }
         if !made.isEmpty { _ = try ask(.fill(next, model: embedder.id, made), .user) }
+        if let refusal { tell(zip(texts, vectors).filter { $0.1 == nil }.map(\.0.seq), of: next, refusal) }
       } else {
         isWaiting = false
       }

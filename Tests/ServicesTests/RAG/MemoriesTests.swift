@@ -6,7 +6,7 @@ import Wire
 
 @testable import Services
 
-/// Texts with the same first letter lie near; what begins with "!" cannot be embedded while it is `down`.
+/// Texts with the same first letter lie near. None is taken while it is `down`, and never one of more than 50 bytes.
 private final class LetterEmbedder: Embedder {
   let id: String
   let dimension: Int? = 26
@@ -16,6 +16,7 @@ private final class LetterEmbedder: Embedder {
   func embed(_ texts: [String]) throws(EmbeddingError) -> [[Float]] {
     if isDown.withLock({ $0 }) { throw EmbeddingError(.unreachable, "no letters today") }
     asked.withLock { $0 += texts.count }
+    if texts.contains(where: { $0.utf8.count > 50 }) { throw EmbeddingError(.refused, "too long") }
     return texts.map { text in
       var vector = [Float](repeating: 0.01, count: 26)
       if let letter = text.lowercased().utf8.first, (97...122).contains(letter) { vector[Int(letter) - 97] = 1 }
@@ -99,6 +100,24 @@ private final class LetterEmbedder: Embedder {
     embedder.isDown.withLock { $0 = true }
     let found = try await desk("query", ["collection": "c", "text": "bats"])
     #expect(found["note"] == "found by words alone: no letters today" && found["passages"]?.array?.count == 1)
+  }
+
+  @Test("a text that the embedder will not take is found by its words, and holds up no other")
+  func refused() async throws {
+    let desk = Desk(LetterEmbedder())
+    _ = try await desk("create", ["collection": "c"])
+    let long = String(repeating: "umbrella ", count: 10)
+    let texts = ["apples", long, "bats", "cats", long + "again", "doves"]
+    let documents = JSON.array(texts.enumerated().map { ["id": .string("\($0.offset)"), "text": .string($0.element)] })
+    let added = try await desk("add", ["collection": "c", "documents": documents])
+    #expect(added["note"] == "kept by their words alone, vectors follow: too long")
+    // The first stands behind the vectors; another collection's come, too.
+    _ = try await desk("create", ["collection": "d"])
+    for n in 0..<3 { _ = try await desk("add", ["collection": "d", "documents": [["id": .string("x\(n)"), "text": "xylophone"]]]) }
+    #expect(try await desk("show", ["collection": "c"])["collection"]?["vectors"] == 4)
+    #expect(try await desk("show", ["collection": "d"])["collection"]?["vectors"] == 3)
+    #expect(try await desk("query", ["collection": "c", "text": "umbrella", "mode": "words"])["passages"]?.array?.count == 2)
+    #expect(try JSON(parsing: desk.memories.statistics())["waiting_for_vectors"] == nil)
   }
 
   @Test("vectors of two models are never mixed; reembed makes all anew in the background")

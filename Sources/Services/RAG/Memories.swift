@@ -191,7 +191,8 @@ public final class Memories: MemoryService {
 
     mutating func add(_ name: String) { if !collections.contains(name) { collections.append(name) } }
   }
-  private static let batch = 64
+  /// So few that what others write does not wait long behind a slow server.
+  private static let batch = 16
 
   /// Takes the vectors away and has them made anew by the embedder of that choice; or, without a change of it, makes those that are missing.
   private func reembed(_ name: String, _ choice: String?, _ access: Access) throws(MemoryError) -> JSON {

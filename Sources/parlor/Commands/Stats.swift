@@ -41,8 +41,11 @@ enum StatsText {
     for key in ["connections", "messages", "errors", "undelivered"] {
       if let value = stats[key] { row(key, value.plain) }
     }
-    let told: Set = ["version", "pid", "uptime_s", "memory_kb", "connections", "messages", "errors", "undelivered", "personas", "llm"]
+    let told: Set = [
+      "version", "pid", "uptime_s", "memory_kb", "connections", "messages", "errors", "undelivered", "personas", "llm", "memory",
+    ]
     for (key, value) in (stats.object ?? [:]).sorted(by: { $0.key < $1.key }) where !told.contains(key) { row(key, value.plain) }
+    for (key, value) in (stats["memory"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) { row("rag " + key, plain(value)) }
     let apart: Set = ["personas", "providers", "budget"]
     for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where !apart.contains(key) {
       row("llm " + key, plain(value))

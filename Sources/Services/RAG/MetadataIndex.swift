@@ -24,55 +24,54 @@ final class MetadataIndex {
   /// - Parameter rows: the database's part of it.
   func passing(_ filter: Filter, of index: VectorIndex, _ rows: MetadataRows) throws(MemoryError) -> (slots: [UInt8], isCertain: Bool) {
     uses += 1
-    var named: [[UInt8]] = []
-    try update(filter, index, rows, &named)
+    try update(filter, index, rows)
     let bits = passing(filter, index.count, unknown: 1)
-    drop(butNot: named)
+    dropUnused()
     let isCertain = filter.texts.allSatisfy { columns[Self.column(text: $0)] != nil }
     return (bits, isCertain)
   }
 
   /// Reads which of all texts contain what the filter names, so that it is certain.
   func read(_ filter: Filter, of index: VectorIndex, _ rows: MetadataRows) throws(MemoryError) {
-    for text in filter.texts {
-      try update(Self.column(text: text), index) { (after, row) throws(MemoryError) in try rows.containing(text, after, row) }
-    }
+    for text in filter.texts { try update(Self.column(text: text), index, rows, rows.containing(text)) }
   }
 
   private static func column(text: String) -> [UInt8] { [UInt8(ascii: "~")] + text.utf8 }
 
   // MARK: Columns
 
-  private func update(_ filter: Filter, _ index: VectorIndex, _ rows: MetadataRows, _ named: inout [[UInt8]]) throws(MemoryError) {
+  private func update(_ filter: Filter, _ index: VectorIndex, _ rows: MetadataRows) throws(MemoryError) {
     switch filter {
-    case .all(let parts), .any(let parts): for part in parts { try update(part, index, rows, &named) }
-    case .not(let part): try update(part, index, rows, &named)
+    case .all(let parts), .any(let parts): for part in parts { try update(part, index, rows) }
+    case .not(let part): try update(part, index, rows)
     case .key(let key, let test):
       let key = test.column(key)
-      named.append(Array(key.utf8))
-      try update(Array(key.utf8), index) { (after, row) throws(MemoryError) in try rows.values(key, after, row) }
+      try update(Array(key.utf8), index, rows, rows.values(key))
     case .text(let text):
       let column = Self.column(text: text)
-      guard columns[column] != nil else { return }
-      named.append(column)
-      try update(column, index) { (after, row) throws(MemoryError) in try rows.containing(text, after, row) }
+      if columns[column] != nil { try update(column, index, rows, rows.containing(text)) }
     }
   }
 
-  private func update(
-    _ name: [UInt8], _ index: VectorIndex,
-    _ read: (_ after: Int64, (Int64, SQLiteDatabase.Row?) -> Void) throws(MemoryError) -> Int64
-  ) throws(MemoryError) {
+  /// - Parameter query: yields `seq` above the one at its last question mark and, of a key, the value.
+  private func update(_ name: [UInt8], _ index: VectorIndex, _ rows: MetadataRows, _ query: SQL) throws(MemoryError) {
     // Taken out while it grows, so that it is not copied.
     var column = columns.removeValue(forKey: name) ?? Column()
-    column.upTo = try read(column.upTo) { seq, row in if let slot = index.slot(of: seq) { column.append(row, Int32(slot)) } }
     column.use = uses
+    if column.upTo < rows.last {
+      try rows.database.each(query.text, query.values + [.int(column.upTo)]) { (row) throws(MemoryError) in
+        if let slot = index.slot(of: row.int(0)) { column.append(row, Int32(slot)) }
+        return true
+      }
+      column.upTo = rows.last
+    }
     columns[name] = column
   }
 
-  private func drop(butNot named: [[UInt8]]) {
+  /// Makes room, but keeps what the present filter names.
+  private func dropUnused() {
     var bytes = columns.values.reduce(0) { $0 + $1.bytes }
-    while bytes > Self.capacity, let oldest = columns.filter({ !named.contains($0.key) }).min(by: { $0.value.use < $1.value.use }) {
+    while bytes > Self.capacity, let oldest = columns.filter({ $0.value.use < uses }).min(by: { $0.value.use < $1.value.use }) {
       bytes -= oldest.value.bytes
       columns[oldest.key] = nil
     }
@@ -111,26 +110,14 @@ struct MetadataRows {
   /// No document has a `seq` above it.
   let last: Int64
 
-  /// The values of a key, of documents with a `seq` above `after`.
-  func values(_ key: String, _ after: Int64, _ row: (Int64, SQLiteDatabase.Row?) -> Void) throws(MemoryError) -> Int64 {
-    if after >= last { return after }
-    try database.each("SELECT document, value FROM metadata_\(number) WHERE key = ? AND document > ?", [.text(key), .int(after)]) {
-      (found) throws(MemoryError) in
-      row(found.int(0), found)
-      return true
-    }
-    return last
+  /// The values of a key.
+  func values(_ key: String) -> SQL {
+    SQL("SELECT document, value FROM metadata_\(number) WHERE key = ? AND document > ?", [.text(key)])
   }
 
-  /// The documents with a `seq` above `after` whose text contains this.
-  func containing(_ text: String, _ after: Int64, _ row: (Int64, SQLiteDatabase.Row?) -> Void) throws(MemoryError) -> Int64 {
-    if after >= last { return after }
-    try database.each("SELECT seq FROM documents_\(number) WHERE seq > ? AND instr(text, ?) > 0", [.int(after), .text(text)]) {
-      (found) throws(MemoryError) in
-      row(found.int(0), nil)
-      return true
-    }
-    return last
+  /// The documents whose text contains this, each with one value that is the same for all.
+  func containing(_ text: String) -> SQL {
+    SQL("SELECT seq, '' FROM documents_\(number) WHERE instr(text, ?) > 0 AND seq > ?", [.text(text)])
   }
 }
 
@@ -153,14 +140,13 @@ extension MetadataIndex {
 
     var bytes: Int { 12 * numbers.count + 8 * remainders.count + 8 * words.count + 2 * spelled + 128 * spellings.count }
 
-    /// - Parameter row: has the value; nil: there is only one.
-    mutating func append(_ row: SQLiteDatabase.Row?, _ slot: Int32) {
-      switch row?.type(1) ?? SQLITE_NULL {
-      case SQLITE_INTEGER: append(Number(row!.int(1)), slot)
-      case SQLITE_FLOAT: append(Number(double: row!.double(1), remainder: 0), slot)
-      case SQLITE_TEXT: append(row!.withBlob(1) { Array($0) }, slot)
-      case SQLITE_BLOB: append(Self.spelling(row!.withBlob(1) { $0.first == 1 }), slot)
-      default: append([], slot)
+    /// The value is in the column 1.
+    mutating func append(_ row: SQLiteDatabase.Row, _ slot: Int32) {
+      switch row.type(1) {
+      case SQLITE_INTEGER: append(Number(row.int(1)), slot)
+      case SQLITE_FLOAT: append(Number(double: row.double(1), remainder: 0), slot)
+      case SQLITE_BLOB: append(Self.spelling(row.withBlob(1) { $0.first == 1 }), slot)
+      default: append(row.withBlob(1) { Array($0) }, slot)
       }
     }
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -77,3 +78,17 @@ void bat_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 extern char **environ;
 char **bat_environment(void) { return environ; }
 int bat_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+int bat_spawn_setsid(void) { return POSIX_SPAWN_SETSID; }
+int bat_spawn_chdir(posix_spawn_file_actions_t *actions, const char *folder) {
+  return posix_spawn_file_actions_addchdir_np(actions, folder);
+}
+int bat_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np(actions, first);
+}
+void bat_block_asynchronous_signals(void) {
+  sigset_t set;
+  sigfillset(&set);
+  const int raised[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS };
+  for (size_t i = 0; i < sizeof raised / sizeof *raised; i++) sigdelset(&set, raised[i]);
+  pthread_sigmask(SIG_BLOCK, &set, 0);
+}

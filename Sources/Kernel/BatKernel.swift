@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import System
 
 /// The kernel: one event loop with the bus on it, and the personas on their lanes.
 ///
@@ -31,7 +32,7 @@ public final class BatKernel {
   ///   - readConfiguration: reads personas.toml again, for SIGHUP and `config.reload`.
   public init(
     _ configuration: Configuration, logger: Logger, language: (any LanguageService)? = nil, memory: (any MemoryService)? = nil,
-    rehearsal: Rehearsal? = nil, stage: Stage? = nil,
+    rehearsal: Rehearsal? = nil, stage: ReplayHost? = nil,
     readConfiguration: (() throws(Failure) -> Configuration)? = nil
   ) throws(Failure) {
     self.configuration = configuration

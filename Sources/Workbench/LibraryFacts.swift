@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import System
 
 /// What a persona's library says of itself on disk; nothing of it is run.
 public struct LibraryFacts: Sendable {
@@ -22,13 +23,7 @@ public struct LibraryFacts: Sendable {
   public static func paths(in path: String) -> [String]? {
     var status = stat()
     guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return [path] }
-    guard let folder = opendir(path) else { return nil }
-    defer { closedir(folder) }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name.hasSuffix(".so") { names.append(name) }
-    }
-    return names.sorted().map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
+    guard let names = try? Folder.names(in: path) else { return nil }
+    return names.filter { $0.hasSuffix(".so") }.map { path.hasSuffix("/") ? path + $0 : path + "/" + $0 }
   }
 }

@@ -28,7 +28,7 @@ import Wire
     case .rehearse(let words):
       guard let library = words.last else { fail("batkernel: --rehearse needs a library", 2) }
       exit(Rehearsal.perform(library: library))
-    case .stage: exit(Stage.perform())
+    case .stage: exit(ReplayHost.perform())
     case .run: run(arguments, environment)
     }
   }
@@ -53,7 +53,7 @@ import Wire
     do throws(Failure) {
       let kernel = try BatKernel(
         configuration, logger: logger, language: language, memory: memory, rehearsal: rehearsal,
-        stage: Stage(command: ["/proc/self/exe", "--stage"])
+        stage: ReplayHost(command: ["/proc/self/exe", "--stage"])
       ) { () throws(Failure) in
         do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
       }

@@ -15,7 +15,7 @@ struct Arguments: Equatable {
   ///   - words: without the program's name.
   ///   - commands: what may stand as the first word, and the options that each one takes.
   /// - Throws: `.usage`, with a sentence that says what to write instead.
-  init(_ words: [String], commands: [Command]) throws(Trouble) {
+  init(_ words: [String], commands: [Command]) throws(CLIError) {
     var rest = words[...]
     var spec = Command.conversation
     while let word = rest.popFirst() {
@@ -28,7 +28,7 @@ struct Arguments: Equatable {
           command = word
           spec = found
         } else if command == nil {
-          throw Trouble(.usage, "there is no command \(word): see `parlor --help`")
+          throw CLIError(.usage, "there is no command \(word): see `parlor --help`")
         } else {
           operands.append(word)
         }
@@ -37,34 +37,34 @@ struct Arguments: Equatable {
       let halves = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let option = Command.shortOptions[halves[0]] ?? halves[0]
       if Command.globalFlags.contains(option) || spec.flags.contains(option) {
-        if halves.count > 1 { throw Trouble(.usage, "\(option) takes no value") }
+        if halves.count > 1 { throw CLIError(.usage, "\(option) takes no value") }
         flags.insert(option)
       } else if Command.globalValues.contains(option) || spec.values.contains(option) {
-        guard let value = halves.count > 1 ? halves[1] : rest.popFirst() else { throw Trouble(.usage, "\(option) needs a value") }
+        guard let value = halves.count > 1 ? halves[1] : rest.popFirst() else { throw CLIError(.usage, "\(option) needs a value") }
         values[option] = value
       } else {
-        throw Trouble(.usage, "\(spec.fullName) has no option \(halves[0]): see `\(spec.fullName) --help`")
+        throw CLIError(.usage, "\(spec.fullName) has no option \(halves[0]): see `\(spec.fullName) --help`")
       }
     }
     let known = spec.operands
     if !known.contains(operands.count), !has("--help") {
-      throw Trouble(.usage, "usage: \(spec.usage)")
+      throw CLIError(.usage, "usage: \(spec.usage)")
     }
   }
 
   /// `--deadline`, in seconds.
-  func deadline() throws(Trouble) -> Duration? {
+  func deadline() throws(CLIError) -> Duration? {
     guard let text = value("--deadline") else { return nil }
     guard let seconds = Double(text), seconds > 0, seconds < 1e9 else {
-      throw Trouble(.usage, "--deadline \(text): a number of seconds is wanted, such as 30 or 0.5")
+      throw CLIError(.usage, "--deadline \(text): a number of seconds is wanted, such as 30 or 0.5")
     }
     return .milliseconds(Int((seconds * 1000).rounded(.up)))
   }
 
   /// A whole number above 0.
-  func count(_ option: String) throws(Trouble) -> Int? {
+  func count(_ option: String) throws(CLIError) -> Int? {
     guard let text = value(option) else { return nil }
-    guard let count = Int(text), count > 0 else { throw Trouble(.usage, "\(option) \(text): a whole number above 0 is wanted") }
+    guard let count = Int(text), count > 0 else { throw CLIError(.usage, "\(option) \(text): a whole number above 0 is wanted") }
     return count
   }
 
@@ -75,7 +75,7 @@ struct Arguments: Equatable {
     return "/tmp/bat-\(getuid())/kernel.sock"
   }
 
-  func connect() throws(Trouble) -> KernelConnection {
+  func connect() throws(CLIError) -> KernelConnection {
     Signals.catching([SIGINT])
     return try KernelConnection(path: socketPath, name: value("--name"))
   }

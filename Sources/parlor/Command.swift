@@ -13,7 +13,7 @@ struct Command: Sendable {
   var operands: ClosedRange<Int> = 0...0
   /// parlor's own, for children of its own.
   var isHidden = false
-  let run: @Sendable (Arguments) throws(Trouble) -> ExitCode
+  let run: @Sendable (Arguments) throws(CLIError) -> ExitCode
 
   var fullName: String { name.isEmpty ? "parlor" : "parlor \(name)" }
 

@@ -12,7 +12,7 @@ struct Comparison {
   }
   let pairs: [Pair]
 
-  init(_ then: [Recording.Message], _ play: Stage.Play) {
+  init(_ then: [Recording.Message], _ play: ReplayHost.Play) {
     pairs = then.enumerated().map { index, message in
       let now = index < play.messages.count ? play.messages[index] : nil
       return Pair(then: message, now: now, broke: index == play.messages.count ? play.broke?.message : nil)
@@ -79,7 +79,7 @@ struct Comparison {
 
   private static func whole(_ end: Recording.End) -> String { if case .result(let json) = end { json.text } else { end.text } }
 
-  private static func short(_ errand: Errand) -> String {
+  private static func short(_ errand: OutboundCall) -> String {
     let detail: JSON
     switch errand {
     case .chat(let question): detail = question["text"] ?? question

@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// Waits until one of the descriptors can be read (or has ended), and says which.
 ///
@@ -33,12 +34,6 @@ func readSome(_ descriptor: Int32) throws(Errno) -> [UInt8]? {
   }
 }
 
-/// The reason of a failed system call.
-struct Errno: Error, Equatable, CustomStringConvertible {
-  let number: Int32
-  var description: String { String(cString: strerror(number)) }
-}
-
 /// Standard output or standard error, written at once and without a buffer.
 struct Output {
   let descriptor: Int32
@@ -46,7 +41,7 @@ struct Output {
   static let diagnostics = Output(descriptor: 2)
 
   /// Writes it all. A reader who has left (`parlor personas | head -1`) has had enough: a trouble without words that exits 0.
-  func write(_ text: String) throws(Trouble) {
+  func write(_ text: String) throws(CLIError) {
     var text = text
     var failure: Int32 = 0
     text.withUTF8 { bytes in
@@ -64,9 +59,9 @@ struct Output {
         }
       }
     }
-    if failure == EPIPE { throw Trouble(.ok, "") }
-    if failure != 0 { throw Trouble(.failed, "cannot write the output: \(Errno(number: failure))") }
+    if failure == EPIPE { throw CLIError(.ok, "") }
+    if failure != 0 { throw CLIError(.failed, "cannot write the output: \(Errno(number: failure))") }
   }
 
-  func line(_ text: String) throws(Trouble) { try write(text + "\n") }
+  func line(_ text: String) throws(CLIError) { try write(text + "\n") }
 }

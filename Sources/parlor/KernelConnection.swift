@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Wire
 
 /// One attached connection to the kernel: hello, requests, and whatever comes. Blocking; for one thread.
@@ -15,12 +16,12 @@ final class KernelConnection {
   ///
   /// - Parameter name: the name to be known by; `nil` lets the kernel give one.
   /// - Throws: `.noKernel` when nobody answers within the time; `.failed` when the name is refused.
-  init(path: String, name: String?, within limit: Duration = .seconds(5)) throws(Trouble) {
+  init(path: String, name: String?, within limit: Duration = .seconds(5)) throws(CLIError) {
     self.path = path
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-    if descriptor < 0 { throw Trouble(.failed, "no socket could be made: \(Errno(number: errno))") }
+    if descriptor < 0 { throw CLIError(.failed, "no socket could be made: \(Errno(number: errno))") }
     if let reason = Self.connect(descriptor, path) {
-      throw Trouble(.noKernel, "no kernel answers at \(path) (\(reason)): start one with `./bat up`")
+      throw CLIError(.noKernel, "no kernel answers at \(path) (\(reason)): start one with `./bat up`")
     }
     var hello: [String: JSON] = ["hello": 1]
     if let name { hello["name"] = .string(name) }
@@ -28,13 +29,13 @@ final class KernelConnection {
     let clock = ContinuousClock()
     let end = clock.now + limit
     while true {
-      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
       guard clock.now < end else {
-        throw Trouble(.noKernel, "something listens at \(path), but it does not answer: see `./bat status` and `./bat log`")
+        throw CLIError(.noKernel, "something listens at \(path), but it does not answer: see `./bat status` and `./bat log`")
       }
       guard waitForInput([descriptor, Signals.descriptor], for: end - clock.now).contains(descriptor) else { continue }
       for gram in try receive() {
-        if gram.method == "error" { throw Trouble(errorPayload: gram.payload) }
+        if gram.method == "error" { throw CLIError(errorPayload: gram.payload) }
         if gram.method == "welcome" {
           welcome = gram.payload
           return
@@ -67,7 +68,7 @@ final class KernelConnection {
   var name: String { welcome["name"]?.string ?? "" }
   var personas: [String] { (welcome["personas"]?.array ?? []).compactMap { $0["name"]?.string } }
 
-  func send(_ gram: JSON) throws(Trouble) {
+  func send(_ gram: JSON) throws(CLIError) {
     var line = gram.text
     line.append("\n")
     var failed = false
@@ -87,18 +88,18 @@ final class KernelConnection {
   }
 
   /// Starts a request, and returns the `re` by which its answers are known.
-  func start(_ request: Request) throws(Trouble) -> Int {
+  func start(_ request: Request) throws(CLIError) -> Int {
     lastID += 1
     try send(request.gram(id: lastID))
     return lastID
   }
 
-  func cancel(_ id: Int) throws(Trouble) {
+  func cancel(_ id: Int) throws(CLIError) {
     try send(["target": "KERNEL", "method": "cancel", "payload": ["id": .int(id)]])
   }
 
   /// The grams that have come; waits for bytes when there are none, and may return nothing.
-  func receive() throws(Trouble) -> [Gram] {
+  func receive() throws(CLIError) -> [Gram] {
     let bytes: [UInt8]?
     do { bytes = try readSome(descriptor) } catch { throw gone }
     guard let bytes else { return [] }
@@ -109,14 +110,14 @@ final class KernelConnection {
       do {
         grams.append(Gram(json: try JSON(parsing: line)))
       } catch {
-        throw Trouble(.failed, "\(path) sent a line that is not JSON (\(error.why)): is it a B.A.T. kernel?")
+        throw CLIError(.failed, "\(path) sent a line that is not JSON (\(error.why)): is it a B.A.T. kernel?")
       }
     }
     return grams
   }
 
-  private var gone: Trouble {
-    Trouble(.noKernel, "the kernel at \(path) closed the connection: `./bat log` says why, `./bat up` starts it again")
+  private var gone: CLIError {
+    CLIError(.noKernel, "the kernel at \(path) closed the connection: `./bat log` says why, `./bat up` starts it again")
   }
 
   /// Asks and waits for the end.
@@ -124,21 +125,21 @@ final class KernelConnection {
   /// - Parameter onDelta: gets the pieces of a streamed answer.
   /// - Throws: the error that the kernel or the persona answered; `.interrupted` on Ctrl-C, after a cancel;
   ///   `.deadline` also when the kernel itself lets the deadline pass by two seconds.
-  func ask(_ request: Request, onDelta: (String) throws(Trouble) -> Void = { _ in }) throws(Trouble) -> JSON {
+  func ask(_ request: Request, onDelta: (String) throws(CLIError) -> Void = { _ in }) throws(CLIError) -> JSON {
     let id = try start(request)
     let clock = ContinuousClock()
     let end = request.deadline.map { clock.now + $0 + .seconds(2) }
     while true {
       if Signals.takeInterrupt() {
         try cancel(id)
-        throw Trouble(.interrupted, "")
+        throw CLIError(.interrupted, "")
       }
-      if let end, clock.now >= end { throw Trouble(.deadline, "the kernel did not answer within the deadline and two seconds more") }
+      if let end, clock.now >= end { throw CLIError(.deadline, "the kernel did not answer within the deadline and two seconds more") }
       guard waitForInput([descriptor, Signals.descriptor], for: end.map { $0 - clock.now }).contains(descriptor) else { continue }
       for gram in try receive() where gram.re == id {
         switch gram.method {
         case "delta": try onDelta(gram.payload["text"]?.string ?? "")
-        case "error": throw Trouble(errorPayload: gram.payload)
+        case "error": throw CLIError(errorPayload: gram.payload)
         default: return gram.payload
         }
       }

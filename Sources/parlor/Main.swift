@@ -15,7 +15,7 @@ import Workbench
     }
   }
 
-  private static func run(_ words: [String]) throws(Trouble) -> ExitCode {
+  private static func run(_ words: [String]) throws(CLIError) -> ExitCode {
     if words.first == CheckChild.word { CheckChild.perform(words) }
     Signals.catching([])
     let arguments = try Arguments(words, commands: Command.all)

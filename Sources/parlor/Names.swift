@@ -12,9 +12,9 @@ enum Names {
   }
 
   /// A trouble that also says who is there, if it is about somebody who is not.
-  static func explain(_ trouble: Trouble, personas: [String]) -> Trouble {
+  static func explain(_ trouble: CLIError, personas: [String]) -> CLIError {
     guard trouble.exit == .noPersona else { return trouble }
     let here = personas.isEmpty ? "no persona is loaded" : "here are: " + personas.joined(separator: ", ")
-    return Trouble(.noPersona, "\(trouble.message); \(here)")
+    return CLIError(.noPersona, "\(trouble.message); \(here)")
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// Signals as bytes in a pipe, so that one `poll` waits for them and for everything else.
 enum Signals {

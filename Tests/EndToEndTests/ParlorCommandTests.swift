@@ -112,7 +112,7 @@ import Wire
   func silence() async throws {
     let kernel = try ScriptedKernel(welcome: nil)
     let path = kernel.path
-    let trouble = await #expect(throws: Trouble.self) {
+    let trouble = await #expect(throws: CLIError.self) {
       try await onThread { _ = try KernelConnection(path: path, name: nil, within: .milliseconds(20)) }
     }
     #expect(trouble?.exit == .noKernel)

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import System
 import Wire
 
 @testable import parlor

@@ -62,13 +62,13 @@ import Testing
   @Test(
     "a first line is a bare name, or hello with a name or without",
     arguments: [
-      ("GUI\n", Greeting.FirstLine.name(Array("GUI".utf8), .named)), (" GUI \r\n", .name(Array("GUI".utf8), .named)),
+      ("GUI\n", Handshake.FirstLine.name(Array("GUI".utf8), .named)), (" GUI \r\n", .name(Array("GUI".utf8), .named)),
       (#"{"hello":1,"name":"G"}"#, .name(Array("G".utf8), .attached)), (#" {"hello":1}"#, .name(nil, .attached)),
       ("é", .name(Array("é".utf8), .named)), (String(repeating: "n", count: 64), .name(Array(repeating: 0x6e, count: 64), .named)),
     ])
-  func greeting(line: String, meaning: Greeting.FirstLine) {
+  func greeting(line: String, meaning: Handshake.FirstLine) {
     let bytes = Array(line.utf8)
-    #expect(Greeting.read(bytes.last == 0x0a ? bytes.dropLast() : bytes[...]) == meaning)
+    #expect(Handshake.read(bytes.last == 0x0a ? bytes.dropLast() : bytes[...]) == meaning)
   }
 
   @Test(
@@ -80,7 +80,7 @@ import Testing
       (#"{"hello":1,"name":""}"#, "empty"), (#"{"hello":1,"name":"KERNEL"}"#, "not free"),
     ])
   func refused(line: String, reason: String) {
-    guard case .refused(let message) = Greeting.read(Array(line.utf8)) else {
+    guard case .refused(let message) = Handshake.read(Array(line.utf8)) else {
       Issue.record("\(line) was taken")
       return
     }
@@ -88,6 +88,6 @@ import Testing
   }
 
   @Test("a name that is no UTF-8 is refused") func bytes() {
-    #expect(Greeting.read([0x47, 0xff]) == .refused("a name is UTF-8 without control characters, quotes and backslashes"))
+    #expect(Handshake.read([0x47, 0xff]) == .refused("a name is UTF-8 without control characters, quotes and backslashes"))
   }
 }

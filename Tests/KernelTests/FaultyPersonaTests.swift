@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 import Testing
 
@@ -172,14 +173,14 @@ import Testing
     let admin = try house.attached("ADMIN")
     try house.settle("ECHO", as: admin)
     let reloads = 100
-    let done = Answer<Int>()
+    let done = Promise<Int>()
     Thread.detachNewThread {
       var reloaded = 0
       for n in 0..<reloads {
         try? house.build("ECHO", defines: ["VERSION": n % 2 == 0 ? "2" : "1"])
         if (try? reload(admin, id: n))?["outcome"] as? String == "reloaded" { reloaded += 1 }
       }
-      done.give(reloaded)
+      done.fulfill(reloaded)
     }
     let clients = try (0..<20).map { try house.attached("C\($0)") }
     var id = 0

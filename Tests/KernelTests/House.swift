@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 
 @testable import Kernel
@@ -9,7 +10,7 @@ final class House: @unchecked Sendable {
   var folder: String { temporary.path }
   private var kernel: BatKernel?
   let inbox: LoopInbox
-  private let ended = Answer<Bool>()
+  private let ended = Promise<Bool>()
 
   /// Personas are C fixtures: name, file in Tests/Fixtures, defines.
   init(
@@ -27,7 +28,7 @@ final class House: @unchecked Sendable {
         PersonaConfiguration(name: persona.name, library: persona.name, json: Array("{\"name\":\"\(persona.name)\"}".utf8)))
     }
     configure(&configuration)
-    let made = Answer<LoopOnly<Result<BatKernel, Failure>>>()
+    let made = Promise<LoopOnly<Result<BatKernel, Failure>>>()
     let configured = configuration
     let ended = ended
     startThread(name: "house") {
@@ -37,13 +38,13 @@ final class House: @unchecked Sendable {
           ? Rehearsal(command: [Products.folder + "/batkernel", "--rehearse"], limitMilliseconds: configured.reload.callMilliseconds) : nil
         let kernel = try BatKernel(
           configured, logger: Logger(configured.log), language: language, memory: memory, rehearsal: rehearsal,
-          stage: stage ? Stage(command: [Products.folder + "/batkernel", "--stage"], limitMilliseconds: 10_000) : nil)
-        made.give(LoopOnly(.success(kernel)))
+          stage: stage ? ReplayHost(command: [Products.folder + "/batkernel", "--stage"], limitMilliseconds: 10_000) : nil)
+        made.fulfill(LoopOnly(.success(kernel)))
         kernel.run()
       } catch {
-        made.give(LoopOnly(.failure(error)))
+        made.fulfill(LoopOnly(.failure(error)))
       }
-      ended.give(true)
+      ended.fulfill(true)
     }
     let kernel = try made.wait(milliseconds: 20_000)!.value.get()
     inbox = kernel.inbox

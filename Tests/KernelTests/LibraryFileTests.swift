@@ -126,15 +126,15 @@ private let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "lo
 }
 
 @Suite struct SettlingTests {
-  private func look(_ size: UInt64, complete: Bool = true) -> Settling.Look {
+  private func look(_ size: UInt64, complete: Bool = true) -> Debounce.Look {
     var stamp = LibraryFile.Stamp(stat())
     stamp.size = size
-    return Settling.Look(stamp: stamp, isComplete: complete)
+    return Debounce.Look(stamp: stamp, isComplete: complete)
   }
 
   @Test("a file is taken when it is complete and nothing about it has changed for the time")
   func quiet() {
-    var settling = Settling(quietMilliseconds: 100)
+    var settling = Debounce(quietMilliseconds: 100)
     #expect(settling.observe(look(1), at: 1000) == .wait(milliseconds: 100))
     #expect(settling.observe(look(2), at: 1090) == .wait(milliseconds: 100))
     #expect(settling.observe(look(2), at: 1150) == .wait(milliseconds: 40))
@@ -143,7 +143,7 @@ private let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "lo
 
   @Test("a file that is cut off or gone is never taken, however quiet")
   func unfinished() {
-    var settling = Settling(quietMilliseconds: 100)
+    var settling = Debounce(quietMilliseconds: 100)
     #expect(settling.observe(look(1, complete: false), at: 0) == .wait(milliseconds: 100))
     #expect(settling.observe(look(1, complete: false), at: 100) == .unfinished)
     #expect(settling.observe(nil, at: 110) == .wait(milliseconds: 100))
@@ -154,7 +154,7 @@ private let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "lo
 
   @Test("no waiting is asked for when the time is 0, and a clock that stands still does no harm")
   func zero() {
-    var settling = Settling(quietMilliseconds: 0)
+    var settling = Debounce(quietMilliseconds: 0)
     #expect(settling.observe(look(1), at: 5) == .settled)
     #expect(settling.observe(look(1), at: 5) == .settled)
   }
@@ -163,15 +163,15 @@ private let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "lo
   func looks() throws {
     let folder = TemporaryFolder()
     let path = folder.path + "/libE.so"
-    #expect(Settling.Look(at: path) == nil)
+    #expect(Debounce.Look(at: path) == nil)
     try Fixtures.install("echo", as: "E", in: folder.path)
-    let first = try #require(Settling.Look(at: path))
+    let first = try #require(Debounce.Look(at: path))
     #expect(first.isComplete)
-    #expect(Settling.Look(at: path) == first)
+    #expect(Debounce.Look(at: path) == first)
     try Fixtures.install("echo", as: "E", in: folder.path)
-    #expect(Settling.Look(at: path) != first)
+    #expect(Debounce.Look(at: path) != first)
     #expect(truncate(path, 1000) == 0)
-    #expect(Settling.Look(at: path)?.isComplete == false)
+    #expect(Debounce.Look(at: path)?.isComplete == false)
   }
 }
 

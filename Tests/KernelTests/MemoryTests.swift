@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 import Testing
 
@@ -6,12 +7,12 @@ import Testing
 
 /// A memory that answers by a script, on a thread of its own.
 private final class ScriptedMemory: MemoryService {
-  let ordered = Answer<MemoryOrder>()
+  let ordered = Promise<MemoryOrder>()
   private let script: @Sendable (MemoryOrder) -> Result<MemoryAnswer, Failure>?
   /// `nil` from the script: it never answers.
   init(_ script: @escaping @Sendable (MemoryOrder) -> Result<MemoryAnswer, Failure>?) { self.script = script }
   func perform(_ order: MemoryOrder, onEnd: @escaping @Sendable (Result<MemoryAnswer, Failure>) -> Void) {
-    ordered.give(order)
+    ordered.fulfill(order)
     let script = script
     startThread(name: "memory") { if let result = script(order) { onEnd(result) } }
   }

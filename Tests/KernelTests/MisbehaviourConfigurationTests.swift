@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 import Testing
 
@@ -12,8 +13,8 @@ import Testing
 
   /// What SIGHUP does; returns when it is done.
   private func apply(_ house: House, _ personas: [PersonaConfiguration]) throws -> Payload.Changes {
-    let changes = Answer<LoopOnly<Payload.Changes>>()
-    house.inbox.post { kernel in changes.give(LoopOnly(kernel.supervisor.apply(personas, kernel.supervisor.settings))) }
+    let changes = Promise<LoopOnly<Payload.Changes>>()
+    house.inbox.post { kernel in changes.fulfill(LoopOnly(kernel.supervisor.apply(personas, kernel.supervisor.settings))) }
     return try #require(changes.wait(milliseconds: 10_000)).value
   }
 

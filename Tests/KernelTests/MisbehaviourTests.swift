@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 import Testing
 
@@ -91,10 +92,10 @@ import Testing
 
   @Test("a reply that streams while its persona is replaced comes whole, from the code that began it")
   func streaming() throws {
-    let (begin, go) = (Answer<Bool>(), Answer<Bool>())
+    let (begin, go) = (Promise<Bool>(), Promise<Bool>())
     let model = ScriptedModel { _, tell in
       tell(.piece("before "))
-      begin.give(true)
+      begin.fulfill(true)
       _ = go.wait(milliseconds: 20_000)
       for n in 0..<100 { tell(.piece("\(n) ")) }
       tell(.finished(.success(Array(#"{"text":"all"}"#.utf8))))
@@ -106,7 +107,7 @@ import Testing
     try house.build("ECHO", defines: ["VERSION": "2"])
     #expect(try reload(admin, id: 1)["outcome"] as? String == "reloaded")
     #expect(try status(admin, id: 2)["draining"] as? Int == 1)
-    go.give(true)
+    go.fulfill(true)
     var text = ""
     while true {
       let gram = try client.gram { $0.re == "1" }

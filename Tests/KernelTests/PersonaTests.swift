@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import System
 import Testing
 import TestSupport
 
@@ -114,35 +115,35 @@ final class ScriptedModel: LanguageService {
     let onCancel: @Sendable () -> Void
     func cancel() { onCancel() }
   }
-  let asked = Answer<LanguageQuestion>()
-  let cancelled = Answer<Bool>()
+  let asked = Promise<LanguageQuestion>()
+  let cancelled = Promise<Bool>()
   /// It was asked a second time.
-  let questions = Answer<Bool>()
+  let questions = Promise<Bool>()
   private let count = Mutex(0)
   private let script: @Sendable (LanguageQuestion, @escaping @Sendable (LanguageEvent) -> Void) -> Void
 
   init(_ script: @escaping @Sendable (LanguageQuestion, @escaping @Sendable (LanguageEvent) -> Void) -> Void) { self.script = script }
 
   func chat(_ question: LanguageQuestion, onEvent: @escaping @Sendable (LanguageEvent) -> Void) -> any LanguageCall {
-    asked.give(question)
+    asked.fulfill(question)
     if count.withLock({
       $0 += 1; return $0
     }) == 2 {
-      questions.give(true)
+      questions.fulfill(true)
     }
     let script = script
     startThread(name: "model") { script(question, onEvent) }
     let cancelled = cancelled
     return Call {
-      cancelled.give(true)
+      cancelled.fulfill(true)
       onEvent(.finished(.failure(Failure(.cancelled, "cancelled"))))
     }
   }
   func forget(persona: String, thread: String) {}
   /// What was ordered last of the histories, and how long the answer is.
-  let ordered = Mutex<HistoryOrder?>(nil)
+  let ordered = Mutex<HistoryRequest?>(nil)
   let historyBytes = Mutex(0)
-  func history(_ order: HistoryOrder, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
+  func history(_ order: HistoryRequest, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
     ordered.withLock { $0 = order }
     let padding = String(repeating: " ", count: historyBytes.withLock { $0 })
     startThread(name: "history") { onEnd(.success(Array("{\"done\":1\(padding)}".utf8))) }

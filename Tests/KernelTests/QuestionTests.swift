@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 import Testing
 
@@ -8,7 +9,7 @@ import Testing
 @Suite("Questions to the model") struct QuestionTests {
   private func model() -> ScriptedModel { ScriptedModel { _, tell in tell(.finished(.success(Array(#"{"text":"ok"}"#.utf8)))) } }
 
-  private func monotonic() -> Int64 { Int64(EventLoop.now() / 1_000_000) }
+  private func monotonic() -> Int64 { Int64(MachineClock.now() / 1_000_000) }
 
   @Test("what a client asks is somebody's who waits, with its deadline and the generation that asks")
   func client() throws {
@@ -59,7 +60,7 @@ import Testing
     let model = ScriptedModel { _, _ in }
     let house = try House(language: model) { $0.limits.frameBytes = 8192 }
     let client = try house.attached("GUI")
-    func order(_ method: String, _ payload: String, id: Int) throws -> HistoryOrder? {
+    func order(_ method: String, _ payload: String, id: Int) throws -> HistoryRequest? {
       #expect(try client.ask("KERNEL", "history.\(method)", payload, id: id)["done"] == "1")
       return model.ordered.withLock { $0 }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import System
 import TestSupport
 import Testing
 import Wire
@@ -96,10 +97,10 @@ import Wire
   @Test("a message that hangs the persona is told as such, and the next ones are not waited for")
   func hang() throws {
     let library = try Fixtures.build("hangs_in_receive", defines: ["NAME": "A"])
-    let began = EventLoop.now()
-    let play = try Stage(command: Self.stage, limitMilliseconds: 500).play(recording("hang", times: 60), library: library)
+    let began = MachineClock.now()
+    let play = try ReplayHost(command: Self.stage, limitMilliseconds: 500).play(recording("hang", times: 60), library: library)
     #expect(play.messages.isEmpty && play.broke?.message.contains("hung") == true, "\(play)")
-    #expect(EventLoop.now() - began < 30_000_000_000)
+    #expect(MachineClock.now() - began < 30_000_000_000)
   }
 
   @Test("a message that is not answered in time ends in that, as it did before, and the persona goes on")
@@ -107,7 +108,7 @@ import Wire
     let library = try Fixtures.build("never_replies", defines: ["NAME": "A"])
     var recording = recording("x", times: 2)
     for index in 0...1 { recording.messages[index].end = .failure(Failure(.deadline, "no answer from A within 600000 ms")) }
-    let play = try Stage(command: Self.stage, limitMilliseconds: 200).play(recording, library: library)
+    let play = try ReplayHost(command: Self.stage, limitMilliseconds: 200).play(recording, library: library)
     #expect(play.broke == nil && play.messages.count == 2)
     #expect(zip(play.messages, recording.messages).allSatisfy { $0.isSame(as: $1) }, "\(play)")
   }
@@ -115,8 +116,8 @@ import Wire
   @Test("the time that the live model takes is not the message's")
   func slowModel() throws {
     let library = try Fixtures.build("echo", defines: ["NAME": "A"])
-    let never = Answer<Bool>()
-    let play = try Stage(command: Self.stage, limitMilliseconds: 300).play(
+    let never = Promise<Bool>()
+    let play = try ReplayHost(command: Self.stage, limitMilliseconds: 300).play(
       recording("think", "why?"), library: library,
       model: { question, end in
         startThread(name: "slow") {
@@ -136,7 +137,7 @@ import Wire
   func colleagues() throws {
     let library = try Fixtures.build("echo", defines: ["NAME": "A"])
     let then = Recording.Step(errand: .ask(target: "B", method: "echo", payload: "other words"), end: .result(["from": "B"]))
-    let stage = Stage(command: Self.stage)
+    let stage = ReplayHost(command: Self.stage)
     #expect(try stage.play(recording("ask", "B", [then]), library: library).messages.first?.end == .result(["from": "B"]))
     let shadow = try stage.play(recording("ask", "B", [then]), library: library, model: { _, _ in NoCall() })
     guard case .failure(let failure)? = shadow.messages.first?.end else { throw Client.Lost(description: "\(shadow)") }
@@ -177,7 +178,7 @@ import Wire
   func traces() throws {
     let folder = TemporaryFolder()
     let library = try Fixtures.build("crashes_on_payload", defines: ["NAME": "A"])
-    let stage = Stage(command: ["/usr/bin/env", "TMPDIR=" + folder.path] + Self.stage)
+    let stage = ReplayHost(command: ["/usr/bin/env", "TMPDIR=" + folder.path] + Self.stage)
     let play = try stage.play(recording("m", "b"), library: library)
     #expect(play.broke?.message.contains("signal 6") == true, "\(play)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])

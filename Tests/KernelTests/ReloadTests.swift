@@ -1,4 +1,5 @@
 import Foundation
+import System
 import Testing
 import TestSupport
 
@@ -169,7 +170,7 @@ import TestSupport
 
   @Test("a reply that streams while its persona is reloaded comes whole, from the code that began it")
   func streaming() throws {
-    let gate = Answer<Bool>()
+    let gate = Promise<Bool>()
     let model = ScriptedModel { _, tell in
       tell(.piece("before "))
       _ = gate.wait(milliseconds: 20_000)
@@ -183,7 +184,7 @@ import TestSupport
     try house.build("ECHO", defines: ["VERSION": "2"])
     #expect(try reload(client, "ECHO", id: 2)["outcome"] as? String == "reloaded")
     #expect(try client.ask("ECHO", "echo", "1", id: 3)["version"] == "2")
-    gate.give(true)
+    gate.fulfill(true)
     #expect(try client.gram { $0.method == "delta" }["text"] == "after")
     #expect(try client.gram { $0.re == "1" }["text"] == "before after")
   }

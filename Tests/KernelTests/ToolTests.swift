@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import System
 import TestSupport
 import Testing
 import Wire
@@ -84,13 +85,13 @@ import Wire
 
   @Test("when the asker goes, what the model has called is cancelled too")
   func cancel() throws {
-    let called = Answer<Bool>()
-    let ended = Answer<String>()
+    let called = Promise<Bool>()
+    let ended = Promise<String>()
     let model = ScriptedModel { question, _ in
       question.onToolCall?("BABS.wait", Array("{}".utf8)) { result in
-        if case .failure(let failure) = result { ended.give(failure.code.rawValue) } else { ended.give("answered") }
+        if case .failure(let failure) = result { ended.fulfill(failure.code.rawValue) } else { ended.fulfill("answered") }
       }
-      called.give(true)
+      called.fulfill(true)
     }
     let (house, client) = try house(model)
     try client.line(#"{"target":"ROBIN","method":"chat","payload":{"text":"x","tools":["BABS.wait"]},"id":1}"#)
@@ -146,16 +147,16 @@ import Wire
 
   @Test("what is called after the question has ended is not asked any more")
   func late() throws {
-    let late = Answer<Failure.Code>()
-    let question = Answer<LanguageQuestion>()
+    let late = Promise<Failure.Code>()
+    let question = Promise<LanguageQuestion>()
     let model = ScriptedModel { asked, tell in
-      question.give(asked)
+      question.fulfill(asked)
       tell(.finished(.success(Array("{}".utf8))))
     }
     let (house, client) = try house(model)
     #expect(try client.ask("ROBIN", "chat", #"{"text":"x","tools":["BABS.observe"]}"#, id: 1).method == "reply")
     question.wait(milliseconds: 10_000)?.onToolCall?("BABS.observe", Array(#"{"z":"moon"}"#.utf8)) { result in
-      if case .failure(let failure) = result { late.give(failure.code) }
+      if case .failure(let failure) = result { late.fulfill(failure.code) }
     }
     #expect(late.wait(milliseconds: 10_000) == .cancelled)
     withExtendedLifetime(house) {}

@@ -1,6 +1,7 @@
 // What the event loop needs of Linux that Swift's Glibc module does not show.
 #pragma once
 #include <stddef.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
@@ -33,3 +34,9 @@ void bat_die_with_parent(void);
 // A pipe whose ends are closed on exec.
 int bat_pipe(int ends[2]);
 char **bat_environment(void);
+// What <spawn.h> has beyond POSIX: a session of its own, where it begins, and that it gets no descriptor from a number on.
+int bat_spawn_setsid(void);
+int bat_spawn_chdir(posix_spawn_file_actions_t *actions, const char *folder);
+int bat_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
+// Blocks every signal for the calling thread but those that its own code raises (a bad access, a trap, abort).
+void bat_block_asynchronous_signals(void);

@@ -311,18 +311,18 @@ final class Bus {
       connection.send(Array(raw), .answer)
       connection.requests[id] = nil
       close(token)
-    case .persona(let tenure, let number):
+    case .persona(let context, let number):
       let payload = envelope.payload.isPresent ? Array(raw[envelope.payload.range]) : Array("null".utf8)
       if isDelta {
-        if let text = deltaText(payload) { tenure.generation.part(number, text) }
+        if let text = deltaText(payload) { context.generation.part(number, text) }
         return
       }
       close(token)
-      tenure.asks[number] = nil
+      context.asks[number] = nil
       if method == Array("error".utf8) {
-        tenure.complete(number, .failure(clientFailure(payload, from: me)))
+        context.complete(number, .failure(clientFailure(payload, from: me)))
       } else {
-        tenure.complete(number, .success(payload))
+        context.complete(number, .success(payload))
       }
     case .name, .nobody: break
     }

@@ -6,8 +6,8 @@ extension Bus {
 
   func greet(_ connection: Connection, _ raw: UnsafeRawBufferPointer) {
     let name: [UInt8]
-    let greeting: Greeting
-    switch Greeting.read(raw) {
+    let greeting: Handshake
+    switch Handshake.read(raw) {
     case .refused(let reason): return turnAway(connection, Failure(.nameRefused, reason))
     case .name(let given, let kind):
       name = given ?? Array("client-\(runTag)-\(connection.id)".utf8)

@@ -1,3 +1,4 @@
+import System
 import Wire
 
 /// Grams to and from personas.
@@ -21,20 +22,20 @@ extension Bus {
   }
 
   /// The persona that has the gram now.
-  func handed(_ token: UInt64, to tenure: Tenure) { requests[token]?.answerer = tenure }
+  func handed(_ token: UInt64, to context: InstanceContext) { requests[token]?.answerer = context }
 
   /// Mail that was taken back before it was begun, and cannot be given to anybody.
   func bounce(_ mail: [Mail], _ failure: Failure) { for item in mail { end(item.token, failure) } }
 
   /// A gram from a persona for which no answer is wanted.
-  func send(from tenure: Tenure, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
+  func send(from context: InstanceContext, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
     counters.messages &+= 1
     let origin = requests[cause]
-    let line = personaLine(from: tenure, origin, target: target, method: method, payload: payload, id: [], stream: false)
+    let line = personaLine(from: context, origin, target: target, method: method, payload: payload, id: [], stream: false)
     let hops = (origin?.hops ?? 0) + 1
     if hops > limits.hops {
       counters.errors &+= 1
-      log.warning("stopped a loop: hop limit", ["from": tenure.slot.name, "to": String(decoding: target, as: UTF8.self), "hops": hops])
+      log.warning("stopped a loop: hop limit", ["from": context.slot.name, "to": String(decoding: target, as: UTF8.self), "hops": hops])
       return
     }
     tap(line)
@@ -44,20 +45,22 @@ extension Bus {
       let code = Envelope.scan(UnsafeRawBufferPointer(rebasing: raw.dropLast()), into: &envelope)
       precondition(code == 0, "a line that the kernel made is a gram")
       if target[0] == 0x23 || target == [0x2a] {
-        delivered = spread(target, from: tenure.slot.participant, sender: tenure.slot.senderID, raw, envelope, trace: origin?.trace ?? []) {
+        delivered = spread(target, from: context.slot.participant, sender: context.slot.senderID, raw, envelope, trace: origin?.trace ?? [])
+        {
           $0.send(line, .message)
         }
       } else if target == Self.kernelName {
         delivered = 1
         control.handle(String(decoding: method, as: UTF8.self), payload, from: nil) { [log] result in
-          if case .failure(let failure) = result { log.warning("KERNEL refused", ["from": tenure.slot.name, "error": failure.message]) }
+          if case .failure(let failure) = result { log.warning("KERNEL refused", ["from": context.slot.name, "error": failure.message]) }
         }
       } else if let participant = names.find(target) {
         if let slot = participant.slot {
           let token = open(
             asker: .nobody, target: participant, trace: origin?.trace ?? [], hops: hops, milliseconds: 0, stream: false)
           if hand(
-            token, to: slot, Array(line.dropLast()), envelope, source: tenure.slot.participant.name, sender: tenure.slot.senderID, topic: []
+            token, to: slot, Array(line.dropLast()), envelope, source: context.slot.participant.name, sender: context.slot.senderID,
+            topic: []
           ) {
             delivered = 1
           }
@@ -70,19 +73,20 @@ extension Bus {
       counters.undelivered &+= 1
       log.warning(
         "a gram reached nobody",
-        ["from": tenure.slot.name, "to": String(decoding: target, as: UTF8.self), "method": String(decoding: method, as: UTF8.self)])
+        ["from": context.slot.name, "to": String(decoding: target, as: UTF8.self), "method": String(decoding: method, as: UTF8.self)])
     }
   }
 
-  /// A persona's request; it ends by `tenure.complete`. `conversation`: the one with the model that waits for its end, if the model asks.
+  /// A persona's request; it ends by `context.complete`. `conversation`: the one with the model that waits for its end, if the model asks.
   func ask(
-    from tenure: Tenure, request number: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64,
+    from context: InstanceContext, request number: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8],
+    milliseconds: UInt64,
     stream: Bool, conversation: String? = nil
   ) {
     counters.messages &+= 1
     func fail(_ failure: Failure) {
       counters.errors &+= 1
-      tenure.complete(number, .failure(failure))
+      context.complete(number, .failure(failure))
     }
     let origin = requests[cause]
     if cause != 0, origin == nil { return fail(Failure(.cancelled, "the gram on whose behalf this is asked has ended")) }
@@ -91,12 +95,12 @@ extension Bus {
       return fail(
         Failure(
           .hopLimit,
-          "\(tenure.slot.name) → \(String(decoding: target, as: UTF8.self)): the gram went through \(hops) hands; the limit is \(limits.hops)"
+          "\(context.slot.name) → \(String(decoding: target, as: UTF8.self)): the gram went through \(hops) hands; the limit is \(limits.hops)"
         ))
     }
     var allowed = Int(clamping: milliseconds)
     if let origin, origin.deadline > 0 {
-      let now = EventLoop.now()
+      let now = MachineClock.now()
       let left = origin.deadline > now ? Int((origin.deadline - now) / 1_000_000) : 0
       allowed = allowed == 0 ? left : min(allowed, left)
       allowed = max(1, allowed)
@@ -104,11 +108,11 @@ extension Bus {
     let trace = origin?.trace ?? []
     func opened(_ participant: Participant?) -> UInt64 {
       let token = open(
-        asker: .persona(tenure, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream,
+        asker: .persona(context, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream,
         isForPerson: origin?.isInteractive ?? false)
-      tenure.asks[number] = token
+      context.asks[number] = token
       requests[token]?.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])
-      origin?.children.append((tenure, number))
+      origin?.children.append((context, number))
       return token
     }
     if target == Self.kernelName {
@@ -128,7 +132,7 @@ extension Bus {
     guard let participant = names.find(target) else { return fail(unknown(target)) }
     let token = opened(participant)
     let line = personaLine(
-      from: tenure, origin, target: target, method: method, payload: payload, id: Array(String(token).utf8), stream: stream)
+      from: context, origin, target: target, method: method, payload: payload, id: Array(String(token).utf8), stream: stream)
     tap(line)
     if let slot = participant.slot {
       line.withUnsafeBytes { raw in
@@ -136,7 +140,8 @@ extension Bus {
         let code = Envelope.scan(UnsafeRawBufferPointer(rebasing: raw.dropLast()), into: &envelope)
         precondition(code == 0, "a line that the kernel made is a gram")
         hand(
-          token, to: slot, Array(line.dropLast()), envelope, source: tenure.slot.participant.name, sender: tenure.slot.senderID, topic: [])
+          token, to: slot, Array(line.dropLast()), envelope, source: context.slot.participant.name, sender: context.slot.senderID, topic: []
+        )
       }
     } else {
       var taken = false
@@ -146,10 +151,10 @@ extension Bus {
   }
 
   func personaLine(
-    from tenure: Tenure, _ origin: Request?, target: [UInt8], method: [UInt8], payload: [UInt8], id: [UInt8], stream: Bool
+    from context: InstanceContext, _ origin: Request?, target: [UInt8], method: [UInt8], payload: [UInt8], id: [UInt8], stream: Bool
   ) -> [UInt8] {
     var gram = GramLine(target: target, method: method)
-    gram.source = tenure.slot.participant.name
+    gram.source = context.slot.participant.name
     gram.payload = payload
     gram.id = id
     gram.stream = stream

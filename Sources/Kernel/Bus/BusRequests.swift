@@ -1,3 +1,4 @@
+import System
 import Wire
 
 /// Grams for which somebody waits: each ends exactly once (see Request).
@@ -16,7 +17,7 @@ extension Bus {
     let token = lastToken
     let allowed = milliseconds > 0 ? milliseconds : limits.deadlineMilliseconds
     if case .connection(let connection, let id) = asker { connection.requests[id] = token }
-    let deadline = EventLoop.now() + UInt64(allowed) * 1_000_000
+    let deadline = MachineClock.now() + UInt64(allowed) * 1_000_000
     let request = Request(
       token: token, asker: asker, target: target, trace: trace, hops: hops, deadline: deadline, wantsStream: stream,
       isForPerson: isForPerson)
@@ -34,7 +35,7 @@ extension Bus {
     if let timer = request.timer { loop.cancel(timer: timer) }
     switch request.asker {
     case .connection(let connection, let id): connection.requests[id] = nil
-    case .persona(let tenure, let number): tenure.asks[number] = nil
+    case .persona(let context, let number): context.asks[number] = nil
     default: break
     }
     if let answerer = request.answerer { answerer.gramEnded(token) }
@@ -62,7 +63,7 @@ extension Bus {
       let line = gram.bytes()
       tap(line)
       for connection in participant.connections { connection.send(line, .answer) }
-    case .persona(let tenure, let number): tenure.complete(number, .success(payload))
+    case .persona(let context, let number): context.complete(number, .success(payload))
     case .nobody: break
     }
   }
@@ -97,7 +98,7 @@ extension Bus {
       for connection in participant.connections {
         refuse(connection, re: [], failure, target: request.target?.name ?? [], source: request.target?.name ?? Self.kernelName)
       }
-    case .persona(let tenure, let number): tenure.complete(number, .failure(failure))
+    case .persona(let context, let number): context.complete(number, .failure(failure))
     case .nobody:
       log.warning(
         "a gram failed and nobody waits for it",
@@ -114,7 +115,7 @@ extension Bus {
     _ = request.answerer?.generation.close(token: token)  // a reply that still comes finds it ended
     let children = request.children
     end(token, failure)
-    for child in children { child.tenure.cancel(request: child.request) }
+    for child in children { child.context.cancel(request: child.request) }
   }
 
   /// A client takes back its own request. False: there is none.
@@ -133,7 +134,7 @@ extension Bus {
     case .connection(let connection, let id):
       request.heldText.append(contentsOf: text)
       sendHeld(request, connection, id, final: false)
-    case .persona(let tenure, let number): tenure.generation.part(number, text)
+    case .persona(let context, let number): context.generation.part(number, text)
     case .name, .nobody: break
     }
   }

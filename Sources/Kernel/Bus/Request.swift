@@ -8,7 +8,7 @@ final class Request {
     /// A client's gram without `id` to a persona: a reply goes to the name.
     case name(Participant)
     /// A persona's ask.
-    case persona(Tenure, request: UInt64)
+    case persona(InstanceContext, request: UInt64)
     /// Nobody waits.
     case nobody
   }
@@ -28,9 +28,9 @@ final class Request {
   /// Called when it has ended, in whatever way: what is done for it by the kernel itself need not go on.
   var onEnd: (() -> Void)?
   /// The generation that has the gram now.
-  weak var answerer: Tenure?
+  weak var answerer: InstanceContext?
   /// What was started on its behalf, and ends with it if the asker goes.
-  var children: [(tenure: Tenure, request: UInt64)] = []
+  var children: [(context: InstanceContext, request: UInt64)] = []
   /// The conversations with the model that wait for its end, because the model has called a tool: "PERSONA/thread".
   var conversations: Set<String> = []
   /// What the memory has found for it: JSON objects, for the reply.
@@ -43,7 +43,7 @@ final class Request {
     switch asker {
     case .connection(let connection, _): connection.participant?.text ?? "a client that has gone"
     case .name(let participant): participant.text
-    case .persona(let tenure, _): tenure.slot.name
+    case .persona(let context, _): context.slot.name
     case .nobody: "nobody"
     }
   }

@@ -14,7 +14,7 @@ final class Connection: EventSource {
   /// BatKernel keeps it for longer than any connection is called.
   private unowned(unsafe) let bus: Bus
   private var tag: UInt64 = 0
-  var greeting = Greeting.expected
+  var greeting = Handshake.expected
   /// Who it is, after the first line.
   var participant: Participant? {
     didSet {

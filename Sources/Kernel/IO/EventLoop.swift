@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import System
 
 /// Something with a descriptor that the loop watches.
 protocol EventSource: AnyObject {
@@ -30,13 +31,6 @@ final class EventLoop {
   deinit {
     close(epoll)
     events.deallocate()
-  }
-
-  /// Nanoseconds of the monotonic clock.
-  static func now() -> UInt64 {
-    var t = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return UInt64(t.tv_sec) &* 1_000_000_000 &+ UInt64(t.tv_nsec)
   }
 
   /// Watches a descriptor until `remove`. The tag names it in `change` and `remove`.
@@ -71,7 +65,7 @@ final class EventLoop {
   /// Runs the action on this thread, not earlier than in so many milliseconds.
   @discardableResult
   func after(milliseconds: Int, _ action: @escaping () -> Void) -> UInt64 {
-    timers.add(at: Self.now() + UInt64(max(0, milliseconds)) * 1_000_000, action)
+    timers.add(at: MachineClock.now() + UInt64(max(0, milliseconds)) * 1_000_000, action)
   }
 
   func cancel(timer: UInt64) { timers.cancel(timer) }
@@ -84,7 +78,7 @@ final class EventLoop {
     while !stopping {
       var timeout: Int32 = -1
       if let next = timers.next {
-        let now = Self.now()
+        let now = MachineClock.now()
         timeout = next <= now ? 0 : Int32(clamping: (next - now + 999_999) / 1_000_000)
       }
       let n = epoll_wait(epoll, events, capacity, timeout)
@@ -96,7 +90,7 @@ final class EventLoop {
         betweenEvents()
         i += 1
       }
-      while let action = timers.popDue(now: Self.now()) { action() }
+      while let action = timers.popDue(now: MachineClock.now()) { action() }
     }
   }
 

@@ -1,5 +1,5 @@
 /// What a person asks of the kept conversations: KERNEL's `history.*` (docs/HISTORY.md).
-public enum HistoryOrder: Sendable, Equatable {
+public enum HistoryRequest: Sendable, Equatable {
   public enum Format: String, Sendable, CaseIterable { case json, markdown }
 
   /// Which conversations there are, of one persona or of all.

@@ -12,7 +12,7 @@ public protocol LanguageService: AnyObject, Sendable {
 
   /// Looks into the kept conversations, or forgets them; a JSON object (docs/HISTORY.md). `onEnd` is called once, on any
   /// thread, never inside this call.
-  func history(_ order: HistoryOrder, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
+  func history(_ order: HistoryRequest, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
 
   /// Takes a changed `[llm]`; conversations stay. Questions that are with a model are not disturbed, unless
   /// it is a child of the kernel that goes away.

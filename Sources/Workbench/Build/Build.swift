@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// A build under way: the steps of a plan, one after the other. For one thread.
 public final class Build {
@@ -26,7 +27,7 @@ public final class Build {
 
   private func next() {
     guard let step = left.popFirst() else { return process = nil }
-    do throws(BuildProcess.Failed) { process = try BuildProcess(step) } catch {
+    do throws(Subprocess.Failed) { process = try BuildProcess(step) } catch {
       process = nil
       problem = error.description
     }

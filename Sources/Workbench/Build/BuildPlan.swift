@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// The commands that make a library of a persona's source, the fastest way that gives the same answer as the whole build.
 ///
@@ -90,14 +91,8 @@ public struct BuildPlan: Sendable, Equatable {
 
   /// The names in Plugins, one a line: what SwiftPM must see change.
   public static func plugins(of house: String) -> String {
-    guard let folder = opendir(house + "/Plugins") else { return "" }
-    defer { closedir(folder) }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted().joined(separator: "\n")
+    let names = (try? Folder.names(in: house + "/Plugins")) ?? []
+    return names.filter { !$0.hasPrefix(".") }.joined(separator: "\n")
   }
 
   /// The build folder with the newest PersonaKit that is not older than its source.

@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// Where a persona's source is, and how it becomes a library.
 public struct PersonaSource: Sendable, Equatable {
@@ -108,10 +109,7 @@ public struct PersonaSource: Sendable, Equatable {
     while next < folders.count {
       let folder = folders[next]
       next += 1
-      guard let listing = opendir(folder) else { continue }
-      defer { closedir(listing) }
-      while let entry = readdir(listing) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      for name in (try? Folder.names(in: folder)) ?? [] {
         if name.hasPrefix(".") || name == "target" || name == "__pycache__" { continue }
         let path = folder + "/" + name
         var status = stat()

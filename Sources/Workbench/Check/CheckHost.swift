@@ -2,6 +2,7 @@ import Glibc
 import Kernel
 import PersonaABI
 import Synchronization
+import System
 import Wire
 
 /// The host of one instance: what a kernel is to a persona, with answers that a test orders, and a record of what is

@@ -1,4 +1,5 @@
 import Kernel
+import System
 import Wire
 
 /// What every test of a run has in common, and how one is played.

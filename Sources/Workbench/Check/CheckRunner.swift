@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import System
 import Wire
 
 /// Runs tests of one library, each in a process of its own, and reports.
@@ -49,7 +50,7 @@ public struct CheckRunner: Sendable {
     let results = Results(tests, each)
     // First what everything else builds on.
     var reason: String?
-    for stage in CheckTest.Stage.allCases {
+    for stage in CheckTest.ReplayHost.allCases {
       let tests = tests.filter { $0.stage == stage }
       if let reason { for test in tests { results.put(test, [CheckFinding(.skipped, reason)]) } } else { run(tests, job, results) }
       if reason == nil, let failed = tests.first(where: { results.hasFailed($0.name) }) { reason = stage.reason(failed.name) }
@@ -85,8 +86,7 @@ public struct CheckRunner: Sendable {
     }
     func hasFailed(_ name: String) -> Bool { contents.withLock { $0.outcomes[name]?.verdict == .failed } }
     func wait(for tests: [CheckTest]) {
-      while contents.wait(.seconds(3600), until: { contents in tests.allSatisfy { contents.outcomes[$0.name] != nil } ? true : nil }) == nil
-      {}
+      contents.wait { contents in tests.allSatisfy { contents.outcomes[$0.name] != nil } ? () : nil }
     }
     var all: [CheckOutcome] { contents.withLock { contents in tests.compactMap { contents.outcomes[$0.name] } } }
   }
@@ -115,15 +115,22 @@ public struct CheckRunner: Sendable {
   }
 
   private func playInChild(_ test: CheckTest, _ job: CheckJob) -> [CheckFinding] {
-    do throws(Failure) {
-      let child = try Child(command + [test.name], input: job.json.bytes)
-      let output = child.output(limitMilliseconds: test.limitSeconds * 1000)
+    do throws(Subprocess.Failed) {
+      var plan = Subprocess.Plan(command + [test.name])
+      plan.input = .bytes(job.json.bytes)
+      // A crash is told by its signal; a backtrace would only take its time.
+      plan.environment = environmentLines().filter { !$0.hasPrefix("SWIFT_BACKTRACE=") } + ["SWIFT_BACKTRACE=enable=no"]
+      let child = try Subprocess(plan)
+      let output = child.readAll(milliseconds: test.limitSeconds * 1000)
       let (lines, printed) = CheckOutcome.lines(output.bytes)
-      return CheckOutcome.judge(
-        lines, printed: printed, end: .init(status: output.status, signal: output.signal, timedOut: output.timedOut),
-        limitSeconds: test.limitSeconds)
+      var end = CheckOutcome.End(timedOut: !output.isWhole)
+      switch child.wait() {
+      case .status(let status): end.status = status
+      case .signal(let signal): end.signal = end.timedOut ? nil : signal
+      }
+      return CheckOutcome.judge(lines, printed: printed, end: end, limitSeconds: test.limitSeconds)
     } catch {
-      return [CheckFinding(.failure, "the test could not be run: \(error.message)")]
+      return [CheckFinding(.failure, "the test could not be run: \(error)")]
     }
   }
 

@@ -5,11 +5,11 @@ public struct CheckTest: Sendable {
   public let shows: String
   /// How long it may take, in seconds.
   var limitSeconds = 20
-  var stage = Stage.all
+  var stage = ReplayHost.all
   let body: @Sendable (CheckContext) throws(Halt) -> Void
 
   /// What must be well before there is something to learn from a test.
-  enum Stage: CaseIterable {
+  enum ReplayHost: CaseIterable {
     /// Nothing: the library can be opened.
     case open
     /// It lives and ends.

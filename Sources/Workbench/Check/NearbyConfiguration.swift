@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Wire
 
 /// The configuration file that a library is likely meant for, read by the kernel's own program.
@@ -23,7 +24,7 @@ public enum NearbyConfiguration {
   /// The parts of the personas in a file; `kernel` is the program batkernel, which reads it.
   public static func parts(of file: String, kernel: String) throws(Unreadable) -> [CheckPart] {
     let outcome: BuildProcess.Outcome
-    do throws(BuildProcess.Failed) {
+    do throws(Subprocess.Failed) {
       outcome = try BuildProcess(BuildPlan.Step(words: [kernel, "--check", "--json", "--config", file], folder: ".")).wait()
     } catch { throw Unreadable(description: error.description) }
     guard let json = try? JSON(parsing: outcome.output.utf8) else {

@@ -1,6 +1,7 @@
 import Kernel
 import PersonaABI
 import Synchronization
+import System
 import Wire
 
 /// One instance on a lane of its own, and the calls of its life, each with a time limit. For one thread.
@@ -54,7 +55,7 @@ final class Trial {
       let value = work.value()
       result.withLock { $0 = value }
     }
-    guard let value = result.wait(.milliseconds(callMilliseconds * times), until: { $0 }) else {
+    guard let value = result.wait(milliseconds: callMilliseconds * times, until: { $0 }) else {
       throw Halt(.failure, "\(what) has not returned after \(callMilliseconds * times) ms: the kernel gives a generation up that does that")
     }
     return value
@@ -138,7 +139,7 @@ final class Trial {
       host.lane.run { finished.withLock { $0 = true } }
       host.lane.close()
     }
-    guard finished.wait(.milliseconds(callMilliseconds), until: { $0 ? true : nil }) != nil else {
+    guard finished.wait(milliseconds: callMilliseconds, until: { $0 ? true : nil }) != nil else {
       throw Halt(.failure, "a job that was posted before destroy() has not returned after \(callMilliseconds) ms")
     }
   }
@@ -206,7 +207,7 @@ final class Trial {
     var silence = Silence(limit: patience)
     while true {
       enum Seen { case ended(CheckHost.Ending), gone }
-      let seen = host.record.wait(.milliseconds(1)) { record -> Seen? in
+      let seen = host.record.wait(milliseconds: 1) { record -> Seen? in
         switch record.tokens[token] {
         case .ended(let ending): .ended(ending)
         case .gone, nil: .gone
@@ -242,7 +243,7 @@ final class Trial {
   func settle(_ token: UInt64) -> Bool {
     var silence = Silence(limit: patience)
     while true {
-      let settled = host.record.wait(.milliseconds(1)) { record -> Bool? in
+      let settled = host.record.wait(milliseconds: 1) { record -> Bool? in
         if !record.requests.isEmpty { return true }
         if case .open? = record.tokens[token] { return nil }
         return true

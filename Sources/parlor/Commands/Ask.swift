@@ -16,12 +16,12 @@ extension Command {
         --                   what follows is TEXT, even if it begins with a dash
       """,
     flags: ["--json", "--no-stream"], values: ["--persona", "--deadline", "--thread"], operands: 0...Int.max,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let deadline = try arguments.deadline()
       let connection = try arguments.connect()
       let question = try question(arguments.operands)
       guard let target = arguments.value("--persona") ?? Names.usual(among: connection.personas) else {
-        throw Trouble(.noPersona, "no persona is loaded: name one in personas.toml, or see `parlor load --help`")
+        throw CLIError(.noPersona, "no persona is loaded: name one in personas.toml, or see `parlor load --help`")
       }
       let persona = Names.resolve(target, among: connection.personas)
       let json = arguments.has("--json")
@@ -30,8 +30,8 @@ extension Command {
       let request = Request.conversation(
         with: persona, question, thread: arguments.value("--thread"), stream: stream, deadline: deadline)
       var printer = AnswerPrinter(safely: onTerminal)
-      do throws(Trouble) {
-        let payload = try connection.ask(request) { text throws(Trouble) in try Output.answer.write(printer.delta(text)) }
+      do throws(CLIError) {
+        let payload = try connection.ask(request) { text throws(CLIError) in try Output.answer.write(printer.delta(text)) }
         if json {
           try Output.answer.line(payload.text)
         } else if payload == .null {
@@ -49,22 +49,22 @@ extension Command {
       }
     })
 
-  private static func question(_ operands: [String]) throws(Trouble) -> String {
+  private static func question(_ operands: [String]) throws(CLIError) -> String {
     let text = operands.isEmpty || operands == ["-"] ? try standardInput() : operands.joined(separator: " ")
-    guard text.contains(where: { !$0.isWhitespace }) else { throw Trouble(.usage, "there is no question: see `parlor ask --help`") }
+    guard text.contains(where: { !$0.isWhitespace }) else { throw CLIError(.usage, "there is no question: see `parlor ask --help`") }
     return text
   }
 
   /// All of standard input, without the newline at its end.
-  static func standardInput() throws(Trouble) -> String {
+  static func standardInput() throws(CLIError) -> String {
     if Terminal.has(0) { try Output.diagnostics.line("parlor: reading the question from the terminal; Ctrl-D ends it") }
     var bytes: [UInt8] = []
     while true {
       let ready = waitForInput([0, Signals.descriptor])
-      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
       guard ready.contains(0) else { continue }
       let piece: [UInt8]?
-      do { piece = try readSome(0) } catch { throw Trouble(.failed, "cannot read standard input: \(error)") }
+      do { piece = try readSome(0) } catch { throw CLIError(.failed, "cannot read standard input: \(error)") }
       guard let piece else { continue }
       if piece.isEmpty { break }
       bytes += piece

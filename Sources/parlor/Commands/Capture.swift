@@ -18,7 +18,7 @@ extension Command {
         --json             that as one line of JSON
       """,
     flags: ["--failed", "--list", "--json"], values: ["--last", "--token", "--output"], operands: 1...1,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       if arguments.has("--list") { return try list(arguments) }
       let count = try arguments.count("--last") ?? 1
       let connection = try arguments.connect()
@@ -26,7 +26,7 @@ extension Command {
       var payload: [String: JSON] = ["name": .string(name), "last": .int(count), "failed": .bool(arguments.has("--failed"))]
       if let token = try arguments.count("--token") { payload["token"] = .int(token) }
       let recording: JSON
-      do throws(Trouble) { recording = try connection.ask(Request(method: "recordings.get", payload: .object(payload))) } catch {
+      do throws(CLIError) { recording = try connection.ask(Request(method: "recordings.get", payload: .object(payload))) } catch {
         throw Names.explain(error, personas: connection.personas)
       }
       let found = recording["messages"]?.array?.count ?? 0
@@ -37,14 +37,14 @@ extension Command {
         )
       }
       guard found > 0 else {
-        throw Trouble(.failed, "\(name) has no\(arguments.has("--failed") ? " failed" : "") messages that the kernel remembers")
+        throw CLIError(.failed, "\(name) has no\(arguments.has("--failed") ? " failed" : "") messages that the kernel remembers")
       }
       guard let file = arguments.value("--output") else {
         try Output.answer.line(recording.text)
         return .ok
       }
       do throws(FileError) { try writeFile(file.hasPrefix("/") ? file : currentFolder() + "/" + file, recording.text + "\n") } catch {
-        throw Trouble(.failed, error.message)
+        throw CLIError(.failed, error.message)
       }
       try Output.answer.line(
         "kept \(found) message\(found == 1 ? "" : "s") of \(name) in \(file); `parlor replay \(file)` plays \(found == 1 ? "it" : "them") again"
@@ -52,13 +52,13 @@ extension Command {
       return .ok
     })
 
-  private static func list(_ arguments: Arguments) throws(Trouble) -> ExitCode {
+  private static func list(_ arguments: Arguments) throws(CLIError) -> ExitCode {
     let connection = try arguments.connect()
     let name = Names.resolve(arguments.operands[0], among: connection.personas)
     var payload: [String: JSON] = ["name": .string(name)]
     payload["last"] = try arguments.count("--last").map(JSON.int)
     let list: JSON
-    do throws(Trouble) { list = try connection.ask(Request(method: "recordings.list", payload: .object(payload))) } catch {
+    do throws(CLIError) { list = try connection.ask(Request(method: "recordings.list", payload: .object(payload))) } catch {
       throw Names.explain(error, personas: connection.personas)
     }
     let messages = list["messages"]?.array ?? []

@@ -22,13 +22,13 @@ extension Command {
       Exit status 0: nothing failed (warnings do not fail); 1: something did.
       """,
     flags: ["--json", "--in-process", "--list"], values: ["--config", "--only", "--seed"], operands: 0...1,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let tests = try tests(arguments.value("--only"))
       if arguments.has("--list") {
         for test in tests { try Output.answer.line(test.name.padded(20) + test.shows) }
         return .ok
       }
-      guard let library = arguments.operands.first else { throw Trouble(.usage, "no library is named: see `parlor check --help`") }
+      guard let library = arguments.operands.first else { throw CLIError(.usage, "no library is named: see `parlor check --help`") }
       var runner = CheckRunner(seed: try seed(arguments.value("--seed")))
       runner.tests = tests
       runner.inProcess = arguments.has("--in-process")
@@ -46,29 +46,29 @@ extension Command {
       return report.hasFailed ? .failed : .ok
     })
 
-  private static func tests(_ name: String?) throws(Trouble) -> [CheckTest] {
+  private static func tests(_ name: String?) throws(CLIError) -> [CheckTest] {
     guard let name else { return CheckTest.all }
     let found = CheckTest.named(name)
-    if found.isEmpty { throw Trouble(.usage, "there is no test \(name): see `parlor check --list`") }
+    if found.isEmpty { throw CLIError(.usage, "there is no test \(name): see `parlor check --list`") }
     return found
   }
 
   /// Those of the file that was named, or of the nearest one; that one is only told of when it cannot be read.
-  private static func parts(named file: String?, near library: String) throws(Trouble) -> [CheckPart] {
+  private static func parts(named file: String?, near library: String) throws(CLIError) -> [CheckPart] {
     guard let path = file ?? NearbyConfiguration.path(near: library) else { return [] }
     guard let own = PersonaSource.real("/proc/self/exe"), let slash = own.lastIndex(of: "/") else { return [] }
     do throws(NearbyConfiguration.Unreadable) {
       return try NearbyConfiguration.parts(of: path, kernel: own[..<slash] + "/batkernel")
     } catch {
-      if file != nil { throw Trouble(.failed, error.description) }
+      if file != nil { throw CLIError(.failed, error.description) }
       try Output.diagnostics.line("parlor: \(path) is not used: \(error.description)")
       return []
     }
   }
 
-  private static func seed(_ text: String?) throws(Trouble) -> UInt64 {
+  private static func seed(_ text: String?) throws(CLIError) -> UInt64 {
     guard let text else { return UInt64.random(in: 1...999_999) }
-    guard let seed = UInt64(text) else { throw Trouble(.usage, "--seed \(text): a whole number is wanted") }
+    guard let seed = UInt64(text) else { throw CLIError(.usage, "--seed \(text): a whole number is wanted") }
     return seed
   }
 }

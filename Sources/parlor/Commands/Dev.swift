@@ -20,9 +20,9 @@ extension Command {
         --ask TEXT       ask this each time, and show the answer, in place of the persona's description
       """,
     values: ["--source", "--home", "--ask"], operands: 1...Int.max,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       if arguments.value("--source") != nil, arguments.operands.count > 1 {
-        throw Trouble(.usage, "--source is for one persona: name one")
+        throw CLIError(.usage, "--source is for one persona: name one")
       }
       let connection = try connect(arguments)
       let list = try connection.ask(Request(method: "personas.list"))["personas"]?.array ?? []
@@ -31,7 +31,7 @@ extension Command {
         let name = Names.resolve(operand, among: connection.personas)
         guard let persona = list.first(where: { $0["name"]?.string == name }) else {
           throw Names.explain(
-            Trouble(.noPersona, "there is no persona \(name) in personas.toml: `parlor new \(name)` makes one"),
+            CLIError(.noPersona, "there is no persona \(name) in personas.toml: `parlor new \(name)` makes one"),
             personas: connection.personas)
         }
         if sources.contains(where: { $0.name == name }) { continue }
@@ -46,22 +46,22 @@ extension Command {
     })
 
   /// The kernel's, also if it comes only later.
-  private static func connect(_ arguments: Arguments) throws(Trouble) -> KernelConnection {
+  private static func connect(_ arguments: Arguments) throws(CLIError) -> KernelConnection {
     var hasTold = false
     while true {
-      do throws(Trouble) { return try arguments.connect() } catch {
+      do throws(CLIError) { return try arguments.connect() } catch {
         guard error.exit == .noKernel else { throw error }
         if !hasTold { try Output.answer.line("\(error.message); waiting for it") }
         hasTold = true
       }
       _ = waitForInput([Signals.descriptor], for: .milliseconds(500))
-      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
     }
   }
 
   private static func source(
     of name: String, library: String, arguments: Arguments
-  ) throws(Trouble) -> PersonaSource {
+  ) throws(CLIError) -> PersonaSource {
     /// `…/libNAME.so` is the library NAME.
     func base(_ path: String) -> String {
       var file = path.split(separator: "/").last.map(String.init) ?? path
@@ -75,9 +75,9 @@ extension Command {
         return try PersonaSource(name: library, folder: "\(house)/Plugins/\(library)")
       }
     } catch {
-      throw Trouble(.failed, error.description)
+      throw CLIError(.failed, error.description)
     }
-    throw Trouble(
+    throw CLIError(
       .failed,
       "the source of \(name) (library \(library)) is not found: there is no Plugins/\(library) in a house at or above this folder; "
         + "say --home or --source")

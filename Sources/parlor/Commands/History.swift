@@ -1,4 +1,5 @@
 import Kernel
+import System
 import Wire
 
 extension Command {
@@ -15,12 +16,12 @@ extension Command {
         --json         print the reply as one line of JSON
       """,
     flags: ["--forget", "--json"], values: ["--last", "--export"], operands: 0...2,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let last = try arguments.count("--last")
       let export = try format(arguments.value("--export"))
-      if export != nil, arguments.has("--forget") { throw Trouble(.usage, "export first, and forget then: one at a time") }
+      if export != nil, arguments.has("--forget") { throw CLIError(.usage, "export first, and forget then: one at a time") }
       if arguments.operands.isEmpty, export != nil || arguments.has("--forget") {
-        throw Trouble(.usage, "name the persona: see `parlor history --help`")
+        throw CLIError(.usage, "name the persona: see `parlor history --help`")
       }
       let connection = try arguments.connect()
       var payload: [String: JSON] = [:]
@@ -29,10 +30,10 @@ extension Command {
       payload["persona"] = persona.map { .string($0) }
       payload["thread"] = thread.map { .string($0) }
       payload["last"] = last.map { .int($0) }
-      func ask(_ method: String) throws(Trouble) -> JSON {
+      func ask(_ method: String) throws(CLIError) -> JSON {
         try connection.ask(Request(method: "history.\(method)", payload: .object(payload)))
       }
-      func show(_ reply: JSON, _ text: (JSON, Style) -> String) throws(Trouble) {
+      func show(_ reply: JSON, _ text: (JSON, Style) -> String) throws(CLIError) {
         if arguments.has("--json") { return try Output.answer.line(reply.text) }
         try Output.answer.write(text(reply, Style(for: .answer)))
       }
@@ -50,12 +51,12 @@ extension Command {
       return .ok
     })
 
-  private static func format(_ word: String?) throws(Trouble) -> String? {
+  private static func format(_ word: String?) throws(CLIError) -> String? {
     switch word {
     case nil: return nil
     case "md", "markdown": return "markdown"
     case "json": return "json"
-    case let word?: throw Trouble(.usage, "--export \(word): it is md or json")
+    case let word?: throw CLIError(.usage, "--export \(word): it is md or json")
     }
   }
 }

@@ -17,9 +17,9 @@ extension Command {
         --watch             stay, and read in what changes, until Ctrl-C
       """,
     flags: ["--private", "--watch"], values: ["--collection"], operands: 1...Int.max,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       guard let collection = arguments.value("--collection") else {
-        throw Trouble(.usage, "say which collection: `parlor ingest PATH… --collection NAME`")
+        throw CLIError(.usage, "say which collection: `parlor ingest PATH… --collection NAME`")
       }
       let paths = arguments.operands.map(SourceTree.absolute)
       for (operand, path) in zip(arguments.operands, paths) where !isThere(path) && !arguments.has("--watch") {
@@ -29,7 +29,7 @@ extension Command {
       let connection = try arguments.connect()
       let bar = ProgressBar()
       let ingestion = Ingestion(connection, collection: collection, paths: paths, bar: bar)
-      do throws(Trouble) {
+      do throws(CLIError) {
         try ingestion.open(isPrivate: arguments.has("--private"))
         return try IngestLoop(ingestion, connection, bar: bar, stays: arguments.has("--watch")).run()
       } catch {
@@ -57,13 +57,13 @@ private final class IngestLoop {
     self.stays = stays
   }
 
-  func run() throws(Trouble) -> ExitCode {
+  func run() throws(CLIError) -> ExitCode {
     var watcher: LibraryWatcher?
-    if stays { do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw Trouble(.failed, error.message) } }
+    if stays { do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw CLIError(.failed, error.message) } }
     var watched: Set<String> = []
     var isFirst = true
     while true {
-      let (count, folders) = try ingestion.run { (path, why) throws(Trouble) in
+      let (count, folders) = try ingestion.run { (path, why) throws(CLIError) in
         // A file that stays as it is is told once.
         guard told.insert(path + why).inserted else { return }
         bar.hide()
@@ -76,7 +76,7 @@ private final class IngestLoop {
       guard let watcher else { return count.refused > 0 ? .failed : .ok }
       let isNew = Set(folders) != watched
       for folder in Set(folders).subtracting(watched) {
-        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw Trouble(.failed, error.message) }
+        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw CLIError(.failed, error.message) }
       }
       for folder in watched.subtracting(folders) { watcher.ignore(folder: folder) }
       watched = Set(folders)
@@ -89,14 +89,14 @@ private final class IngestLoop {
   }
 
   /// Until something has changed, and was then quiet for a moment.
-  private func wait(_ watcher: LibraryWatcher) throws(Trouble) {
+  private func wait(_ watcher: LibraryWatcher) throws(CLIError) {
     var hasChanged = false
     while true {
       let ready = waitForInput([watcher.descriptor, connection.descriptor, Signals.descriptor], for: hasChanged ? .milliseconds(200) : nil)
-      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
       if ready.contains(connection.descriptor) { _ = try connection.receive() }
       if ready.contains(watcher.descriptor) {
-        for case .failed(let error) in watcher.readEvents() { throw Trouble(.failed, error.message) }
+        for case .failed(let error) in watcher.readEvents() { throw CLIError(.failed, error.message) }
         hasChanged = true
       } else if hasChanged {
         return

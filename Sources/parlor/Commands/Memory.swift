@@ -20,25 +20,25 @@ extension Command {
         --json       print the kernel's reply as one line of JSON
       """,
     flags: ["--json"], values: ["--source", "--message", "--persona", "--embedder", "--limit"], operands: 0...Int.max,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let words = arguments.operands
       let verb = words.first ?? "list"
-      func operand(_ index: Int, _ what: String) throws(Trouble) -> String {
-        guard words.count > index else { throw Trouble(.usage, "parlor memory \(verb) needs \(what): see `parlor memory --help`") }
+      func operand(_ index: Int, _ what: String) throws(CLIError) -> String {
+        guard words.count > index else { throw CLIError(.usage, "parlor memory \(verb) needs \(what): see `parlor memory --help`") }
         return words[index]
       }
-      func atMost(_ count: Int) throws(Trouble) {
-        if words.count > count { throw Trouble(.usage, "parlor memory \(verb) takes no \"\(words[count])\": see `parlor memory --help`") }
+      func atMost(_ count: Int) throws(CLIError) {
+        if words.count > count { throw CLIError(.usage, "parlor memory \(verb) takes no \"\(words[count])\": see `parlor memory --help`") }
       }
       let known = ["list", "query", "open", "export", "forget", "share", "reembed", "drop"]
-      guard known.contains(verb) else { throw Trouble(.usage, "parlor memory knows \(known.joined(separator: ", ")), and no \(verb)") }
+      guard known.contains(verb) else { throw CLIError(.usage, "parlor memory knows \(known.joined(separator: ", ")), and no \(verb)") }
       let limit = try arguments.count("--limit") ?? 5
       let connection = try arguments.connect()
       let style = Style(for: .answer)
-      func ask(_ operation: String, _ payload: [String: JSON]) throws(Trouble) -> JSON {
+      func ask(_ operation: String, _ payload: [String: JSON]) throws(CLIError) -> JSON {
         try connection.ask(Request(method: "memory.\(operation)", payload: .object(payload)))
       }
-      func tell(_ reply: JSON, _ text: (JSON) -> String) throws(Trouble) {
+      func tell(_ reply: JSON, _ text: (JSON) -> String) throws(CLIError) {
         try Output.answer.write(arguments.has("--json") ? reply.text + "\n" : text(reply))
       }
       switch verb {
@@ -55,7 +55,7 @@ extension Command {
         let citation = Citations.Citation(collection: try operand(1, "a collection"), id: try operand(2, "a document's id"))
         let reply = try connection.ask(Citations.request(citation))
         guard let document = reply["documents"]?.array?.first else {
-          throw Trouble(.failed, "\(citation.collection) has no document \(citation.id)".oneLine(400))
+          throw CLIError(.failed, "\(citation.collection) has no document \(citation.id)".oneLine(400))
         }
         var found = citation
         (found.source, found.place) = (document["source"]?.string, document["place"]?.string)
@@ -74,7 +74,7 @@ extension Command {
         try atMost(2)
         var payload: [String: JSON] = [:]
         for key in ["source", "message", "persona"] { payload[key] = arguments.value("--" + key).map(JSON.string) }
-        if payload.count != 1 { throw Trouble(.usage, "say what is to be forgotten: one of --source, --message and --persona") }
+        if payload.count != 1 { throw CLIError(.usage, "say what is to be forgotten: one of --source, --message and --persona") }
         if let source = arguments.value("--source"), !source.contains("://") { payload["source"] = .string(SourceTree.absolute(source)) }
         if words.count > 1 { payload["collection"] = .string(words[1]) }
         try tell(try ask("forget", payload)) { "forgotten: \($0["count"]?.plain ?? "?") passages\n" }

@@ -10,7 +10,7 @@ extension Command {
         --json    as one line of JSON
       """,
     flags: ["--json"], operands: 0...1,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let payload: JSON = arguments.operands.first.map { ["provider": .string($0)] } ?? .null
       let reply = try arguments.connect().ask(Request(method: "models.list", payload: payload))
       let providers = reply["providers"]?.array ?? []

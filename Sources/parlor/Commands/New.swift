@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import System
 import Wire
 import Workbench
 
@@ -17,7 +18,7 @@ extension Command {
         --no-build        only write the files
       """,
     flags: ["--c", "--no-build"], values: ["--outside", "--home"], operands: 1...1,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let birth = try Birth(
         arguments.operands[0], home: arguments.value("--home"), outside: arguments.value("--outside"), inC: arguments.has("--c"))
       try birth.write()
@@ -26,7 +27,7 @@ extension Command {
       guard case .built(let library, let seconds, _) = try birth.build() else { return .failed }
       try Output.answer.line("built in \(fixed(seconds, 1)) s")
       let connection: KernelConnection
-      do throws(Trouble) { connection = try arguments.connect() } catch {
+      do throws(CLIError) { connection = try arguments.connect() } catch {
         guard error.exit == .noKernel else { throw error }
         try Output.answer.line("no kernel runs here now; `./bat up` starts one, with \(birth.name) in it")
         return .ok
@@ -47,19 +48,19 @@ struct Birth {
   private let text: String
 
   /// Looks at everything that could be in the way; nothing is written yet.
-  init(_ name: String, home: String?, outside: String?, inC: Bool) throws(Trouble) {
+  init(_ name: String, home: String?, outside: String?, inC: Bool) throws(CLIError) {
     guard About.isName(name) else {
-      throw Trouble(.usage, "\(name) is no name for a persona: a letter, then letters, digits, '-' or '_', at most 64")
+      throw CLIError(.usage, "\(name) is no name for a persona: a letter, then letters, digits, '-' or '_', at most 64")
     }
     guard let house = PersonaSource.house(above: home ?? ".") else {
-      throw Trouble(
+      throw CLIError(
         .failed,
         "there is no house at or above \(home ?? "this folder") (Package.swift, Plugins, Sources/PersonaKit): say where with --home")
     }
     self.name = name
     self.house = house
     folder = outside.map { place($0 + "/" + name) } ?? house + "/Plugins/" + name
-    guard !isThere(folder) else { throw Trouble(.failed, "\(folder) is there already: take another name, or remove it") }
+    guard !isThere(folder) else { throw CLIError(.failed, "\(folder) is there already: take another name, or remove it") }
     if !inC { try Self.checkModule(name, house: house) }
     let include = house + "/Sources/PersonaABI/include"
     scaffold = Scaffold(
@@ -68,31 +69,31 @@ struct Birth {
         ? .c(include: outside == nil ? "../../Sources/PersonaABI/include" : "'\(include)'")
         : outside == nil ? .plugin : .package(house: house))
     personas = house + "/personas.toml"
-    do throws(FileError) { old = try Self.content(of: personas) } catch { throw Trouble(.failed, error.message) }
+    do throws(FileError) { old = try Self.content(of: personas) } catch { throw CLIError(.failed, error.message) }
     var keys = [(key: "summary", value: "A persona in the making")]
     if let library = scaffold.library {
       keys.append(("library", outside == nil ? "Plugins/\(name)/\(library)" : folder + "/" + library))
     }
     if !inC { keys.append(("prompt", "You are \(name). Answer in one or two sentences.")) }
     do throws(PersonasFile.Taken) { text = try PersonasFile(text: old).adding(name, keys) } catch {
-      throw Trouble(.failed, "\(personas):\(error.line): there is a persona \(name) already; take another name")
+      throw CLIError(.failed, "\(personas):\(error.line): there is a persona \(name) already; take another name")
     }
   }
 
   private static func content(of personas: String) throws(FileError) -> String { access(personas, F_OK) == 0 ? try readFile(personas) : "" }
 
   /// Swift knows a persona by its module too: one that is there already would take the place of the other.
-  private static func checkModule(_ name: String, house: String) throws(Trouble) {
+  private static func checkModule(_ name: String, house: String) throws(CLIError) {
     let module = BuildPlan.moduleName(name)
     let languages = ["Swift", "Foundation", "Glibc", "Dispatch", "Synchronization", "Testing", "XCTest", "PackageDescription"]
-    if languages.contains(module) { throw Trouble(.failed, "\(name) is the name of one of Swift's own modules; take another one") }
+    if languages.contains(module) { throw CLIError(.failed, "\(name) is the name of one of Swift's own modules; take another one") }
     let manifest: String
-    do throws(FileError) { manifest = try readFile(house + "/Package.swift") } catch { throw Trouble(.failed, error.message) }
+    do throws(FileError) { manifest = try readFile(house + "/Package.swift") } catch { throw CLIError(.failed, error.message) }
     if manifest.contains("\"\(name)\"") || manifest.contains("\"\(module)\"") {
-      throw Trouble(.failed, "\(name) is the name of a part of the house; take another one")
+      throw CLIError(.failed, "\(name) is the name of a part of the house; take another one")
     }
     if let other = BuildPlan.plugins(of: house).split(separator: "\n").first(where: { BuildPlan.moduleName(String($0)) == module }) {
-      throw Trouble(.failed, "\(name) and Plugins/\(other) are both \(module) to Swift; take another name")
+      throw CLIError(.failed, "\(name) and Plugins/\(other) are both \(module) to Swift; take another name")
     }
   }
 
@@ -106,7 +107,7 @@ struct Birth {
   }
 
   /// Writes all of it, or nothing.
-  func write() throws(Trouble) {
+  func write() throws(CLIError) {
     var done = false
     // The first folder that is new, which with --outside may be one above the persona's own.
     var top = folder
@@ -123,7 +124,7 @@ struct Birth {
       guard try Self.content(of: personas) == old else { throw FileError(message: "\(personas) was changed just now; try again") }
       guard rename(new, real) == 0 else { throw FileError(message: "\(real) cannot be replaced: \(Errno(number: errno))") }
     } catch {
-      throw Trouble(.failed, error.message)
+      throw CLIError(.failed, error.message)
     }
     done = true
   }
@@ -140,10 +141,10 @@ struct Birth {
         + outcome.output.replacing(path, with: personas))
   }
 
-  func build() throws(Trouble) -> Build.Outcome {
+  func build() throws(CLIError) -> Build.Outcome {
     let source: PersonaSource
     do throws(PersonaSource.Unknown) { source = try PersonaSource(name: name, folder: folder) } catch {
-      throw Trouble(.failed, error.description)
+      throw CLIError(.failed, error.description)
     }
     let plan = BuildPlan(source)
     for note in plan.steps.compactMap(\.note) { try Output.diagnostics.line("parlor: \(note)") }
@@ -157,7 +158,7 @@ struct Birth {
   }
 
   /// The kernel reads personas.toml again and loads the library; then it is asked for its first words.
-  func introduce(library: String, to connection: KernelConnection) throws(Trouble) {
+  func introduce(library: String, to connection: KernelConnection) throws(CLIError) {
     let changes = try connection.ask(Request(method: "config.reload", payload: ["libraries": [name: .string(library)]]))
     guard changes["added"]?.array?.contains(.string(name)) == true else {
       return try Output.answer.line(

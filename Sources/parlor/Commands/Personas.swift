@@ -12,7 +12,7 @@ extension Command {
         --json    as one line of JSON
       """,
     flags: ["--json"], operands: 0...Int.max,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       if !arguments.operands.isEmpty { return try libraries(arguments) }
       let list = try arguments.connect().ask(Request(method: "personas.list"))
       if arguments.has("--json") {
@@ -24,11 +24,11 @@ extension Command {
     })
 
   /// A file that was named must be a persona; in a folder other libraries are passed over.
-  private static func libraries(_ arguments: Arguments) throws(Trouble) -> ExitCode {
+  private static func libraries(_ arguments: Arguments) throws(CLIError) -> ExitCode {
     var all: [JSON] = []
     var outcome = ExitCode.ok
     for operand in arguments.operands {
-      guard let paths = LibraryFacts.paths(in: operand) else { throw Trouble(.failed, "the folder \(operand) cannot be read") }
+      guard let paths = LibraryFacts.paths(in: operand) else { throw CLIError(.failed, "the folder \(operand) cannot be read") }
       for path in paths {
         do throws(LibraryError) { all.append(try LibraryFacts(reading: path).json) } catch {
           if paths != [operand], error.kind == .noEntry { continue }
@@ -67,10 +67,10 @@ extension Command {
         --json          print the receipts, or the comparison, as one line of JSON
       """,
     flags: ["--all", "--force", "--promote", "--drop", "--json"], values: ["--shadow", "--library", "--deadline"], operands: 0...Int.max,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       if arguments.value("--shadow") != nil || arguments.has("--promote") || arguments.has("--drop") { return try shadow(arguments) }
       guard arguments.has("--all") == arguments.operands.isEmpty else {
-        throw Trouble(.usage, "name the personas to reload, or say --all: see `parlor reload --help`")
+        throw CLIError(.usage, "name the personas to reload, or say --all: see `parlor reload --help`")
       }
       let connection = try arguments.connect()
       var names = arguments.operands.map { Names.resolve($0, among: connection.personas) }
@@ -84,22 +84,22 @@ extension Command {
       return try change(Request(method: "personas.reload", payload: .object(payload)), over: connection, json: arguments.has("--json"))
     })
 
-  private static func library(_ arguments: Arguments) throws(Trouble) -> String? {
+  private static func library(_ arguments: Arguments) throws(CLIError) -> String? {
     guard let file = arguments.value("--library") else { return nil }
-    guard let path = PersonaSource.real(file) else { throw Trouble(.failed, "\(file): there is no such library") }
+    guard let path = PersonaSource.real(file) else { throw CLIError(.failed, "\(file): there is no such library") }
     return path
   }
 
   /// The new version tries itself on what the old one has answered.
-  private static func shadow(_ arguments: Arguments) throws(Trouble) -> ExitCode {
-    guard arguments.operands.count == 1 else { throw Trouble(.usage, "a shadow is of one persona: name one") }
+  private static func shadow(_ arguments: Arguments) throws(CLIError) -> ExitCode {
+    guard arguments.operands.count == 1 else { throw CLIError(.usage, "a shadow is of one persona: name one") }
     let connection = try arguments.connect()
     let name = Names.resolve(arguments.operands[0], among: connection.personas)
     var payload: [String: JSON] = ["name": .string(name)]
     if arguments.has("--promote") {
       return try change(Request(method: "personas.promote", payload: .object(payload)), over: connection, json: arguments.has("--json"))
     }
-    do throws(Trouble) {
+    do throws(CLIError) {
       if arguments.has("--drop") {
         _ = try connection.ask(Request(method: "personas.drop", payload: .object(payload)))
         try Output.answer.line("the shadow of \(name) is dropped; its running generation goes on")
@@ -112,7 +112,7 @@ extension Command {
       let answer = try connection.ask(Request(method: "personas.shadow", payload: .object(payload), deadline: deadline))
       let comparison: Comparison
       do throws(Recording.Malformed) { comparison = try Comparison(answer) } catch {
-        throw Trouble(.failed, "the kernel's answer is not what this parlor knows: \(error.description)")
+        throw CLIError(.failed, "the kernel's answer is not what this parlor knows: \(error.description)")
       }
       if arguments.has("--json") {
         try Output.answer.line(answer.text)
@@ -140,7 +140,7 @@ extension Command {
   private static func changing(_ verb: String, summary: String, help: String) -> Command {
     Command(
       name: verb, usage: "parlor \(verb) NAME [--json]", summary: summary, help: help, flags: ["--json"], operands: 1...1,
-      run: { arguments throws(Trouble) in
+      run: { arguments throws(CLIError) in
         let connection = try arguments.connect()
         let name = Names.resolve(arguments.operands[0], among: connection.personas)
         let request = Request(method: "personas.\(verb)", payload: ["name": .string(name)])
@@ -149,7 +149,7 @@ extension Command {
   }
 
   /// Asks for a change, and prints its receipts: done ones on standard output, refused ones on standard error.
-  private static func change(_ request: Request, over connection: KernelConnection, json: Bool) throws(Trouble) -> ExitCode {
+  private static func change(_ request: Request, over connection: KernelConnection, json: Bool) throws(CLIError) -> ExitCode {
     let reply: JSON
     do { reply = try connection.ask(request) } catch { throw Names.explain(error, personas: connection.personas) }
     let receipts = (reply["receipts"]?.array ?? [reply]).map(Receipt.init)

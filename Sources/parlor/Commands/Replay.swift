@@ -19,8 +19,8 @@ extension Command {
         --json                a line of JSON for each recording
       """,
     flags: ["--json", "--wait"], values: ["--library", "--persona", "--deadline"], operands: 1...Int.max,
-    run: { arguments throws(Trouble) in
-      let stage = Stage(command: ["/proc/self/exe", "stage"], limitMilliseconds: try arguments.deadline()?.milliseconds ?? 30_000)
+    run: { arguments throws(CLIError) in
+      let stage = ReplayHost(command: ["/proc/self/exe", "stage"], limitMilliseconds: try arguments.deadline()?.milliseconds ?? 30_000)
       let wait: ((pid_t) -> Void)? = arguments.has("--wait") ? { waitForDebugger(at: $0) } : nil
       var same = true
       for file in arguments.operands {
@@ -28,20 +28,20 @@ extension Command {
         do {
           recording = try Recording(try JSON(parsing: try readBytes(file)))
         } catch let error as FileError {
-          throw Trouble(.failed, error.message)
+          throw CLIError(.failed, error.message)
         } catch let error as JSON.Unreadable {
-          throw Trouble(.failed, "\(file): \(error.why)")
+          throw CLIError(.failed, "\(file): \(error.why)")
         } catch {
-          throw Trouble(.failed, "\(file): \(error)")
+          throw CLIError(.failed, "\(file): \(error)")
         }
         guard let library = arguments.value("--library") ?? recording.library.map({ $0.hasPrefix("/") ? $0 : parent(of: file) + "/" + $0 })
-        else { throw Trouble(.usage, "\(file) names no library: say which one, with --library") }
-        guard let path = PersonaSource.real(library) else { throw Trouble(.failed, "\(library): there is no such library") }
+        else { throw CLIError(.usage, "\(file) names no library: say which one, with --library") }
+        guard let path = PersonaSource.real(library) else { throw CLIError(.failed, "\(library): there is no such library") }
         recording.library = path
         if let name = arguments.value("--persona") { recording.persona = name }
-        let play: Stage.Play
+        let play: ReplayHost.Play
         do throws(Failure) { play = try stage.play(recording, library: path, onReady: wait) } catch {
-          throw Trouble(.failed, "\(file): \(error.message)")
+          throw CLIError(.failed, "\(file): \(error.message)")
         }
         let comparison = Comparison(recording.messages, play)
         same = same && comparison.isSame
@@ -66,8 +66,8 @@ extension Command {
   /// The hidden word by which parlor starts itself for a replay.
   static let stage = Command(
     name: "stage", usage: "parlor stage", summary: "", help: "parlor starts itself so, for a replay.", isHidden: true,
-    run: { _ throws(Trouble) in
-      _exit(Stage.perform())
+    run: { _ throws(CLIError) in
+      _exit(ReplayHost.perform())
     })
 
   private static func parent(of path: String) -> String { path.contains("/") ? String(path[..<path.lastIndex(of: "/")!]) : "." }

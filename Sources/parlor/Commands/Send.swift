@@ -11,19 +11,19 @@ extension Command {
         --deadline SECONDS   give up after so long (exit status 5)
       """,
     values: ["--deadline"], operands: 2...3,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let deadline = try arguments.deadline()
       let operands = arguments.operands
       var payload = JSON.null
       if operands.count == 3 {
         let text = operands[2] == "-" ? try standardInput() : operands[2]
         do throws(JSON.Unreadable) { payload = try JSON(parsing: text.utf8) } catch {
-          throw Trouble(.usage, "the payload is not JSON: \(error.why)")
+          throw CLIError(.usage, "the payload is not JSON: \(error.why)")
         }
       }
       let connection = try arguments.connect()
       let request = Request(target: operands[0], method: operands[1], payload: payload, deadline: deadline)
-      do throws(Trouble) {
+      do throws(CLIError) {
         try Output.answer.line(try connection.ask(request).text)
       } catch {
         throw Names.explain(error, personas: connection.personas)
@@ -34,7 +34,7 @@ extension Command {
   static let ping = Command(
     name: "ping", usage: "parlor ping", summary: "is the kernel there, and how fast does it answer?",
     help: "Asks the kernel for a sign of life, and prints its version and the time that one round trip took.",
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let connection = try arguments.connect()
       let clock = ContinuousClock()
       let start = clock.now

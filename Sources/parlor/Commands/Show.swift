@@ -14,12 +14,12 @@ extension Command {
         --json    as one line of JSON, with the methods' JSON schemas whole
       """,
     flags: ["--json"], operands: 1...1,
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let subject = arguments.operands[0]
       let style = Style(for: .answer)
       if subject.contains("/") || subject.hasSuffix(".so") {
         let facts: LibraryFacts
-        do throws(LibraryError) { facts = try LibraryFacts(reading: subject) } catch { throw Trouble(.failed, error.message) }
+        do throws(LibraryError) { facts = try LibraryFacts(reading: subject) } catch { throw CLIError(.failed, error.message) }
         let json = facts.json
         try Output.answer.write(arguments.has("--json") ? json.text + "\n" : PersonaText.text(ofLibrary: json, style: style))
         return .ok
@@ -27,7 +27,7 @@ extension Command {
       let connection = try arguments.connect()
       let name = Names.resolve(subject, among: connection.personas)
       let details: JSON
-      do throws(Trouble) {
+      do throws(CLIError) {
         details = try connection.ask(Request(method: "personas.show", payload: ["name": .string(name)]))
       } catch { throw Names.explain(error, personas: connection.personas) }
       try Output.answer.write(arguments.has("--json") ? details.text + "\n" : PersonaText.text(details, style: style))

@@ -10,7 +10,7 @@ extension Command {
         --watch   again every second, until Ctrl-C (exit status 130)
       """,
     flags: ["--json", "--watch"],
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let connection = try arguments.connect()
       let style = Style(for: .answer)
       let clear = arguments.has("--watch") && style.colours ? "\u{1B}[H\u{1B}[2J" : ""
@@ -22,7 +22,7 @@ extension Command {
         let next = clock.now + .seconds(1)
         while clock.now < next {
           let ready = waitForInput([connection.descriptor, Signals.descriptor], for: next - clock.now)
-          if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+          if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
           // Receipts may come meanwhile; and so we notice the kernel's end at once.
           if ready.contains(connection.descriptor) { _ = try connection.receive() }
         }

@@ -12,16 +12,16 @@ extension Command {
         --json    print each message whole, as one line of JSON
       """,
     flags: ["--json"],
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       let connection = try arguments.connect()
       let style = Style(for: .answer)
       _ = try connection.start(Request(method: "tap", payload: ["on": true]))
       while true {
         let ready = waitForInput([connection.descriptor, Signals.descriptor])
-        if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+        if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
         guard ready.contains(connection.descriptor) else { continue }
         for message in try connection.receive() {
-          if message.method == "error" { throw Trouble(errorPayload: message.payload) }
+          if message.method == "error" { throw CLIError(errorPayload: message.payload) }
           guard message.method == "tap" else { continue }
           if let missed = message.payload["missed"]?.int, missed > 0 {
             try Output.diagnostics.line("parlor: \(missed) messages are not shown: they came faster than they could be printed")

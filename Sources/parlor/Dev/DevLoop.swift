@@ -41,16 +41,16 @@ final class DevLoop {
 
   init(
     _ connection: KernelConnection, name: String?, sources: [(name: String, source: PersonaSource, runs: Bool)], question: String?
-  ) throws(Trouble) {
+  ) throws(CLIError) {
     self.connection = connection
     self.name = name
     self.question = question
     path = connection.path
     subjects = sources.map { Subject($0.name, $0.source, runs: $0.runs) }
-    do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw Trouble(.failed, error.message) }
+    do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw CLIError(.failed, error.message) }
   }
 
-  func run() throws(Trouble) -> ExitCode {
+  func run() throws(CLIError) -> ExitCode {
     for subject in subjects {
       _ = try look(subject)
       try say("watching \(subject.source.folder) for \(subject.name); Ctrl-C ends that, and nothing else")
@@ -78,9 +78,9 @@ final class DevLoop {
     return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
   }
 
-  private func say(_ line: String) throws(Trouble) { try Output.answer.line(line) }
+  private func say(_ line: String) throws(CLIError) { try Output.answer.line(line) }
 
-  private func wait() throws(Trouble) {
+  private func wait() throws(CLIError) {
     var descriptors = [Signals.descriptor, watcher.descriptor]
     if let connection { descriptors.append(connection.descriptor) }
     var until = connection == nil ? callAt : .infinity
@@ -96,14 +96,14 @@ final class DevLoop {
   // MARK: Sources
 
   /// Watches the folders that a source has now, and tells which files have been written, have come or have gone; of the last, nil.
-  private func look(_ subject: Subject) throws(Trouble) -> [PersonaSource.Stamp?] {
+  private func look(_ subject: Subject) throws(CLIError) -> [PersonaSource.Stamp?] {
     let root = subject.source.folder
     // What comes into a new folder before its watch is there causes no event: look until nothing is new.
     while true {
       let folders = Set(PersonaSource.folders(in: root)).union([root])
       if folders == subject.folders { break }
       for folder in folders.subtracting(subject.folders) {
-        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw Trouble(.failed, error.message) }
+        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw CLIError(.failed, error.message) }
       }
       for folder in subject.folders.subtracting(folders) { watcher.ignore(folder: folder) }
       subject.folders = folders
@@ -113,9 +113,9 @@ final class DevLoop {
     return Set(files.keys).union(subject.files.keys).filter { files[$0] != subject.files[$0] }.map { files[$0] }
   }
 
-  private func readSources() throws(Trouble) {
+  private func readSources() throws(CLIError) {
     guard waitForInput([watcher.descriptor], for: .zero).contains(watcher.descriptor) else { return }
-    for case .failed(let error) in watcher.readEvents() { throw Trouble(.failed, error.message) }
+    for case .failed(let error) in watcher.readEvents() { throw CLIError(.failed, error.message) }
     // An event says only where to look: who opens a file for writing and closes it again, or whose child does, has saved nothing.
     for subject in subjects {
       let changes = try look(subject)
@@ -131,7 +131,7 @@ final class DevLoop {
 
   // MARK: Actions
 
-  private func perform(_ subject: Subject, _ actions: [DevMachine.Action]) throws(Trouble) {
+  private func perform(_ subject: Subject, _ actions: [DevMachine.Action]) throws(CLIError) {
     for action in actions {
       switch action {
       case .build(let anew):
@@ -157,7 +157,7 @@ final class DevLoop {
     }
   }
 
-  private func built(_ subject: Subject, _ outcome: Build.Outcome) throws(Trouble) {
+  private func built(_ subject: Subject, _ outcome: Build.Outcome) throws(CLIError) {
     subject.build = nil
     switch outcome {
     case .built(let library, let seconds, let warnings):
@@ -170,29 +170,29 @@ final class DevLoop {
     }
   }
 
-  private func tell(_ diagnostics: [Diagnostic], of subject: Subject) throws(Trouble) {
+  private func tell(_ diagnostics: [Diagnostic], of subject: Subject) throws(CLIError) {
     for diagnostic in diagnostics.prefix(20) { try say("  " + diagnostic.text(from: subject.source.folder).harmless) }
     if diagnostics.count > 20 { try say("  … and \(diagnostics.count - 20) more") }
   }
 
-  private func request(_ subject: Subject, isQuestion: Bool = false, _ request: Request) throws(Trouble) {
+  private func request(_ subject: Subject, isQuestion: Bool = false, _ request: Request) throws(CLIError) {
     guard let connection else { return }
-    do throws(Trouble) { subject.request = (try connection.start(request), isQuestion) } catch { try lost() }
+    do throws(CLIError) { subject.request = (try connection.start(request), isQuestion) } catch { try lost() }
   }
 
   /// The answer of an older generation is not waited for.
-  private func cancel(_ request: Int, of subject: Subject) throws(Trouble) {
+  private func cancel(_ request: Int, of subject: Subject) throws(CLIError) {
     subject.request = nil
-    do throws(Trouble) { try connection?.cancel(request) } catch { try lost() }
+    do throws(CLIError) { try connection?.cancel(request) } catch { try lost() }
   }
 
   // MARK: The kernel
 
-  private func readKernel() throws(Trouble) {
+  private func readKernel() throws(CLIError) {
     guard let connection else { return }
     guard waitForInput([connection.descriptor], for: .zero).contains(connection.descriptor) else { return }
     let grams: [Gram]
-    do throws(Trouble) { grams = try connection.receive() } catch { return try lost() }
+    do throws(CLIError) { grams = try connection.receive() } catch { return try lost() }
     for gram in grams {
       if gram.method == "receipt" { note(Receipt(json: gram.payload)) }
       guard let re = gram.re, gram.method != "delta", let subject = subjects.first(where: { $0.request?.id == re }),
@@ -216,7 +216,7 @@ final class DevLoop {
     }
   }
 
-  private func answered(_ gram: Gram, _ subject: Subject) throws(Trouble) -> DevMachine.Event {
+  private func answered(_ gram: Gram, _ subject: Subject) throws(CLIError) -> DevMachine.Event {
     let isError = gram.method == "error"
     // A persona need not know `describe`; that it said so is an answer.
     if question != nil || (isError && gram.payload["code"]?.string != "unknown_method") {
@@ -226,7 +226,7 @@ final class DevLoop {
     return .answered
   }
 
-  private func ordered(_ gram: Gram, _ subject: Subject) throws(Trouble) -> DevMachine.Event {
+  private func ordered(_ gram: Gram, _ subject: Subject) throws(CLIError) -> DevMachine.Event {
     if gram.method == "error" {
       try say("\(subject.name) not changed: \((gram.payload["message"]?.plain ?? "").harmless)")
       return .refused
@@ -243,7 +243,7 @@ final class DevLoop {
     return .receipt(outcome)
   }
 
-  private func lost() throws(Trouble) {
+  private func lost() throws(CLIError) {
     connection = nil
     callAt = Self.now
     try say("the kernel is gone; what is saved meanwhile is built, and loaded when it is back")
@@ -253,10 +253,10 @@ final class DevLoop {
     }
   }
 
-  private func callKernel() throws(Trouble) {
+  private func callKernel() throws(CLIError) {
     guard connection == nil, Self.now >= callAt else { return }
     callAt = Self.now + 0.5
-    do throws(Trouble) { connection = try KernelConnection(path: path, name: name, within: .seconds(2)) } catch {
+    do throws(CLIError) { connection = try KernelConnection(path: path, name: name, within: .seconds(2)) } catch {
       // Not yet: the next call comes in half a second.
       if error.exit == .interrupted { throw error }
       return

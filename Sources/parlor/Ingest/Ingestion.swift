@@ -47,14 +47,14 @@ final class Ingestion {
     self.bar = bar
   }
 
-  private func ask(_ operation: String, _ arguments: [String: JSON]) throws(Trouble) -> JSON {
+  private func ask(_ operation: String, _ arguments: [String: JSON]) throws(CLIError) -> JSON {
     var arguments = arguments
     arguments["collection"] = .string(collection)
     return try connection.ask(Request(method: "memory.\(operation)", payload: .object(arguments)))
   }
 
   /// Makes the collection if it is not there.
-  func open(isPrivate: Bool) throws(Trouble) {
+  func open(isPrivate: Bool) throws(CLIError) {
     var arguments: [String: JSON] = ["if_missing": true]
     if !isPrivate { arguments["readers"] = "everyone" }
     _ = try ask("create", arguments)
@@ -63,7 +63,7 @@ final class Ingestion {
   /// One round over all files.
   ///
   /// - Parameter onRefused: told of each file that cannot be read in.
-  func run(onRefused: (_ path: String, _ why: String) throws(Trouble) -> Void) throws(Trouble) -> (Count, folders: [String]) {
+  func run(onRefused: (_ path: String, _ why: String) throws(CLIError) -> Void) throws(CLIError) -> (Count, folders: [String]) {
     var count = Count()
     var stored: [String: String] = [:]
     for path in paths {
@@ -91,7 +91,7 @@ final class Ingestion {
           continue
         }
         let chunks = SourceFile(path: path, kind: kind).chunks(of: kind == .pdf ? try pdf(path) : bytes)
-        do throws(Trouble) { try put(path, chunks, hash: hash) } catch {
+        do throws(CLIError) { try put(path, chunks, hash: hash) } catch {
           // Of the kernel's end, of Ctrl-C and of rights every other file would say the same.
           guard error.exit == .failed else { throw Refusal.stop(error) }
           throw Refusal.file(error.message)
@@ -106,7 +106,7 @@ final class Ingestion {
           try onRefused(path, why)
         }
       }
-      if Signals.takeInterrupt() { throw Trouble(.interrupted, "") }
+      if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
     }
     bar.hide()
     return (count, tree.folders)
@@ -119,7 +119,7 @@ final class Ingestion {
 
   private enum Refusal: Error {
     case file(String)
-    case stop(Trouble)
+    case stop(CLIError)
   }
 
   private func read(_ path: String) throws(Refusal) -> ([UInt8], SourceFile.Kind) {
@@ -140,7 +140,7 @@ final class Ingestion {
     do throws(PDFText.Failed) { return try PDFText.read(path) } catch { throw .file(error.why) }
   }
 
-  private func put(_ path: String, _ chunks: [Chunk], hash: String) throws(Trouble) {
+  private func put(_ path: String, _ chunks: [Chunk], hash: String) throws(CLIError) {
     let parts = max(1, (chunks.count + Self.part - 1) / Self.part)
     for part in 0..<parts {
       let range = part * Self.part..<min(chunks.count, (part + 1) * Self.part)

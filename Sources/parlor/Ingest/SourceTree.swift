@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Workbench
 
 /// The files under some paths that can be read into the memory, and the folders in which new ones may appear.
@@ -26,14 +27,10 @@ struct SourceTree {
   }
 
   private mutating func walk(_ folder: String) {
-    guard let handle = opendir(folder) else { return troubles.append((folder, "\(Errno(number: errno))")) }
-    defer { closedir(handle) }
+    let names: [String]
+    do throws(Errno) { names = try Folder.names(in: folder) } catch { return troubles.append((folder, "\(error)")) }
     folders.append(folder)
-    while let entry = readdir(handle) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name == "." || name == ".." { continue }
+    for name in names {
       let path = folder == "/" ? "/\(name)" : "\(folder)/\(name)"
       var status = stat()
       // Links are not followed: what they lead to stands elsewhere, perhaps above us.

@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Workbench
 
 /// Why a file could not be read or written.
@@ -73,12 +74,8 @@ func place(_ path: String) -> String {
 
 /// Removes a folder with all that is in it. What cannot be removed stays.
 func removeTree(_ path: String) {
-  if let folder = opendir(path) {
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name != ".", name != ".." { removeTree(path + "/" + name) }
-    }
-    closedir(folder)
+  if let names = try? Folder.names(in: path) {
+    for name in names { removeTree(path + "/" + name) }
     rmdir(path)
   } else {
     unlink(path)

@@ -26,26 +26,26 @@ final class Console {
   /// A dim line that says what we wait for.
   private var status: String?
 
-  init() throws(Trouble) {
+  init() throws(CLIError) {
     isInteractive = Terminal.has(0) && Terminal.has(1) && !Terminal.isDumb
     style = Style(for: isInteractive ? .answer : .diagnostics)
     if isInteractive { try enterRawMode() }
   }
 
-  private func enterRawMode() throws(Trouble) {
+  private func enterRawMode() throws(CLIError) {
     raw = try RawMode(0)
     // From now on pasted text comes between marks, so that its newlines do not send it in pieces.
     try Output.answer.write("\u{1B}[?2004h")
   }
 
-  private func leaveRawMode() throws(Trouble) {
+  private func leaveRawMode() throws(CLIError) {
     guard raw != nil else { return }
     raw = nil
     try Output.answer.write("\u{1B}[?2004l")
   }
 
   /// Gives the terminal back.
-  func close() throws(Trouble) {
+  func close() throws(CLIError) {
     try hidePrompt()
     try leaveRawMode()
   }
@@ -56,7 +56,7 @@ final class Console {
   var wantsInput: Bool { !inputEnded && (isInteractive || prompt != nil) }
 
   /// Takes the bytes that wait on standard input.
-  func read() throws(Trouble) {
+  func read() throws(CLIError) {
     do {
       guard let bytes = try readSome(0) else { return }
       if bytes.isEmpty { inputEnded = true }
@@ -67,7 +67,7 @@ final class Console {
     }
   }
 
-  func nextEvent() throws(Trouble) -> Event? {
+  func nextEvent() throws(CLIError) -> Event? {
     if isInteractive {
       if inputEnded { return .end }
       guard prompt != nil else { return keys.takeInterrupt() ? .interrupt : nil }
@@ -79,7 +79,7 @@ final class Console {
     return .line(String(decoding: line, as: UTF8.self))
   }
 
-  private func nextEdit() throws(Trouble) -> Event? {
+  private func nextEdit() throws(CLIError) -> Event? {
     var edited = false
     while let key = keys.next() {
       let before = editor
@@ -110,7 +110,7 @@ final class Console {
   }
 
   /// Ctrl-Z: stops us, and whoever started us for the terminal, until the shell goes on with us.
-  private func suspend() throws(Trouble) {
+  private func suspend() throws(CLIError) {
     try erase()
     try leaveRawMode()
     kill(0, SIGTSTP)
@@ -121,24 +121,24 @@ final class Console {
   // MARK: What is printed
 
   /// Asks for a line.
-  func showPrompt(_ text: String) throws(Trouble) {
+  func showPrompt(_ text: String) throws(CLIError) {
     prompt = text
     try redraw()
   }
 
-  func hidePrompt() throws(Trouble) {
+  func hidePrompt() throws(CLIError) {
     try erase()
     prompt = nil
   }
 
   /// A piece of an answer, on standard output.
-  func write(_ text: String) throws(Trouble) {
+  func write(_ text: String) throws(CLIError) {
     try erase()
     try Output.answer.write(text)
   }
 
   /// A line about something else than the answer; it stands above the line that is being written.
-  func note(_ text: String) throws(Trouble) {
+  func note(_ text: String) throws(CLIError) {
     guard isInteractive else { return try Output.diagnostics.line("parlor: \(text)") }
     let kept = status
     try erase()
@@ -148,7 +148,7 @@ final class Console {
   }
 
   /// Says what we wait for, until something is printed.
-  func wait(for what: String) throws(Trouble) {
+  func wait(for what: String) throws(CLIError) {
     guard isInteractive else { return }
     try erase()
     status = what
@@ -156,9 +156,9 @@ final class Console {
   }
 
   /// The window has another size.
-  func resized() throws(Trouble) { try redraw() }
+  func resized() throws(CLIError) { try redraw() }
 
-  private func redraw() throws(Trouble) {
+  private func redraw() throws(CLIError) {
     guard isInteractive, let prompt else { return }
     var text = erasing
     let view = view
@@ -177,7 +177,7 @@ final class Console {
   /// In which row of what is drawn the cursor stands.
   private var drawnRow = 0
 
-  private func erase() throws(Trouble) {
+  private func erase() throws(CLIError) {
     guard isDrawn || status != nil else { return }
     try Output.answer.write(erasing)
     isDrawn = false

@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// A terminal that hands over each key as it is pressed; given back as it was.
 struct RawMode: ~Copyable {
@@ -6,7 +7,7 @@ struct RawMode: ~Copyable {
   private let before: termios
 
   /// - Throws: `.failed` when the descriptor is no terminal, or has gone.
-  init(_ descriptor: Int32) throws(Trouble) {
+  init(_ descriptor: Int32) throws(CLIError) {
     var before = termios()
     var done = tcgetattr(descriptor, &before) == 0
     if done {
@@ -16,7 +17,7 @@ struct RawMode: ~Copyable {
       mode.c_oflag = before.c_oflag
       done = tcsetattr(descriptor, TCSADRAIN, &mode) == 0
     }
-    guard done else { throw Trouble(.failed, "the terminal cannot be set up: \(Errno(number: errno))") }
+    guard done else { throw CLIError(.failed, "the terminal cannot be set up: \(Errno(number: errno))") }
     self.descriptor = descriptor
     self.before = before
   }

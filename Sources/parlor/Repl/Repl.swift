@@ -12,12 +12,12 @@ extension Command {
         --thread T     which conversation with the personas to go on with; else the main one. With --name, that is your own
       """,
     values: ["--thread"],
-    run: { arguments throws(Trouble) in
+    run: { arguments throws(CLIError) in
       Signals.catching([SIGINT, SIGTERM, SIGHUP, SIGWINCH])
       let connection = try KernelConnection(path: arguments.socketPath, name: arguments.value("--name"))
       let console = try Console()
       let repl = Repl(console: console, connection: connection, name: arguments.value("--name"), thread: arguments.value("--thread"))
-      do throws(Trouble) {
+      do throws(CLIError) {
         let exit = try repl.run()
         try console.close()
         return exit
@@ -61,7 +61,7 @@ final class Repl {
     learn(connection.personas)
   }
 
-  func run() throws(Trouble) -> ExitCode {
+  func run() throws(CLIError) -> ExitCode {
     if console.isInteractive {
       let version = connection?.welcome["version"]?.plain ?? "?"
       try console.note(console.style.dim("kernel \(version) · \(personas.joined(separator: ", ").harmless) · /help says what to write"))
@@ -85,13 +85,13 @@ final class Repl {
       }
       if ready.contains(0) { try console.read() }
       if let connection, ready.contains(connection.descriptor) {
-        try surviving { () throws(Trouble) in for gram in try connection.receive() { try handle(gram) } }
+        try surviving { () throws(CLIError) in for gram in try connection.receive() { try handle(gram) } }
       }
       if connection == nil, backOff.isDue { try reconnect() }
     }
   }
 
-  private func prompt() throws(Trouble) {
+  private func prompt() throws(CLIError) {
     console.editor.completions = personas.map { "@" + $0 } + Line.commands
     // Lines that nobody types wait for the kernel: they are not lost.
     if connection == nil, !console.isInteractive { return }
@@ -106,7 +106,7 @@ final class Repl {
 
   // MARK: What the person does
 
-  private func handle(_ event: Console.Event) throws(Trouble) -> ExitCode? {
+  private func handle(_ event: Console.Event) throws(CLIError) -> ExitCode? {
     switch event {
     case .end: return exit
     case .interrupt where open != nil: try stop()
@@ -122,12 +122,12 @@ final class Repl {
     return nil
   }
 
-  private func handle(line: String) throws(Trouble) -> ExitCode? {
+  private func handle(line: String) throws(CLIError) -> ExitCode? {
     switch Line(line) {
     case .nothing: break
     case .quit: return exit
     case .help: try console.write(Line.helpText + "\n")
-    case .wrong(let why): try complain(Trouble(.usage, why))
+    case .wrong(let why): try complain(CLIError(.usage, why))
     case .turn(let name): persona = Names.resolve(name, among: personas)
     case .thread(let name):
       thread = name
@@ -135,7 +135,7 @@ final class Repl {
     case .say(let name, let text):
       if let name { persona = Names.resolve(name, among: personas) }
       guard let persona else {
-        try complain(Trouble(.noPersona, "no persona is loaded: name one with @NAME, or load one with /load NAME"))
+        try complain(CLIError(.noPersona, "no persona is loaded: name one with @NAME, or load one with /load NAME"))
         break
       }
       let request = Request.conversation(with: persona, text, thread: thread ?? mainThread, stream: Terminal.has(1))
@@ -143,7 +143,8 @@ final class Repl {
     case .open(let number):
       guard number <= citations.all.count else {
         try complain(
-          Trouble(.usage, citations.all.isEmpty ? "no answer has cited anything yet" : "the last citations go up to \(citations.all.count)")
+          CLIError(
+            .usage, citations.all.isEmpty ? "no answer has cited anything yet" : "the last citations go up to \(citations.all.count)")
         )
         break
       }
@@ -170,9 +171,9 @@ final class Repl {
   /// The main conversation: who gave a name has one under it, the others share one, which the next parlor goes on with.
   private var mainThread: String? { name == nil ? "main" : nil }
 
-  private func forget(_ line: String) throws(Trouble) {
+  private func forget(_ line: String) throws(CLIError) {
     guard let persona, let thread = thread ?? mainThread ?? name else {
-      return try complain(Trouble(.noPersona, "turn to a persona first, with @NAME"))
+      return try complain(CLIError(.noPersona, "turn to a persona first, with @NAME"))
     }
     let request = Request(method: "history.forget", payload: ["persona": .string(persona), "thread": .string(thread)])
     try ask(request, for: line) { counts, style in
@@ -181,27 +182,27 @@ final class Repl {
     }
   }
 
-  private func change(_ verb: String, _ names: [String], force: Bool = false, for line: String) throws(Trouble) {
+  private func change(_ verb: String, _ names: [String], force: Bool = false, for line: String) throws(CLIError) {
     let names = names.map { Names.resolve($0, among: personas) }
-    guard let first = names.first else { return try complain(Trouble(.noPersona, "name the persona: /\(verb) NAME")) }
+    guard let first = names.first else { return try complain(CLIError(.noPersona, "name the persona: /\(verb) NAME")) }
     var payload: [String: JSON] = verb == "reload" ? ["names": .array(names.map(JSON.string))] : ["name": .string(first)]
     if force { payload["force"] = true }
     let request = Request(method: "personas.\(verb)", payload: .object(payload))
     try ask(OpenQuestion(line: line, request: request, use: .receipts(of: Set(names)), safely: true))
   }
 
-  private func ask(_ request: Request, for line: String, show: @escaping (JSON, Style) -> String) throws(Trouble) {
+  private func ask(_ request: Request, for line: String, show: @escaping (JSON, Style) -> String) throws(CLIError) {
     try ask(OpenQuestion(line: line, request: request, use: .table(show), safely: true))
   }
 
-  private func ask(_ question: OpenQuestion) throws(Trouble) {
+  private func ask(_ question: OpenQuestion) throws(CLIError) {
     guard let connection else {
       console.editor.set(question.line)
       return try console.note("the kernel is still gone: your line is kept here")
     }
     var question = question
     exit = .ok
-    try surviving { () throws(Trouble) in
+    try surviving { () throws(CLIError) in
       question.id = try connection.start(question.request)
       open = question
       if case .answer(let persona) = question.use { try console.wait(for: "\(persona) is thinking (Ctrl-C stops it)") }
@@ -211,11 +212,11 @@ final class Repl {
   }
 
   /// Ctrl-C during an answer. We are back at once; what may still come of it is left alone.
-  private func stop() throws(Trouble) {
+  private func stop() throws(CLIError) {
     guard var question = open else { return }
     open = nil
     try console.write(question.printer.closeLine())
-    if let connection { try surviving { () throws(Trouble) in try connection.cancel(question.id) } }
+    if let connection { try surviving { () throws(CLIError) in try connection.cancel(question.id) } }
     exit = .interrupted
     try console.note(console.style.dim("(stopped)"))
     try flushNotes()
@@ -224,14 +225,14 @@ final class Repl {
 
   // MARK: What comes from the kernel
 
-  private func handle(_ gram: Gram) throws(Trouble) {
+  private func handle(_ gram: Gram) throws(CLIError) {
     if let re = gram.re {
       // Another number is of a question that was stopped.
       if var question = open, re == question.id { try handle(gram, of: &question) }
     } else if gram.method == "receipt" {
       try handle(Receipt(json: gram.payload))
     } else if gram.source == "KERNEL" {
-      if gram.method == "error" { try note(console.style.bad(Trouble(errorPayload: gram.payload).message.harmless)) }
+      if gram.method == "error" { try note(console.style.bad(CLIError(errorPayload: gram.payload).message.harmless)) }
     } else {
       try note("\(console.style.name(gram.source.oneLine(64))): \(AnswerPrinter.content(of: gram.payload).harmless)")
       guard let id = gram.id else { return }
@@ -242,7 +243,7 @@ final class Repl {
     }
   }
 
-  private func handle(_ gram: Gram, of question: inout OpenQuestion) throws(Trouble) {
+  private func handle(_ gram: Gram, of question: inout OpenQuestion) throws(CLIError) {
     if gram.method == "delta" {
       try show(gram.payload["text"]?.string ?? "", of: &question)
       open = question
@@ -251,7 +252,7 @@ final class Repl {
     open = nil
     if gram.method == "error" {
       try console.write(question.printer.closeLine())
-      try complain(Names.explain(Trouble(errorPayload: gram.payload), personas: personas))
+      try complain(Names.explain(CLIError(errorPayload: gram.payload), personas: personas))
     } else {
       switch question.use {
       case .answer(let persona) where gram.payload == .null:
@@ -272,7 +273,7 @@ final class Repl {
   }
 
   /// Prints a piece of the answer; notes that wait go in after its first whole line.
-  private func show(_ text: String, of question: inout OpenQuestion) throws(Trouble) {
+  private func show(_ text: String, of question: inout OpenQuestion) throws(CLIError) {
     guard !notes.isEmpty, let newline = text.firstIndex(where: \.isNewline) else { return try console.write(question.printer.delta(text)) }
     let next = text.index(after: newline)
     try console.write(question.printer.delta(String(text[..<next])))
@@ -280,7 +281,7 @@ final class Repl {
     if next < text.endIndex { try console.write(question.printer.delta(String(text[next...]))) }
   }
 
-  private func handle(_ receipt: Receipt) throws(Trouble) {
+  private func handle(_ receipt: Receipt) throws(CLIError) {
     switch receipt.json["outcome"]?.string {
     case "unloaded": learn(personas.filter { $0 != receipt.persona })
     case "loaded" where !personas.contains(receipt.persona): learn(personas + [receipt.persona])
@@ -297,21 +298,21 @@ final class Repl {
     return receipt.refused ? console.style.bad(sentence) : console.style.dim(sentence)
   }
 
-  private func tell(_ receipt: Receipt) throws(Trouble) {
+  private func tell(_ receipt: Receipt) throws(CLIError) {
     if receipt.refused { exit = .failed }
     try console.note(painted(receipt))
   }
 
-  private func note(_ text: String) throws(Trouble) {
+  private func note(_ text: String) throws(CLIError) {
     if let open, !open.printer.atLineStart { notes.append(text) } else { try console.note(text) }
   }
 
-  private func flushNotes() throws(Trouble) {
+  private func flushNotes() throws(CLIError) {
     for note in notes { try console.note(note) }
     notes = []
   }
 
-  private func complain(_ trouble: Trouble) throws(Trouble) {
+  private func complain(_ trouble: CLIError) throws(CLIError) {
     exit = trouble.exit
     try console.note(console.style.bad(trouble.message.harmless))
   }
@@ -320,8 +321,8 @@ final class Repl {
 
   /// Does something with the kernel; if it turns out to be gone, we go on without it.
   private func surviving(
-    _ body: () throws(Trouble) -> Void, orElse before: () -> Void = {}
-  ) throws(Trouble) {
+    _ body: () throws(CLIError) -> Void, orElse before: () -> Void = {}
+  ) throws(CLIError) {
     do { try body() } catch {
       guard error.exit == .noKernel else { throw error }
       before()
@@ -329,7 +330,7 @@ final class Repl {
     }
   }
 
-  private func lost() throws(Trouble) {
+  private func lost() throws(CLIError) {
     guard connection != nil else { return }
     connection = nil
     backOff = BackOff()
@@ -341,7 +342,7 @@ final class Repl {
     if let question {
       exit = .noKernel
       if !console.isInteractive {
-        if question.repeated { throw Trouble(.noKernel, "the kernel went away twice over this question: \(question.line.oneLine(200))") }
+        if question.repeated { throw CLIError(.noKernel, "the kernel went away twice over this question: \(question.line.oneLine(200))") }
         unanswered = question
       } else if console.editor.isEmpty {
         console.editor.set(question.line)
@@ -354,8 +355,8 @@ final class Repl {
     if console.isInteractive { try prompt() } else { try console.hidePrompt() }
   }
 
-  private func reconnect() throws(Trouble) {
-    do throws(Trouble) {
+  private func reconnect() throws(CLIError) {
+    do throws(CLIError) {
       let connection = try KernelConnection(path: path, name: name, within: .seconds(2))
       self.connection = connection
       learn(connection.personas)

@@ -1,5 +1,6 @@
 import Kernel
 import PersonaABI
+import System
 import Wire
 
 extension CheckTest {
@@ -97,10 +98,10 @@ extension CheckTest {
   }
 
   /// For how long calls are listened for after destroy, and from when on they are no echo of the end any more.
-  private static let (listening, grace) = (Duration.milliseconds(500), Duration.milliseconds(250))
+  private static let (listening, grace) = (500, Duration.milliseconds(250))
 
   private static func listen(to trial: Trial) throws(Halt) {
-    let call = trial.host.record.wait(listening) { record in record.late.first { $0.after > grace }?.call }
+    let call = trial.host.record.wait(milliseconds: listening) { record in record.late.first { $0.after > grace }?.call }
     if let call {
       throw Halt(
         .failure,

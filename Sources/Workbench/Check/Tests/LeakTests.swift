@@ -2,6 +2,7 @@ import CPlatform
 import Glibc
 import Kernel
 import PersonaABI
+import System
 
 extension CheckTest {
   /// What is left behind by lives and by grams.
@@ -105,13 +106,7 @@ extension CheckTest {
       threads: entries(of: "/proc/self/task"))
   }
 
-  private static func entries(of folder: String) -> Int {
-    guard let stream = opendir(folder) else { return 0 }
-    defer { closedir(stream) }
-    var count = 0
-    while readdir(stream) != nil { count += 1 }
-    return count
-  }
+  private static func entries(of folder: String) -> Int { (try? Folder.names(in: folder))?.count ?? 0 }
 
   private static func residentBytes() -> Int {
     var text = [UInt8](repeating: 0, count: 128)

@@ -1,0 +1,51 @@
+/// How far a connection has come: its first line says who it is, and nothing else is understood before.
+enum Handshake: Equatable {
+  /// The first line is awaited.
+  case expected
+  /// A client of the Python original: it sent its bare name, and gets grams and nothing else.
+  case named
+  /// It said hello, and gets welcome, receipts and deltas.
+  case attached
+
+  /// What a first line means.
+  enum FirstLine: Equatable {
+    /// Nil: the kernel gives a name.
+    case name([UInt8]?, Handshake)
+    /// A message for its author.
+    case refused(String)
+  }
+
+  /// Reads a first line. Whether the name is free is for the bus to say.
+  static func read(_ line: some Collection<UInt8>) -> FirstLine {
+    func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    var name = Array(line)
+    // A line may end in CR LF.
+    while let last = name.last, isBlank(last) || last == 0x0d { name.removeLast() }
+    name = Array(name.drop(while: isBlank))
+    var greeting = Handshake.named
+    if name.first == UInt8(ascii: "{") {
+      guard let hello = Payload.decode(Payload.Hello.self, name), hello.hello == 1 else {
+        return .refused("the first line is neither a name nor {\"hello\":1,\"name\":…}; see docs/WIRE.md")
+      }
+      greeting = .attached
+      guard let given = hello.name else { return .name(nil, .attached) }
+      name = Array(given.utf8)
+    }
+    if let problem = problem(of: name) { return .refused(problem) }
+    return .name(name, greeting)
+  }
+
+  /// Why nobody can be called so.
+  private static func problem(of name: [UInt8]) -> String? {
+    let text = String(decoding: name, as: UTF8.self)
+    if name.isEmpty { return "the first line is empty: begin with your name" }
+    if name.count > 64 { return "a name has at most 64 bytes" }
+    if Array(text.utf8) != name || name.contains(where: { $0 < 0x20 || $0 == 0x7f || $0 == 0x22 || $0 == 0x5c }) {
+      return "a name is UTF-8 without control characters, quotes and backslashes"
+    }
+    if name == Bus.kernelName || name == [0x2a] || name[0] == 0x23 || name[0] == 0x7b {
+      return "\(text) is not free: KERNEL, * and names that begin with # or { mean something else"
+    }
+    return nil
+  }
+}

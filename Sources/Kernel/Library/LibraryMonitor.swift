@@ -1,0 +1,77 @@
+import CPlatform
+import Glibc
+import System
+
+/// Brings the watcher's news to the event loop, and waits for each changed file to come to rest. Event loop only.
+final class LibraryMonitor: EventSource {
+  private unowned let loop: EventLoop
+  private let inbox: LoopInbox
+  private let log: Log
+  private let watcher: LibraryWatcher
+  private let quiet: Int
+  private let settled: (String?) -> Void
+  private var tag: UInt64 = 0
+  private var settling: [String: Debounce] = [:]
+  private var isClosed = false
+
+  /// `settled` gets the path of a file that is whole again, or nil: anything may have changed.
+  init?(loop: EventLoop, inbox: LoopInbox, log: Log, quietMilliseconds: Int, settled: @escaping (String?) -> Void) {
+    do throws(LibraryError) { watcher = try LibraryWatcher() } catch {
+      log.error("libraries are not watched; reload by hand", ["error": error.message])
+      return nil
+    }
+    self.loop = loop
+    self.inbox = inbox
+    self.log = log
+    quiet = quietMilliseconds
+    self.settled = settled
+    tag = loop.add(watcher.descriptor, EPOLLIN.rawValue, self)
+  }
+
+  /// Watched already is no error.
+  func watch(folder: String) {
+    do throws(LibraryError) { try watcher.watch(folder: folder) } catch {
+      log.error("this folder is not watched; reload by hand", ["folder": folder, "error": error.message])
+    }
+  }
+
+  func ready(_ events: UInt32) {
+    for change in watcher.readEvents() {
+      switch change {
+      case .file(let path):
+        // Looking at it begins with its first event; later ones are seen by what they have changed.
+        if path.hasSuffix(".so"), settling[path] == nil {
+          settling[path] = Debounce(quietMilliseconds: UInt64(quiet))
+          look(path)
+        }
+      case .everything: settled(nil)
+      case .failed(let error): log.error("a folder is not watched any more; reload by hand", ["error": error.message])
+      }
+    }
+  }
+
+  /// Reads the file on a thread of its own: a library may be large and its disk slow.
+  private func look(_ path: String) {
+    let (door, inbox) = (LoopOnly(self), inbox)
+    startThread(name: "settling") {
+      let look = Debounce.Look(at: path)
+      inbox.post { _ in door.value.judge(look, of: path) }
+    }
+  }
+
+  private func judge(_ look: Debounce.Look?, of path: String) {
+    guard !isClosed, settling[path] != nil else { return }
+    switch settling[path]!.observe(look, at: MachineClock.now() / 1_000_000) {
+    case .wait(let milliseconds): loop.after(milliseconds: Int(milliseconds)) { [weak self] in self?.look(path) }
+    case .settled:
+      settling[path] = nil
+      settled(path)
+    case .unfinished: settling[path] = nil
+    }
+  }
+
+  func close() {
+    isClosed = true
+    loop.remove(watcher.descriptor, tag: tag)
+  }
+}

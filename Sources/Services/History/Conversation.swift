@@ -1,0 +1,60 @@
+import System
+
+/// What is known of a conversation when a question is sent in it.
+struct Conversation {
+  /// Older turns in a few words, made by the model.
+  struct Summary: Equatable {
+    var text: String
+    /// Of how many turns, from the first one on.
+    var turns: Int
+
+    /// As the model reads it.
+    var message: String { "Summary of \(turns) earlier turns: \(text)" }
+  }
+
+  /// The thread in the file; nil: the file cannot be read.
+  var thread: Int64?
+  /// The newest ones, as far as they may fit.
+  var turns: [Turn] = []
+  /// How many there are before them.
+  var dropped = 0
+  var summary: Summary?
+  var estimate: TokenEstimate
+
+  /// The summary, if it stands for turns that do not go along themselves.
+  var usableSummary: Summary? { summary.flatMap { $0.turns <= dropped ? $0 : nil } }
+}
+
+/// What is kept of an answer beside its text.
+struct TurnFacts: Equatable {
+  /// The provider's name, and the model's.
+  var provider: String?
+  var model: String?
+  var finish: String?
+  var promptTokens: Int?
+  var completionTokens: Int?
+}
+
+/// One turn as it was kept.
+struct KeptTurn: Equatable {
+  /// Counted from 1 within its thread.
+  var number: Int
+  var turn: Turn
+  var facts: TurnFacts
+  /// Milliseconds since 1970.
+  var at: Int64
+}
+
+/// One conversation in the list of all.
+struct ThreadEntry: Equatable {
+  var key: ThreadKey
+  var turns: Int
+  /// Of the JSON of its messages.
+  var bytes: Int
+  /// How many turns went into the summary, and how many do not go along any more.
+  var summarised: Int
+  var leftOut: Int
+  /// Milliseconds since 1970.
+  var began: Int64
+  var used: Int64
+}

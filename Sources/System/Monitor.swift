@@ -1,0 +1,68 @@
+import Glibc
+
+/// A value behind a lock, and a way to wait until something is true of it. Any thread.
+///
+/// Times are those of the monotonic clock, so a machine whose clock is set does not wait longer or shorter.
+public final class Monitor<Value>: @unchecked Sendable {
+  // Guarded by `mutex`.
+  private var value: Value
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+  public init(_ value: Value) {
+    self.value = value
+    pthread_mutex_init(mutex, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(changed, &attributes)
+    pthread_condattr_destroy(&attributes)
+  }
+
+  deinit {
+    pthread_cond_destroy(changed)
+    pthread_mutex_destroy(mutex)
+    changed.deallocate()
+    mutex.deallocate()
+  }
+
+  /// Looks at the value, or changes it; everybody who waits looks again.
+  public func withLock<R>(_ body: (inout Value) throws -> R) rethrows -> R {
+    pthread_mutex_lock(mutex)
+    defer {
+      pthread_cond_broadcast(changed)
+      pthread_mutex_unlock(mutex)
+    }
+    return try body(&value)
+  }
+
+  /// Waits, as long as it takes, until `holds` returns something, which is returned.
+  public func wait<R>(until holds: (inout Value) -> R?) -> R {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = holds(&value) { return result }
+      pthread_cond_wait(changed, mutex)
+    }
+  }
+
+  /// The same for at most so many milliseconds; nil: the time is over.
+  public func wait<R>(milliseconds: Int, until holds: (inout Value) -> R?) -> R? {
+    let (end, overflow) = MachineClock.now().addingReportingOverflow(UInt64(clamping: milliseconds).multipliedClamped(by: 1_000_000))
+    let nanoseconds = overflow ? UInt64(Int64.max) : min(end, UInt64(Int64.max))
+    var until = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = holds(&value) { return result }
+      if pthread_cond_timedwait(changed, mutex, &until) == ETIMEDOUT { return holds(&value) }
+    }
+  }
+}
+
+extension UInt64 {
+  fileprivate func multipliedClamped(by other: UInt64) -> UInt64 {
+    let (product, overflow) = multipliedReportingOverflow(by: other)
+    return overflow ? .max : product
+  }
+}

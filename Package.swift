@@ -32,32 +32,39 @@ let package = Package(
 
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "System", dependencies: ["CPlatform"], swiftSettings: strict),
-    .target(name: "Kernel", dependencies: ["PersonaABI", "CPlatform", "System", "Wire"], swiftSettings: strict),
-    .target(name: "Services", dependencies: ["Kernel", "System", "Wire", "CCurl", "CSQLite", "CVector"], swiftSettings: strict),
+    .target(name: "Protocol", dependencies: ["Wire"], swiftSettings: strict),
+    .target(name: "Kernel", dependencies: ["PersonaABI", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
+    .target(
+      name: "Services", dependencies: ["Kernel", "Protocol", "System", "Wire", "CCurl", "CSQLite", "CVector"], swiftSettings: strict),
     .target(name: "PersonaKit", dependencies: ["PersonaABI"], swiftSettings: strict),
-    .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "System", "Wire"], swiftSettings: strict),
+    .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
 
     .executableTarget(
-      name: "batkernel", dependencies: ["Kernel", "Services", "System", "Wire", "CTOML"], swiftSettings: strict),
-    .executableTarget(name: "parlor", dependencies: ["Workbench", "Kernel", "CPlatform", "System", "Wire"], swiftSettings: strict),
+      name: "batkernel", dependencies: ["Kernel", "Services", "Protocol", "System", "Wire", "CTOML"], swiftSettings: strict),
+    .executableTarget(
+      name: "parlor", dependencies: ["Workbench", "Kernel", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),
     .executableTarget(
-      name: "memory-benchmarks", dependencies: ["Services", "System", "Wire"], path: "Tests/MemoryBenchmarks", exclude: ["peers.py"],
+      name: "memory-benchmarks", dependencies: ["Services", "Protocol", "System", "Wire"], path: "Tests/MemoryBenchmarks",
+      exclude: ["peers.py"],
       swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+    .testTarget(name: "ProtocolTests", dependencies: ["Protocol", "Wire"], swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
-    .testTarget(name: "KernelTests", dependencies: ["Kernel", "System", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "ServicesTests", dependencies: ["Services", "Kernel", "System", "Wire", "TestSupport"],
+      name: "KernelTests", dependencies: ["Kernel", "Protocol", "System", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
+    .testTarget(
+      name: "ServicesTests", dependencies: ["Services", "Kernel", "Protocol", "System", "Wire", "TestSupport"],
       exclude: ["Memory/reference.py", "Memory/wordllama.json"],
       swiftSettings: strict),
     .testTarget(name: "PersonaKitTests", dependencies: ["PersonaKit", "PersonaABI", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "System", "Wire", "TestSupport"], swiftSettings: strict),
+      name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Protocol", "System", "Wire", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Workbench", "System", "Wire", "parlor", "TestSupport"],
+      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
       exclude: ["original"],
       swiftSettings: strict),
   ]

@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import Protocol
 import System
 
 /// The kernel: one event loop with the bus on it, and the personas on their lanes.
@@ -16,7 +17,7 @@ public final class BatKernel {
   public let inbox: LoopInbox
   private let log: Log
   private let logger: Logger
-  private let configuration: Configuration
+  private var configuration: Configuration
   private var listener: Listener?
   private var doors: [Door] = []
   private let language: (any LanguageService)?
@@ -94,7 +95,7 @@ public final class BatKernel {
               "personas.toml read again",
               [
                 "added": changes.added.joined(separator: " "), "removed": changes.removed.joined(separator: " "),
-                "changed": changes.changed.joined(separator: " "),
+                "changed": changes.changed.joined(separator: " "), "applied": changes.applied.joined(separator: " "),
               ])
           } catch {
             log.error("personas.toml is not taken over, everything stays as it was", ["error": error.message])
@@ -155,17 +156,23 @@ public final class BatKernel {
     }
   }
 
-  private func reloadConfiguration(_ libraries: [String: String] = [:]) throws(Failure) -> Payload.Changes {
+  private func reloadConfiguration(_ libraries: [String: String] = [:]) throws(Failure) -> Config.Reload.Reply {
     guard let readConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
     let new = try readConfiguration()
+    let changes = ConfigurationChanges(from: configuration, to: new)
     logger.configure(new.log)
     bus.limits = new.limits
-    if new.socketPath != configuration.socketPath || new.pluginFolders != configuration.pluginFolders {
-      log.warning("[kernel] has changed in personas.toml; that takes effect when the kernel is started again")
+    if !changes.restart.isEmpty {
+      log.warning(
+        "changed keys of personas.toml take effect when the kernel is started again", ["keys": changes.restart.joined(separator: " ")])
     }
     language?.configure(new.language)
     memory?.configure(new.memory)
-    return supervisor.apply(new.personas, new.reload, libraries: libraries)
+    configuration.takeOver(new)
+    var reply = supervisor.apply(new.personas, new.reload, libraries: libraries)
+    reply.applied = changes.applied
+    reply.restart = changes.restart
+    return reply
   }
 
   private func open(_ descriptor: Int32, _ ready: @escaping () -> Void) {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Kernel
+import Protocol
 import Services
 import Wire
 

@@ -1,6 +1,7 @@
 import Foundation
 import System
 import TestSupport
+import Protocol
 import Testing
 
 @testable import Kernel
@@ -12,8 +13,8 @@ import Testing
   }
 
   /// What SIGHUP does; returns when it is done.
-  private func apply(_ house: House, _ personas: [PersonaConfiguration]) throws -> Payload.Changes {
-    let changes = Promise<LoopOnly<Payload.Changes>>()
+  private func apply(_ house: House, _ personas: [PersonaConfiguration]) throws -> Config.Reload.Reply {
+    let changes = Promise<LoopOnly<Config.Reload.Reply>>()
     house.inbox.post { kernel in changes.fulfill(LoopOnly(kernel.supervisor.apply(personas, kernel.supervisor.settings))) }
     return try #require(changes.wait(milliseconds: 10_000)).value
   }

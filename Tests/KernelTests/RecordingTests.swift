@@ -1,5 +1,7 @@
 import Foundation
+import Protocol
 import TestSupport
+import System
 import Testing
 import Wire
 
@@ -140,8 +142,10 @@ import Wire
 
   @Test("a question to the model that was asked before gets the recorded answer; another one goes to the live model, unremembered")
   func model() throws {
+    let reworded = Promise<LanguageQuestion>()
     let model = ScriptedModel { question, end in
       let body = try? JSON(parsing: question.body)
+      if body?["text"]?.string?.hasPrefix("Please") == true { reworded.fulfill(question) }
       end(.finished(.success(JSON.object(["text": .string("live: \(body?["text"]?.string ?? "")")]).bytes)))
     }
     let house = try House([("A", "echo", [:])], language: model, stage: true)
@@ -149,10 +153,10 @@ import Wire
     _ = try client.ask("A", "think", "\"why?\"", id: 1)
     let same = try shadow(client, "A", library: house.folder + "/libA.so", id: 2)
     #expect(same["messages"]?.array?.first?["same"] == true, "\(same.text)")
-    let reworded = try Fixtures.build("echo", defines: ["NAME": "A", "PREFACE": "Please: "])
-    let told = try shadow(client, "A", library: reworded, id: 3)
+    let polite = try Fixtures.build("echo", defines: ["NAME": "A", "PREFACE": "Please: "])
+    let told = try shadow(client, "A", library: polite, id: 3)
     #expect(told["messages"]?.array?.first?["now"]?["reply"]?["text"] == "live: Please: why?", "\(told.text)")
-    #expect(try JSON(parsing: try #require(model.asked.wait(milliseconds: 1000)).body)["remember"] == false)
+    #expect(try JSON(parsing: try #require(reworded.wait(milliseconds: 1000)).body)["remember"] == false)
   }
 
   @Test("while a shadow waits, a changed file is not taken up by itself")

@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import Wire
 
 /// Who is here, who waits for what, and where each gram goes. Event loop only.
@@ -328,11 +329,11 @@ final class Bus {
     }
   }
 
-  func deltaText(_ payload: [UInt8]) -> [UInt8]? { Payload.decode(Payload.Delta.self, payload).map { Array($0.text.utf8) } }
+  func deltaText(_ payload: [UInt8]) -> [UInt8]? { (try? PayloadCoding.value(Delta.self, from: payload))?.text.map { Array($0.utf8) } }
 
   func clientFailure(_ payload: [UInt8], from: Participant) -> Failure {
-    let told = Payload.decode(Payload.Refusal.self, payload)
-    return Failure(told?.code.flatMap(Failure.Code.init(rawValue:)) ?? .failed, told?.message ?? "\(from.text) answered with an error")
+    let told = try? PayloadCoding.value(ErrorReport.self, from: payload).failure
+    return told.flatMap { $0.message.isEmpty ? nil : $0 } ?? Failure(told?.code ?? .failed, "\(from.text) answered with an error")
   }
 
   // MARK: Telling

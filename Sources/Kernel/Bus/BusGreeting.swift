@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// How a connection gets its name, and a persona its own.

@@ -1,3 +1,5 @@
+import Protocol
+
 /// How far a connection has come: its first line says who it is, and nothing else is understood before.
 enum Handshake: Equatable {
   /// The first line is awaited.
@@ -24,7 +26,7 @@ enum Handshake: Equatable {
     name = Array(name.drop(while: isBlank))
     var greeting = Handshake.named
     if name.first == UInt8(ascii: "{") {
-      guard let hello = Payload.decode(Payload.Hello.self, name), hello.hello == 1 else {
+      guard let hello = try? PayloadCoding.value(Hello.self, from: name), hello.hello == 1 else {
         return .refused("the first line is neither a name nor {\"hello\":1,\"name\":…}; see docs/WIRE.md")
       }
       greeting = .attached

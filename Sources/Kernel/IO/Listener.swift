@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import Protocol
 
 /// The Unix socket that clients connect to. Event loop only.
 ///

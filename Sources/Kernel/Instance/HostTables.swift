@@ -1,5 +1,6 @@
 import Glibc
 import PersonaABI
+import Protocol
 import Wire
 
 /// The kernel's side of persona.h: the C tables, and what stands behind each function.

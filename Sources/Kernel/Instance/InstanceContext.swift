@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// What the event loop knows of one generation: what it has begun, and what it has been given. Event loop only.

@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// What the model calls on behalf of a persona: asks like its own, whose answers go to the model.

@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import System
 
 /// One persona's place in the house: its name, its mailbox, its state, and the generations that come and go. Event loop only.
@@ -211,22 +212,23 @@ final class PersonaSlot {
 
   var isQuiet: Bool { draining.isEmpty && (current?.isIdle ?? true) && attempt == nil && held.isEmpty }
 
-  var status: Payload.PersonaStatus {
+  var status: Personas.Status {
     let load = current?.generation.lane.lane.load(now: MachineClock.now())
     var reason: String?
-    let word: String
+    let word: Personas.Status.State
     switch state {
-    case .loading: word = "loading"
-    case .running: word = "running"
-    case .unloaded: word = "unloaded"
+    case .loading: word = .loading
+    case .running: word = .running
+    case .unloaded: word = .unloaded
     case .failed(let why):
-      word = "failed"
+      word = .failed
       reason = why
     }
-    return Payload.PersonaStatus(
+    return Personas.Status(
       name: name, summary: configuration.summary ?? current?.generation.library.image.about.summary,
       version: current?.generation.library.image.about.version,
-      library: configuration.library, generation: current?.generation.number, state: word, reason: reason, draining: draining.count,
+      library: configuration.library, generation: current?.generation.number, state: word, reason: reason,
+      talk: current?.generation.library.image.about.talk, draining: draining.count,
       kept: generations.count, generations: generations.suffix(20).map(\.number), received: received, failed: failed,
       queued: held.count + (load?.waiting ?? 0), busy_ms: Int((load?.busy ?? 0) / 1_000_000))
   }

@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import System
 
 /// All personas of the house: who is to be here, whose file has changed, who is leaving. Event loop only.
@@ -91,10 +92,11 @@ final class Supervisor {
   }
 
   /// personas.toml was read again: who is new comes, who is gone goes, who is changed is told.
-  func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration, libraries: [String: String] = [:]) -> Payload.Changes {
+  func apply(_ personas: [PersonaConfiguration], _ settings: ReloadConfiguration, libraries: [String: String] = [:]) -> Config.Reload.Reply
+  {
     self.settings = settings
     for slot in slots { slot.recorder.limit = settings.recordedGrams }
-    var changes = Payload.Changes(added: [], removed: [], changed: [])
+    var changes = Config.Reload.Reply()
     for slot in slots where !slot.isLeaving && !personas.contains(where: { $0.name == slot.name }) {
       changes.removed.append(slot.name)
       slot.isLeaving = true
@@ -142,7 +144,7 @@ final class Supervisor {
       log.warning(
         "many generations are kept in memory; restart the kernel when it suits you", ["persona": receipt.persona, "generations": kept])
     }
-    bus.announce("receipt", encodedJSON(receipt))
+    bus.announce("receipt", PayloadCoding.bytes(of: receipt))
   }
 
   // MARK: Files

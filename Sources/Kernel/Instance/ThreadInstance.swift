@@ -1,5 +1,6 @@
 import Glibc
 import PersonaABI
+import Protocol
 import Synchronization
 import System
 import Wire

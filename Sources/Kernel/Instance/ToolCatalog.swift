@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// The methods of other personas that a question offers the model, by what their about texts say of them. Event loop only.

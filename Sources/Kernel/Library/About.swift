@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// What a persona's library says of itself, in the text that persona.h describes at its end.
@@ -10,6 +11,8 @@ public struct About: Sendable, Equatable {
   public var name: String
   public var version: String
   public var summary: String?
+  /// The method by which people talk to it.
+  public var talk = "talk"
   /// What save() writes and load() reads; nil: the persona keeps no state of its own.
   public var state: StateSchema?
   /// Services without which it cannot work, as in "llm/1".
@@ -88,6 +91,10 @@ public struct About: Sendable, Equatable {
     self.version = version
     self.summary = try value("summary", atMost: 200)
     self.state = try value("state", atMost: 64).map { text throws(Malformed) in try StateSchema(text) }
+    if let talk = try value("talk", atMost: 64) {
+      guard !talk.contains(where: \.isWhitespace) else { throw Malformed("about text: \"talk\" is no method: it must be one word") }
+      self.talk = talk
+    }
     self.needs = try value("needs", atMost: Self.longest).map(Self.words) ?? []
     self.wants = try value("wants", atMost: Self.longest).map(Self.words) ?? []
     for key in values.keys.sorted() where key.hasPrefix("takes.") || key.hasPrefix("gives.") {
@@ -134,29 +141,12 @@ extension About.StateSchema {
 }
 
 extension About {
-  /// The text as one JSON object: "name", "version", "summary", "state" {"writes", "reads"}, "needs", "wants", and
-  /// "methods" [{"name", "summary", "takes", "gives"}]; what the text does not say is left out.
-  public var json: [UInt8] {
-    struct Members: Encodable {
-      struct State: Encodable { var writes, reads: UInt32 }
-      var name, version: String
-      var summary: String?
-      var state: State?
-      var needs, wants: [String]
-    }
-    var json = encodedJSON(
-      Members(
-        name: name, version: version, summary: summary, state: state.map { .init(writes: $0.writes, reads: $0.reads) }, needs: needs,
-        wants: wants))
-    var list: [UInt8] = []
-    for method in methods {
-      struct Named: Encodable { var name, summary: String }
-      var member = encodedJSON(Named(name: method.name, summary: method.summary))
-      if let takes = method.takes { Payload.add("takes", Array(takes.utf8), to: &member) }
-      if let gives = method.gives { Payload.add("gives", Array(gives.utf8), to: &member) }
-      list += (list.isEmpty ? [] : [0x2c]) + member
-    }
-    Payload.add("methods", [0x5b] + list + [0x5d], to: &json)
-    return json
+  /// As the wire tells it.
+  public var described: Personas.About {
+    func schema(_ text: String?) -> JSON? { text.flatMap { try? JSON(parsing: $0.utf8) } }
+    return Personas.About(
+      name: name, version: version, summary: summary, talk: talk, state: state.map { .init(writes: $0.writes, reads: $0.reads) },
+      needs: needs, wants: wants,
+      methods: methods.map { .init(name: $0.name, summary: $0.summary, takes: schema($0.takes), gives: schema($0.gives)) })
   }
 }

@@ -1,3 +1,5 @@
+import Protocol
+
 /// Why a library is not opened: by kind for the code, and in words for people.
 public struct LibraryError: Error, Sendable, Equatable, CustomStringConvertible {
   public enum Kind: String, Sendable, CaseIterable {

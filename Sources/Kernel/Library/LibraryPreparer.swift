@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import System
 
 /// Where libraries are made ready, away from the event loop: found, copied, checked, rehearsed, opened.

@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import System
 
 /// How a generation is put in place, taken back, and let go: what `ReloadMachine` decides is performed here.
@@ -218,7 +219,7 @@ extension PersonaSlot {
       state_bytes: outcome == .unchanged ? nil : attempt.stateBytes, pause_us: attempt.pause, held: attempt.heldCount,
       rehearsal_ms: attempt.rehearsal,
       total_ms: Int((MachineClock.now() - attempt.began) / 1_000_000), reason: failure?.message ?? attempt.reason,
-      warnings: warnings.isEmpty ? nil : warnings)
+      warnings: warnings.isEmpty ? nil : warnings, talk: current?.generation.library.image.about.talk)
     tellConfiguration()
     tell(receipt, attempt.done)
     next()

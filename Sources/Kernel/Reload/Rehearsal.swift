@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import Protocol
 import System
 
 /// Plays a library's life in a child process before it is let into the kernel: a crash or hang there costs nothing.

@@ -1,3 +1,5 @@
+import Protocol
+
 /// The order of one attempt to put a new generation in place: events in, actions out; no clock, no thread.
 ///
 ///     preparing ─▶ creating ─▶ saving ─▶ starting ─▶ done

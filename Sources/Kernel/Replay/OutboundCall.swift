@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// What a persona wants of others while it works on a gram: recorded for a replay, and answered by a stand-in there.

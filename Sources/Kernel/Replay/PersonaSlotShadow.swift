@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import Wire
 
 /// A new version that answers copies of a persona's last messages before it may live. Event loop only.

@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// One gram as the recorder has it: what came, what it made the persona want of others, and how it ended; bytes as they passed.

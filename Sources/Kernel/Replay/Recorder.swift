@@ -1,3 +1,4 @@
+import Protocol
 import System
 
 /// Keeps the last grams that a persona has worked on, with all that came of them, as they pass. Event loop only.

@@ -21,6 +21,7 @@
 // Written by hand it is a test of a persona: `gram` and `reply` are enough.
 
 import FoundationEssentials
+import Protocol
 import Wire
 
 /// Messages that a persona has worked on: what came, what it wanted of others, and what came of it.

@@ -1,6 +1,7 @@
 import CPlatform
 import FoundationEssentials
 import Glibc
+import Protocol
 import System
 import Wire
 

@@ -1,3 +1,5 @@
+import Protocol
+
 /// The language model, as the kernel sees it; implemented in Services/LLM.
 ///
 /// The kernel calls it on its event loop, so every method returns at once. Events come back on any

@@ -1,3 +1,5 @@
+import Protocol
+
 /// The shared memory (RAG), as the kernel sees it; implemented in Services/RAG.
 ///
 /// The kernel calls it on its event loop, so every method returns at once. It keeps the collections, because they

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import Wire
 
 /// The form that an answer was asked for in, JSON or JSON of a schema, and what is wrong with one that came.

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import Synchronization
 import System
 
@@ -550,7 +551,7 @@ final class ChatEngine {
     }
     result.json = exchange.json.map(EncodableJSON.init)
     if !exchange.reports.isEmpty { result.tool_calls = exchange.reports.map(EncodableJSON.init) }
-    return encodedJSON(result)
+    return PayloadCoding.bytes(of: result)
   }
 
   // MARK: Tools

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Kernel
+import Protocol
 
 /// One question to the model, read from what `llm/1 chat` was given and completed by personas.toml.
 struct ChatQuestion: Sendable {

@@ -14,6 +14,7 @@
 // ChildProcess, ChildLog and HistoryStore (one SQLite file) touch the system.
 
 import Kernel
+import Protocol
 import Synchronization
 import System
 
@@ -74,7 +75,7 @@ public final class LanguageModels: LanguageService {
     }
   }
 
-  public func statistics() -> [UInt8] { encodedJSON(statisticsBoard.read()) }
+  public func statistics() -> [UInt8] { PayloadCoding.bytes(of: statisticsBoard.read()) }
 
   public func usage(of persona: String) -> LanguageUsage { statisticsBoard.read().personas[persona] ?? LanguageUsage() }
 

@@ -1,6 +1,7 @@
 import CCurl
 import Glibc
 import Kernel
+import Protocol
 import Synchronization
 import System
 

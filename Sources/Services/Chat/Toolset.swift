@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import Wire
 
 /// The tools that a question offers, under names that servers take: letters, digits, "_" and "-", at most 64.

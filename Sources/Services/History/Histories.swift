@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// The desk's conversations: opens the file with the first question, and lets no failure of the disk stop an answer.
 ///

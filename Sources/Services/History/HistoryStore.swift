@@ -12,6 +12,7 @@
 
 import FoundationEssentials
 import Kernel
+import Protocol
 
 /// Conversations and budgets of all personas, in one SQLite file. For one thread.
 final class HistoryStore {
@@ -214,7 +215,7 @@ final class HistoryStore {
 
   // MARK: Messages as JSON
 
-  private func json(_ turn: Turn) -> String { String(decoding: encodedJSON(turn), as: UTF8.self) }
+  private func json(_ turn: Turn) -> String { String(decoding: PayloadCoding.bytes(of: turn), as: UTF8.self) }
 
   private func turn(_ json: String) throws(MemoryError) -> Turn {
     do { return try JSONDecoder().decode(Turn.self, from: Data(json.utf8)) } catch {

@@ -11,6 +11,7 @@
 // found, the answer has a note, and the vector is made later (`Backlog`).
 
 import Kernel
+import Protocol
 import Synchronization
 import System
 import Wire

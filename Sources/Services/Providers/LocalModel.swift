@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import Protocol
 import System
 
 /// The model server that is the kernel's own child, on a Unix socket. For the language thread.

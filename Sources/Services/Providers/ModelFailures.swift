@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import System
 
 /// How an exchange with a server ended that brought no whole answer.

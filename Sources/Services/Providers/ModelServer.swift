@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import Protocol
 
 /// Where the model is, which protocol it speaks, and how a question is put to it. A value.
 struct ModelServer: Sendable {
@@ -124,13 +125,14 @@ struct ModelServer: Sendable {
   }
 
   private func ollamaBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
-    let body = encodedJSON(
-      OllamaBody(
-        model: model, messages: OllamaMessage.list(prompt.messages),
-        options: .init(
-          temperature: question.temperature ?? configuration.temperature, seed: question.seed,
-          num_predict: maxTokens(for: question), num_ctx: window,
-          stop: question.stop.isEmpty ? nil : question.stop)))
+    let body = PayloadCoding.bytes(
+      of:
+        OllamaBody(
+          model: model, messages: OllamaMessage.list(prompt.messages),
+          options: .init(
+            temperature: question.temperature ?? configuration.temperature, seed: question.seed,
+            num_predict: maxTokens(for: question), num_ctx: window,
+            stop: question.stop.isEmpty ? nil : question.stop)))
     return switch question.format {
     case nil: body
     case .json: RawJSON.adding("format", "\"json\"".utf8, to: body)
@@ -158,11 +160,12 @@ struct ModelServer: Sendable {
     // OpenAI's own newer models refuse max_tokens; other servers know nothing else.
     let isOpenAIItself = base.hasPrefix("https://api.openai.com/")
     let maxTokens = maxTokens(for: question)
-    let body = encodedJSON(
-      OpenAIBody(
-        model: model, messages: prompt.messages, temperature: question.temperature ?? configuration.temperature,
-        max_tokens: isOpenAIItself ? nil : maxTokens,
-        max_completion_tokens: isOpenAIItself ? maxTokens : nil, seed: question.seed, stop: question.stop.isEmpty ? nil : question.stop))
+    let body = PayloadCoding.bytes(
+      of:
+        OpenAIBody(
+          model: model, messages: prompt.messages, temperature: question.temperature ?? configuration.temperature,
+          max_tokens: isOpenAIItself ? nil : maxTokens,
+          max_completion_tokens: isOpenAIItself ? maxTokens : nil, seed: question.seed, stop: question.stop.isEmpty ? nil : question.stop))
     return switch question.format {
     case nil: body
     case .json: RawJSON.adding("response_format", #"{"type":"json_object"}"#.utf8, to: body)

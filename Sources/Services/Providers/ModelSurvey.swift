@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// Asks several servers which models they have, all at once; ends when the last has answered or failed. For the language thread.
 final class ModelSurvey {
@@ -77,6 +78,6 @@ final class ModelSurvey {
     }
     open -= 1
     guard open == 0 else { return }
-    done(encodedJSON(Reply(providers: entries)))
+    done(PayloadCoding.bytes(of: Reply(providers: entries)))
   }
 }

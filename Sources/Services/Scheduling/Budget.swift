@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// How many tokens were spent today, and may be. A value: the day is given to it.
 ///

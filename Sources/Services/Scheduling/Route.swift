@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// To which providers a question goes, in the order in which they are tried.
 struct Route: Equatable, Sendable {

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// The budget as the desk keeps it: of today, and on the disk. For the language thread.
 final class Spending {

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// Statuses, by the names that persona.h gives them.
 enum StatusText {

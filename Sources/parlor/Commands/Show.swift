@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import Workbench
 import Wire
 
@@ -38,7 +39,9 @@ extension Command {
 extension LibraryFacts {
   /// As `parlor show FILE --json` tells it.
   var json: JSON {
-    guard let about = try? JSON(parsing: about.json) else { preconditionFailure("the kernel writes JSON") }
+    guard let about = try? JSON(parsing: PayloadCoding.bytes(of: about.described)) else {
+      preconditionFailure("an about text can be written")
+    }
     return ["path": .string(path), "hash": .string(hash), "about": about, "warnings": .array(warnings.map { .string($0) })]
   }
 }

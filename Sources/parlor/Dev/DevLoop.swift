@@ -1,5 +1,6 @@
 import Glibc
 import Kernel
+import Protocol
 import Wire
 import Workbench
 

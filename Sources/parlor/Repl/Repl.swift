@@ -1,4 +1,5 @@
 import Glibc
+import Protocol
 import Wire
 
 extension Command {

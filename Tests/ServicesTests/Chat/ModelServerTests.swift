@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Protocol
 import Testing
 
 @testable import Services

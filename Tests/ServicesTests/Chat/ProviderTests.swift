@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Protocol
 import System
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Protocol
 import Synchronization
 import System
 import Wire
@@ -65,27 +66,6 @@ struct Conclusion: Decodable, Equatable {
     var arguments: JSON
     var result: JSON?
     var error: Problem?
-  }
-}
-
-extension JSON: Decodable {
-  public init(from decoder: any Decoder) throws {
-    let value = try decoder.singleValueContainer()
-    if value.decodeNil() {
-      self = .null
-    } else if let bool = try? value.decode(Bool.self) {
-      self = .bool(bool)
-    } else if let int = try? value.decode(Int.self) {
-      self = .int(int)
-    } else if let double = try? value.decode(Double.self) {
-      self = .double(double)
-    } else if let string = try? value.decode(String.self) {
-      self = .string(string)
-    } else if let array = try? value.decode([JSON].self) {
-      self = .array(array)
-    } else {
-      self = .object(try value.decode([String: JSON].self))
-    }
   }
 }
 

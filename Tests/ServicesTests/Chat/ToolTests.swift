@@ -1,5 +1,6 @@
 import Foundation
 import Kernel
+import Protocol
 import Synchronization
 import Testing
 import Wire

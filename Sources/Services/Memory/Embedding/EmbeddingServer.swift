@@ -7,6 +7,7 @@
 
 import FoundationEssentials
 import Kernel
+import Protocol
 
 /// Where vectors are made, which protocol it speaks, and how it is asked. A value without clock or system call.
 struct EmbeddingServer: Sendable {
@@ -70,7 +71,7 @@ struct EmbeddingServer: Sendable {
     let body = Body(model: model, input: Array(texts), truncate: isOllama ? true : nil, encoding_format: isOllama ? nil : "float")
     return HTTPRequest(
       url: url, socketPath: place.socketPath, headers: ["Content-Type: application/json"] + (key.header.map { [$0] } ?? []),
-      body: encodedJSON(body), silenceMilliseconds: silenceMilliseconds)
+      body: PayloadCoding.bytes(of: body), silenceMilliseconds: silenceMilliseconds)
   }
 
   /// The vectors of an answer to a request with `count` texts, as the server made them.

@@ -1,6 +1,8 @@
+import Protocol
+
 /// What a person asks of the kept conversations: KERNEL's `history.*` (docs/HISTORY.md).
 public enum HistoryRequest: Sendable, Equatable {
-  public enum Format: String, Sendable, CaseIterable { case json, markdown }
+  public typealias Format = History.Export.Format
 
   /// Which conversations there are, of one persona or of all.
   case list(persona: String?)

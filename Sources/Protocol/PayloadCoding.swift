@@ -26,24 +26,25 @@ public enum PayloadCoding {
     }
     let isEmpty = bytes.isEmpty || bytes.elementsEqual("null".utf8)
     do { return try JSONDecoder().decode(type, from: Data(isEmpty ? Array("{}".utf8) : bytes)) } catch {
+      let why = explain(error)
       // The decoder does not say where a number is that its type has no room for.
-      if !(error is DecodingError), case .object? = try? JSON(parsing: bytes) {
-        throw Unreadable(description: "a number in it is out of range")
-      }
-      throw Unreadable(description: explain(error))
+      if why == notAnObject, case .object? = try? JSON(parsing: bytes) { throw Unreadable(description: "a number in it is out of range") }
+      throw Unreadable(description: why)
     }
   }
+
+  private static let notAnObject = "it is not a JSON object"
 
   /// What a decoder's error says, in plain words and with the place.
   public static func explain(_ error: any Error) -> String {
     switch error {
     case DecodingError.keyNotFound(let key, let context): "\(place(context.codingPath + [key])) is missing"
     case DecodingError.typeMismatch(let type, let context):
-      context.codingPath.isEmpty ? "it is not a JSON object" : "\(place(context.codingPath)) is not \(name(of: type))"
+      context.codingPath.isEmpty ? notAnObject : "\(place(context.codingPath)) is not \(name(of: type))"
     case DecodingError.valueNotFound(let type, let context): "\(place(context.codingPath)) is null, not \(name(of: type))"
     case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
       "\(place(context.codingPath)): \(context.debugDescription)"
-    default: "it is not a JSON object"
+    default: notAnObject
     }
   }
 

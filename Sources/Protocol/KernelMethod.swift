@@ -53,9 +53,11 @@ public enum KernelMethods {
 
   /// Those of the memory, which docs/MEMORY.md describes. Personas call them by `rag/1`, without the "memory.".
   public static let memory: [any KernelMethod.Type] = [
-    Memory.Create.self, Memory.List.self, Memory.Show.self, Memory.Share.self, Memory.Drop.self, Memory.Add.self, Memory.Upsert.self,
-    Memory.Update.self, Memory.Query.self, Memory.Get.self, Memory.Peek.self, Memory.Count.self, Memory.Delete.self, Memory.Forget.self,
-    Memory.Sources.self, Memory.Replace.self, Memory.Export.self, Memory.Reembed.self,
+    MemoryMethods.Create.self, MemoryMethods.List.self, MemoryMethods.Show.self, MemoryMethods.Share.self, MemoryMethods.Drop.self,
+    MemoryMethods.Add.self, MemoryMethods.Upsert.self,
+    MemoryMethods.Update.self, MemoryMethods.Query.self, MemoryMethods.Get.self, MemoryMethods.Peek.self, MemoryMethods.Count.self,
+    MemoryMethods.Delete.self, MemoryMethods.Forget.self,
+    MemoryMethods.Sources.self, MemoryMethods.Replace.self, MemoryMethods.Export.self, MemoryMethods.Reembed.self,
   ]
 
   public static let descriptions: [MethodDescription] = all.map { $0.method }

@@ -80,65 +80,21 @@ public final class Subprocess {
   private var exit: Exit?
 
   public init(_ plan: Plan) throws(Failed) {
-    func failed(_ number: Int32 = errno) -> Failed { Failed(errno: Errno(number: number), program: plan.words.first ?? "nothing") }
-    guard let program = plan.words.first else { throw failed(EINVAL) }
+    func failed(_ errno: Errno) -> Failed { Failed(errno: errno, program: plan.words.first ?? "nothing") }
+    guard let program = plan.words.first else { throw failed(Errno(number: EINVAL)) }
     var actions = SpawnActions()
-    // What is opened here for the child, and closed once it has started.
-    var theirs: [Int32] = []
-    var ours: [Int32] = []
     var hasStarted = false
-    defer {
-      for descriptor in theirs + (hasStarted ? [] : ours) { close(descriptor) }
-      actions.destroy()
-    }
-    func pipe() throws(Failed) -> (read: Int32, write: Int32) {
-      var ends: [Int32] = [-1, -1]
-      guard bat_pipe(&ends) == 0 else { throw failed() }
-      return (ends[0], ends[1])
-    }
-    func add(_ output: Output, as number: Int32) throws(Failed) -> Int32? {
-      switch output {
-      case .inherited: break
-      case .nothing: actions.open("/dev/null", O_WRONLY, as: number)
-      case .descriptor(let descriptor): actions.duplicate(descriptor, as: number)
-      case .pipe:
-        let ends = try pipe()
-        ours.append(ends.read)
-        theirs.append(ends.write)
-        actions.duplicate(ends.write, as: number)
-        return ends.read
-      }
-      return nil
-    }
-
-    var lifeline: Int32?
-    switch plan.input {
-    case .nothing: actions.open("/dev/null", O_RDONLY, as: 0)
-    case .descriptor(let descriptor): actions.duplicate(descriptor, as: 0)
-    case .lifeline:
-      let ends = try pipe()
-      theirs.append(ends.read)
-      ours.append(ends.write)
-      lifeline = ends.write
-      actions.duplicate(ends.read, as: 0)
-    case .bytes(let bytes):
-      let file = bat_memfd("bat-input")
-      guard file >= 0 else { throw failed() }
-      theirs.append(file)
-      guard writeAll(bytes, to: file), lseek(file, 0, SEEK_SET) == 0 else { throw failed() }
-      actions.duplicate(file, as: 0)
-    }
-    let output = try add(plan.output, as: 1)
-    if let errors = plan.errors { _ = try add(errors, as: 2) } else { actions.duplicate(1, as: 2) }
-    if let folder = plan.folder { actions.change(to: folder) }
+    defer { actions.end(hasStarted: hasStarted) }
     var child: pid_t = 0
-    let code = actions.spawn(&child, program, plan)
-    guard code == 0 else { throw failed(code) }
+    do throws(Errno) {
+      lifeline = try actions.add(plan.input)
+      output = try actions.add(plan.output, as: 1)
+      if let errors = plan.errors { _ = try actions.add(errors, as: 2) } else { actions.duplicate(1, as: 2) }
+      try actions.spawn(&child, program, plan)
+    } catch { throw failed(error) }
     hasStarted = true
     pid = child
     group = plan.group
-    self.output = output
-    self.lifeline = lifeline
   }
 
   /// What is left of it is killed and waited for, which is short then.
@@ -229,18 +185,69 @@ public func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
 /// posix_spawn(3) and what it is told.
 private struct SpawnActions {
   private var files = posix_spawn_file_actions_t()
+  /// What was opened for the child, and is closed here in any case.
+  private var theirs: [Int32] = []
+  /// What stays open if the child starts.
+  private var ours: [Int32] = []
 
   init() { posix_spawn_file_actions_init(&files) }
 
-  mutating func destroy() { posix_spawn_file_actions_destroy(&files) }
-  mutating func open(_ path: String, _ flags: Int32, as number: Int32) {
-    posix_spawn_file_actions_addopen(&files, number, path, flags, 0)
+  mutating func end(hasStarted: Bool) {
+    for descriptor in theirs + (hasStarted ? [] : ours) { close(descriptor) }
+    posix_spawn_file_actions_destroy(&files)
   }
-  mutating func duplicate(_ descriptor: Int32, as number: Int32) { posix_spawn_file_actions_adddup2(&files, descriptor, number) }
-  mutating func change(to folder: String) { bat_spawn_chdir(&files, folder) }
 
-  /// 0, or an error number.
-  mutating func spawn(_ child: inout pid_t, _ program: String, _ plan: Subprocess.Plan) -> Int32 {
+  mutating func duplicate(_ descriptor: Int32, as number: Int32) { posix_spawn_file_actions_adddup2(&files, descriptor, number) }
+
+  private mutating func openNothing(_ flags: Int32, as number: Int32) {
+    posix_spawn_file_actions_addopen(&files, number, "/dev/null", flags, 0)
+  }
+
+  private static func pipe() throws(Errno) -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard bat_pipe(&ends) == 0 else { throw .last }
+    return (ends[0], ends[1])
+  }
+
+  /// Our end of a lifeline, if it is one.
+  mutating func add(_ input: Subprocess.Input) throws(Errno) -> Int32? {
+    switch input {
+    case .nothing: openNothing(O_RDONLY, as: 0)
+    case .descriptor(let descriptor): duplicate(descriptor, as: 0)
+    case .lifeline:
+      let ends = try Self.pipe()
+      theirs.append(ends.read)
+      ours.append(ends.write)
+      duplicate(ends.read, as: 0)
+      return ends.write
+    case .bytes(let bytes):
+      let file = bat_memfd("bat-input")
+      guard file >= 0 else { throw .last }
+      theirs.append(file)
+      guard writeAll(bytes, to: file), lseek(file, 0, SEEK_SET) == 0 else { throw .last }
+      duplicate(file, as: 0)
+    }
+    return nil
+  }
+
+  /// Our end of a pipe, if it is one.
+  mutating func add(_ output: Subprocess.Output, as number: Int32) throws(Errno) -> Int32? {
+    switch output {
+    case .inherited: break
+    case .nothing: openNothing(O_WRONLY, as: number)
+    case .descriptor(let descriptor): duplicate(descriptor, as: number)
+    case .pipe:
+      let ends = try Self.pipe()
+      ours.append(ends.read)
+      theirs.append(ends.write)
+      duplicate(ends.write, as: number)
+      return ends.read
+    }
+    return nil
+  }
+
+  mutating func spawn(_ child: inout pid_t, _ program: String, _ plan: Subprocess.Plan) throws(Errno) {
+    if let folder = plan.folder { bat_spawn_chdir(&files, folder) }
     bat_spawn_close_from(&files, 3)
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -264,9 +271,11 @@ private struct SpawnActions {
     let variables = plan.environment?.map { strdup($0) }
     defer { for text in words + (variables ?? []) { free(text) } }
     var arguments: [UnsafeMutablePointer<CChar>?] = words + [nil]
-    guard let variables else { return posix_spawnp(&child, program, &files, &attributes, &arguments, bat_environment()) }
-    var environment: [UnsafeMutablePointer<CChar>?] = variables + [nil]
-    return posix_spawnp(&child, program, &files, &attributes, &arguments, &environment)
+    var environment: [UnsafeMutablePointer<CChar>?] = (variables ?? []) + [nil]
+    let code = environment.withUnsafeMutableBufferPointer { own in
+      posix_spawnp(&child, program, &files, &attributes, &arguments, variables == nil ? bat_environment() : own.baseAddress)
+    }
+    if code != 0 { throw Errno(number: code) }
   }
 }
 

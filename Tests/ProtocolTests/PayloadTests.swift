@@ -17,7 +17,7 @@ import Wire
     #expect(why(Personas.Reload.self, #"{"names":["A",7]}"#) == "\"names[1]\" is not a string")
     #expect(why(Personas.Show.self, "[]") == "it is not a JSON object")
     #expect(why(Recordings.Get.self, #"{"name":"A","token":-1}"#) == "a number in it is out of range")
-    #expect(why(Memory.Share.self, #"{"collection":"c","readers":"all"}"#).contains("\"everyone\""))
+    #expect(why(MemoryMethods.Share.self, #"{"collection":"c","readers":"all"}"#).contains("\"everyone\""))
   }
 
   @Test("an error of another client may leave out what it likes", arguments: ["{}", #"{"code":7}"#, #"{"message":null}"#])

@@ -43,11 +43,11 @@ struct ServiceMethods {
   /// A connected client is the user, who may do everything. A persona uses rag/1.
   private func remember(_ operation: String, _ call: MethodTable.Call) throws(Failure) {
     guard let memory = supervisor.memory else { throw Failure(.unknownTarget, "this kernel runs without a memory") }
-    let order = MemoryOrder(
+    let request = MemoryRequest(
       actor: .client(call.client?.participant?.text ?? ""), operation: operation,
       arguments: call.payload.isEmpty ? Array("{}".utf8) : call.payload)
     let end = onLoop(call.end)
-    memory.perform(order) { end($0.map(\.json)) }
+    memory.perform(request) { end($0.map(\.json)) }
   }
 
   private func history(_ request: HistoryRequest, _ call: MethodTable.Call) throws(Failure) {

@@ -233,7 +233,7 @@ final class InstanceContext {
   }
 
   /// The end of an operation; one that was cancelled has ended before.
-  func remembered(_ request: UInt64, _ result: Result<MemoryAnswer, Failure>) {
+  func remembered(_ request: UInt64, _ result: Result<MemoryResult, Failure>) {
     guard let cause = memories.removeValue(forKey: request) else { return }
     if case .success(let answer) = result { bus.request(cause)?.citations += answer.citations }
     complete(request, result.map(\.json))

@@ -57,7 +57,7 @@ final class Supervisor {
   func context(_ id: ObjectIdentifier) -> InstanceContext? { contexts[id] }
   func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { contexts[id]?.callEnded(request, result) }
 
-  func remembered(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<MemoryAnswer, Failure>) {
+  func remembered(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<MemoryResult, Failure>) {
     contexts[id]?.remembered(request, result)
   }
 

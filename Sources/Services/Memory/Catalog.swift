@@ -24,9 +24,9 @@ struct Catalog {
       number: row.int(0),
       collection: MemoryCollection(
         name: row.text(2), owner: row.text(1), rights: Rights(readers: circle(row.optionalText(3)), writers: circle(row.optionalText(4))),
-        embedder: row.optionalText(5), model: row.optionalText(6), dimension: row.isNull(7) ? nil : Int(row.int(7)),
-        documents: Int(row.int(8)), vectors: Int(row.int(9)), created: row.int(12)),
-      version: row.int(10), next: row.int(11))
+        embedder: row.optionalText(5), model: row.optionalText(6), dimension: row.isNull(7) ? nil : row.count(7),
+        documents: row.count(8), vectors: row.count(9), created: row.int(12)),
+      version: Int64(row.count(10)), next: Int64(max(row.count(11), 1)))
   }
 
   private static func circle(_ text: String?) -> Rights.Circle {
@@ -111,7 +111,10 @@ struct Catalog {
       [.text(access.name), .text(name), Self.value(rights.readers), Self.value(rights.writers), SQLValue(embedder), .int(now)])
     let number = database.lastInsertedRow
     for sql in Self.tables(number) { try database.run(sql, keep: false) }
-    return try one(access.name, name)!.collection
+    guard let made = try one(access.name, name) else {
+      throw MemoryError(.damaged, "\(database.path) does not show the collection \(name) that was just made: it is damaged")
+    }
+    return made.collection
   }
 
   private static func tables(_ number: Int64) -> [String] {

@@ -58,11 +58,13 @@ struct CollectionReader {
     let condition = Self.condition(n, ids: nil, filter: filter)
     return try database.first(
       "SELECT count(*) FROM documents_\(n) AS d WHERE \(condition.text)", condition.values, keep: false
-    ) { Int($0.int(0)) } ?? 0
+    ) { $0.count(0) } ?? 0
   }
 
-  private func vector(_ seq: Int64) throws(MemoryError) -> [Float]? {
-    try database.first("SELECT vector FROM vectors_\(n) WHERE seq = ?", [.int(seq)]) { $0.floats(0) }
+  /// Nil if the document has no vector, or one that is damaged.
+  func vector(_ seq: Int64) throws(MemoryError) -> [Float]? {
+    let vector = try database.first("SELECT vector FROM vectors_\(n) WHERE seq = ?", [.int(seq)]) { $0.floats(0) } ?? nil
+    return vector?.count == entry.collection.dimension ? vector : nil
   }
 
   // MARK: Queries
@@ -80,16 +82,16 @@ struct CollectionReader {
     let depth = mode == .fused ? max(query.fusion.depth, query.limit) : query.limit
     let words = mode == .vectors ? [] : try self.words(query.text ?? "", depth, query.filter)
     let vectors = mode == .words || query.embedding == nil ? [] : try nearest(query.embedding!, depth, query.filter, index)
-    let order =
+    let ranking =
       switch mode {
       case .words: words.map { (document: $0.seq, score: $0.score) }
       case .vectors: vectors.map { (document: $0.seq, score: $0.similarity) }
       case .fused: query.fusion.fuse(words: words.map(\.seq), vectors: vectors.map(\.seq))
       }
-    let wordScores = Dictionary(uniqueKeysWithValues: words.map { ($0.seq, $0.score) })
-    let similarities = Dictionary(uniqueKeysWithValues: vectors.map { ($0.seq, $0.similarity) })
+    let wordScores = Dictionary(words.map { ($0.seq, $0.score) }) { first, _ in first }
+    let similarities = Dictionary(vectors.map { ($0.seq, $0.similarity) }) { first, _ in first }
     var hits: [Hit] = []
-    for (seq, score) in order.prefix(query.limit) {
+    for (seq, score) in ranking.prefix(query.limit) {
       let document = try database.first("SELECT \(Self.columns) FROM documents_\(n) WHERE seq = ?", [.int(seq)], Self.document)
       guard let document else {
         throw MemoryError(.damaged, "\(entry.collection.fullName) has lost document \(seq), of which its indexes know")
@@ -127,22 +129,29 @@ struct CollectionReader {
     guard length > 0, length.isFinite else { return [] }
     func similarity(_ seq: Int64) throws(MemoryError) -> Double? {
       try database.first("SELECT vector FROM vectors_\(n) WHERE seq = ?", [.int(seq)]) { row in
-        row.withBlob(0) { stored in
-          embedding.vector.withUnsafeBytes { query in
-            let own = bat_dot_floats(stored.baseAddress, stored.baseAddress, dimension).squareRoot()
-            return bat_dot_floats(stored.baseAddress, query.baseAddress, dimension) / (own * length)
-          }
+        row.withBlob(0) { stored -> Double? in
+          guard stored.count == dimension * 4 else { return nil }
+          let own = bat_dot_floats(stored.baseAddress, stored.baseAddress, dimension).squareRoot()
+          guard own > 0, own.isFinite else { return nil }
+          return embedding.vector.withUnsafeBytes { bat_dot_floats(stored.baseAddress, $0.baseAddress, dimension) } / (own * length)
         }
-      }
+      } ?? nil
     }
-    if filter == .everything { return try index.search(embedding.vector, limit: limit, similarity: similarity) }
+    return try nearest(embedding.vector, limit, filter, index, similarity)
+  }
+
+  /// - Parameter similarity: as in `VectorIndex.search`.
+  private func nearest(
+    _ vector: [Float], _ limit: Int, _ filter: Filter, _ index: VectorIndex, _ similarity: (Int64) throws(MemoryError) -> Double?
+  ) throws(MemoryError) -> [VectorIndex.Neighbour] {
+    if filter == .everything { return try index.search(vector, limit: limit, similarity: similarity) }
     let rows = MetadataRows(database: database, number: n, last: entry.next - 1)
-    var (slots, isCertain) = try index.metadata.passing(filter, of: index, rows)
+    var (slots, isCertain) = try index.metadata.passing(filter, of: index.file, rows)
     if !isCertain {
       // The best are asked one by one until enough have passed; where so few pass that this takes long, all texts are read.
-      let patience = max(1000, index.live / 16)
+      let patience = max(1000, index.file.live / 16)
       var asked = 0
-      let found = try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity) { (seqs) throws(MemoryError) in
+      let found = try index.search(vector, limit: limit, among: slots, similarity: similarity) { (seqs) throws(MemoryError) in
         asked += seqs.count
         if asked > patience { return nil }
         let list = seqs.map { "(\($0))" }.joined(separator: ",")
@@ -153,28 +162,28 @@ struct CollectionReader {
           })
       }
       if let found { return found }
-      try index.metadata.read(filter, of: index, rows)
-      (slots, _) = try index.metadata.passing(filter, of: index, rows)
+      try index.metadata.read(filter, of: index.file, rows)
+      (slots, _) = try index.metadata.passing(filter, of: index.file, rows)
     }
-    return try index.search(embedding.vector, limit: limit, among: slots, similarity: similarity)
+    return try index.search(vector, limit: limit, among: slots, similarity: similarity)
   }
 
   // MARK: Pages
 
-  /// Documents without a vector that have a text, from `after` on and before `before`.
-  func withoutVector(after: Int64, before: Int64, limit: Int) throws(MemoryError) -> [PendingText] {
+  /// Documents without a vector that have a text, whose `seq` is above `after`.
+  func withoutVector(after: Int64, limit: Int) throws(MemoryError) -> [PendingText] {
     try database.all(
       """
-      SELECT seq, text FROM documents_\(n) AS d WHERE seq > ? AND seq < ? AND text <> ''
+      SELECT seq, text FROM documents_\(n) AS d WHERE seq > ? AND text <> ''
         AND NOT EXISTS (SELECT 1 FROM vectors_\(n) WHERE seq = d.seq) ORDER BY seq LIMIT ?
-      """, [.int(after), .int(before), .int(Int64(limit))]
+      """, [.int(after), .int(Int64(limit))]
     ) { PendingText(seq: $0.int(0), text: $0.text(1)) }
   }
 
   private static let pageBytes = 256 << 10
 
-  /// Lines of JSON, and where the next page begins.
-  func page(after: Int64) throws(MemoryError) -> (lines: [UInt8], next: Int64?) {
+  /// The documents whose `seq` is above `after`, as lines of JSON.
+  func page(after: Int64) throws(MemoryError) -> ExportPage {
     var lines: [UInt8] = []
     var last: Int64?
     try database.each("SELECT \(Self.columns) FROM documents_\(n) WHERE seq > ? ORDER BY seq", [.int(after)]) { (row) throws(MemoryError) in
@@ -183,7 +192,7 @@ struct CollectionReader {
       lines += Self.document(row).json.bytes + [0x0a]
       return true
     }
-    return (lines, lines.count > Self.pageBytes ? last : nil)
+    return ExportPage(lines: lines, next: lines.count > Self.pageBytes ? last : nil)
   }
 
   func sources(under prefix: String?) throws(MemoryError) -> [StoredSource] {
@@ -192,20 +201,5 @@ struct CollectionReader {
     }
     guard let prefix else { return rows }
     return rows.filter { $0.source.utf8.starts(with: prefix.utf8) }
-  }
-}
-
-extension StoredDocument {
-  /// As `get`, `query` and `export` write it.
-  var json: JSON {
-    var members: [String: JSON] = [
-      "id": .string(id), "text": .string(text), "metadata": .object(metadata), "persona": .string(persona), "added": .int(Int(added)),
-    ]
-    if changed != added { members["changed"] = .int(Int(changed)) }
-    members["message"] = origin.message.map(JSON.string)
-    members["source"] = origin.source.map(JSON.string)
-    members["place"] = origin.place.map(JSON.string)
-    members["vector"] = vector.map { .array($0.map { .double(Double($0)) }) }
-    return .object(members)
   }
 }

@@ -33,6 +33,7 @@ struct CollectionWriter {
 
   // MARK: In
 
+  /// What becomes of a document whose id exists already, or does not.
   enum Way { case add, upsert, update }
 
   mutating func put(_ documents: [Document], _ way: Way) throws(MemoryError) -> Int {
@@ -117,6 +118,9 @@ struct CollectionWriter {
       throw MemoryError(.tooLarge, "the metadata of \(document.id) have \(json.utf8.count) bytes; \(limits.metadata) are the limit")
     }
     let seq = entry.next
+    guard seq < SQLiteDatabase.largestCount else {
+      throw MemoryError(.damaged, "\(database.path) says that \(name) has no numbers left for documents: export it, and make a new one")
+    }
     entry.next += 1
     do throws(MemoryError) {
       try database.run(
@@ -169,7 +173,7 @@ struct CollectionWriter {
       document.vector = embedding.vector
       entry.collection.model = embedding.model
     } else {
-      document.vector = textChanges ? nil : try vector(old.seq)
+      document.vector = textChanges ? nil : try CollectionReader(database: database, limits: limits, entry: entry).vector(old.seq)
     }
     try remove(old.seq, old.document.text, old.document.metadata)
     try write(document)
@@ -179,10 +183,6 @@ struct CollectionWriter {
     try database.first("SELECT \(CollectionReader.columns) FROM documents_\(n) WHERE id = ?", [.text(id)]) {
       (seq: $0.int(0), document: CollectionReader.document($0))
     }
-  }
-
-  private func vector(_ seq: Int64) throws(MemoryError) -> [Float]? {
-    try database.first("SELECT vector FROM vectors_\(n) WHERE seq = ?", [.int(seq)]) { $0.floats(0) }
   }
 
   // MARK: Out

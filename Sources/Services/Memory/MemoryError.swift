@@ -2,7 +2,7 @@
 public struct MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The closed set of reasons.
   public enum Kind: String, Sendable {
-    /// What was asked makes no sense as it was asked.
+    /// The request makes no sense as it stands.
     case invalid
     /// No such collection or document.
     case notFound
@@ -18,6 +18,8 @@ public struct MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
     case storage
     /// The file is no store, is damaged, or was made by a newer version.
     case damaged
+    /// Too much is waiting for the memory already (`MemoryLimits`): the same operation may succeed later.
+    case queueFull
     /// The store has been stopped.
     case stopped
   }

@@ -1,4 +1,5 @@
-/// How much a store takes; whatever is over one of these is refused with `MemoryError.Kind.tooLarge`. Sizes in bytes of UTF-8.
+/// How much a store takes; whatever is over one of these is refused with `MemoryError.Kind.tooLarge`,
+/// or `.queueFull` for what waits. Sizes in bytes of UTF-8.
 public struct MemoryLimits: Sendable, Equatable {
   /// Of a collection's name.
   public var name = 128
@@ -21,6 +22,13 @@ public struct MemoryLimits: Sendable, Equatable {
   public var filterDepth = 16
   /// Of a query's text, in different words; those after them are not looked for.
   public var queryWords = 64
+
+  /// Operations that wait for one of the memory's threads or are being done there; one asker may have half of them.
+  public var waiting = 10_000
+  /// Bytes of the arguments of these operations; one asker may have half of them.
+  public var waitingBytes = 64 << 20
+  /// Milliseconds that a query waits for the vector of its text; then it is answered by words alone.
+  public var vectorMilliseconds = 2000
 
   public init() {}
 }

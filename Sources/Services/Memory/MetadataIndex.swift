@@ -1,7 +1,7 @@
 import CSQLite
 import Wire
 
-/// Which slots of a `VectorIndex` pass a filter, told from memory in much less time than the search takes.
+/// Which slots of a `VectorFile` pass a filter, told from memory in much less time than the search takes.
 ///
 /// It has a column for each key of the metadata that filters have named, read from the database when a filter names it for
 /// the first time. Columns only grow: a document whose metadata change gets a new `seq` and so a new slot, and what they
@@ -16,51 +16,48 @@ final class MetadataIndex {
   private var columns: [[UInt8]: Column] = [:]
   private var uses = 0
 
-  /// The slots have other documents now.
-  func forget() { columns = [:] }
-
   /// For each slot 1 if it passes, else 0; if not `isCertain`, 1 if it may pass, and the texts have to be asked.
   ///
   /// - Parameter rows: the database's part of it.
-  func passing(_ filter: Filter, of index: VectorIndex, _ rows: MetadataRows) throws(MemoryError) -> (slots: [UInt8], isCertain: Bool) {
+  func passing(_ filter: Filter, of file: VectorFile, _ rows: MetadataRows) throws(MemoryError) -> (slots: [UInt8], isCertain: Bool) {
     uses += 1
-    try update(filter, index, rows)
-    let bits = passing(filter, index.count, unknown: 1)
+    try update(filter, file, rows)
+    let bits = passing(filter, file.count, unknown: 1)
     dropUnused()
     let isCertain = filter.texts.allSatisfy { columns[Self.column(text: $0)] != nil }
     return (bits, isCertain)
   }
 
   /// Reads which of all texts contain what the filter names, so that it is certain.
-  func read(_ filter: Filter, of index: VectorIndex, _ rows: MetadataRows) throws(MemoryError) {
-    for text in filter.texts { try update(Self.column(text: text), index, rows, rows.containing(text)) }
+  func read(_ filter: Filter, of file: VectorFile, _ rows: MetadataRows) throws(MemoryError) {
+    for text in filter.texts { try update(Self.column(text: text), file, rows, rows.containing(text)) }
   }
 
   private static func column(text: String) -> [UInt8] { [UInt8(ascii: "~")] + text.utf8 }
 
   // MARK: Columns
 
-  private func update(_ filter: Filter, _ index: VectorIndex, _ rows: MetadataRows) throws(MemoryError) {
+  private func update(_ filter: Filter, _ file: VectorFile, _ rows: MetadataRows) throws(MemoryError) {
     switch filter {
-    case .all(let parts), .any(let parts): for part in parts { try update(part, index, rows) }
-    case .not(let part): try update(part, index, rows)
+    case .all(let parts), .any(let parts): for part in parts { try update(part, file, rows) }
+    case .not(let part): try update(part, file, rows)
     case .key(let key, let test):
       let key = test.column(key)
-      try update(Array(key.utf8), index, rows, rows.values(key))
+      try update(Array(key.utf8), file, rows, rows.values(key))
     case .text(let text):
       let column = Self.column(text: text)
-      if columns[column] != nil { try update(column, index, rows, rows.containing(text)) }
+      if columns[column] != nil { try update(column, file, rows, rows.containing(text)) }
     }
   }
 
   /// - Parameter query: yields `seq` above the one at its last question mark and, of a key, the value.
-  private func update(_ name: [UInt8], _ index: VectorIndex, _ rows: MetadataRows, _ query: SQL) throws(MemoryError) {
+  private func update(_ name: [UInt8], _ file: VectorFile, _ rows: MetadataRows, _ query: SQL) throws(MemoryError) {
     // Taken out while it grows, so that it is not copied.
     var column = columns.removeValue(forKey: name) ?? Column()
     column.use = uses
     if column.upTo < rows.last {
       try rows.database.each(query.text, query.values + [.int(column.upTo)]) { (row) throws(MemoryError) in
-        if let slot = index.slot(of: row.int(0)) { column.append(row, Int32(slot)) }
+        if let slot = file.slot(of: row.int(0)) { column.append(row, Int32(slot)) }
         return true
       }
       column.upTo = rows.last

@@ -1,14 +1,13 @@
 // The memory store in one SQLite file. How the pieces fit:
 //
-//   perform() ─▶ WorkThread  ─▶ StoreWorker ─▶ Catalog            which collections there are, whose they are
-//                               (groups,  ─▶ CollectionWriter   documents in and out          ─▶ SQLiteDatabase
-//                                commits) ─▶ CollectionReader   get, query ─▶ FilterSQL, WordQuery, Fusion
-//                                         ─▶ VectorIndex        the nearest vectors, of those that pass ─▶ MetadataIndex
+//   perform() ─▶ SerialThread ─▶ StoreWorker ─▶ MemoryRead  ─▶ Catalog, CollectionReader ─▶ FilterSQL, WordQuery, Fusion
+//                                (groups,    ─▶ MemoryWrite ─▶ WriteGroup ─▶ Catalog, CollectionWriter
+//                                 commits)   ─▶ IndexCache  ─▶ VectorIndex (VectorFile, MetadataIndex)
 //
-// One thread, "memory", owns all of it and is begun by the first request, so nothing below needs a lock, and a kernel
+// One thread, "memory", owns all of it and is started by the first request, so nothing below needs a lock, and a kernel
 // that remembers nothing pays nothing. It takes whatever has queued up and does it in order: each run of writes is one
 // transaction (each write in a savepoint of its own, so that one that fails takes nothing with it), committed before any
-// of them is answered. Readers come between. So a write is seen by every request after it, and never before it is durable.
+// of them is answered. Reads come between. So a write is seen by every request after it, and never before it is durable.
 //
 // The folder holds, for the user alone (modes 0700 and 0600):
 //
@@ -16,7 +15,7 @@
 //                          what was acknowledged survives a crash of the process and of the machine. Group commits pay
 //                          for it: what queues up during one commit shares the next.
 //     memory.sqlite-wal, -shm   SQLite's
-//     vectors-N.index      the compact vectors of collection N (format: VectorIndex.swift); may be deleted at any time
+//     vectors-N.index      the compact vectors of collection N (format: VectorFile.swift); may be deleted at any time
 //     lock                 locked while a process has the store: two would not see each other's index
 //
 // The schema, user_version 2. Each collection has tables of its own, so that it is searched without the others, its
@@ -44,15 +43,18 @@ import Wire
 
 /// One request on its way to the store's thread.
 struct StoreJob: Sendable {
-  let request: MemoryRequest
+  /// Gives its reply to whoever asked.
+  let operation: StoreOperation
   let access: Access
-  let onEnd: @Sendable (Result<MemoryReply, MemoryError>) -> Void
+  /// Called instead of the operation's reply.
+  let fail: @Sendable (MemoryError) -> Void
 }
 
 /// The memory store that needs no server: one SQLite file, with an index of the vectors beside it.
 public final class SQLiteStore: MemoryStore {
   private let thread: SerialThread<StoreJob>
-  private let board: Board
+  private let limits: MemoryLimits
+  private let counters: StoreCounters
 
   /// - Parameters:
   ///   - folder: made if it is missing, when the first request comes; not shared with another process.
@@ -62,54 +64,60 @@ public final class SQLiteStore: MemoryStore {
     folder: String, limits: MemoryLimits = MemoryLimits(), clock: @escaping @Sendable () -> Int64 = MachineClock.system.wallMilliseconds,
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) {
-    let board = Board()
-    self.board = board
-    thread = SerialThread(name: "memory") {
-      let desk = StoreWorker(folder: folder, limits: limits, clock: clock, log: log, board: board)
-      return SerialWorker { desk.perform($0) }
+    let counters = StoreCounters()
+    self.counters = counters
+    self.limits = limits
+    thread = SerialThread(name: "memory", limit: limits.waiting) {
+      let worker = StoreWorker(folder: folder, limits: limits, clock: clock, log: log, counters: counters)
+      return SerialWorker { worker.perform($0) }
     }
   }
 
-  public func perform(
-    _ request: MemoryRequest, as access: Access, onEnd: @escaping @Sendable (Result<MemoryReply, MemoryError>) -> Void
+  public func perform<Reply>(
+    _ request: StoreRequest<Reply>, as access: Access, onEnd: @escaping @Sendable (Result<Reply, MemoryError>) -> Void
   ) {
-    if case .failure = thread.post(StoreJob(request: request, access: access, onEnd: onEnd)) {
-      Task.detached { onEnd(.failure(MemoryError(.stopped, "the memory has been stopped; nothing is kept or looked up any more"))) }
-    }
+    let job = StoreJob(operation: request.operation { onEnd(.success($0)) }, access: access) { onEnd(.failure($0)) }
+    guard case .failure(let refusal) = thread.post(job) else { return }
+    let error =
+      switch refusal {
+      case .stopped: MemoryError(.stopped, "the memory has been stopped; nothing is stored or looked up any more")
+      case .full: MemoryError(.queueFull, "\(limits.waiting) operations wait for the memory's store, which is the limit: try again later")
+      }
+    Task.detached { onEnd(.failure(error)) }
   }
 
-  public func statistics() -> JSON { board.read() }
+  public func statistics() -> JSON { counters.json }
 
   public func stop() { thread.stop() }
+}
 
-  deinit { thread.stop() }
+/// Counters, written by the store's thread and read by any.
+final class StoreCounters: Sendable {
+  struct Counts {
+    var reads = 0
+    var writes = 0
+    var failures = 0
+    var commits = 0
+    var documentsWritten = 0
+    var repairs = 0
+    /// What the store holds; nil before the first request.
+    var held: (collections: Int, documents: Int, vectors: Int)?
+  }
+  private let counts = Mutex(Counts())
 
-  /// Counters, written by the store's thread and read by anybody.
-  final class Board: Sendable {
-    struct Counts {
-      var reads = 0
-      var writes = 0
-      var failures = 0
-      var commits = 0
-      var documentsWritten = 0
-      var repairs = 0
-      /// What there is; nil before the first request.
-      var held: (collections: Int, documents: Int, vectors: Int)?
+  func change(_ body: (inout Counts) -> Void) { counts.withLock { body(&$0) } }
+
+  var json: JSON {
+    let counts = counts.withLock { $0 }
+    var members: [String: JSON] = [
+      "reads": .int(counts.reads), "writes": .int(counts.writes), "failures": .int(counts.failures), "commits": .int(counts.commits),
+      "documents_written": .int(counts.documentsWritten), "index_repairs": .int(counts.repairs),
+    ]
+    if let held = counts.held {
+      members["collections"] = .int(held.collections)
+      members["documents"] = .int(held.documents)
+      members["vectors"] = .int(held.vectors)
     }
-    private let counts = Mutex(Counts())
-    func change(_ body: (inout Counts) -> Void) { counts.withLock { body(&$0) } }
-    func read() -> JSON {
-      let counts = counts.withLock { $0 }
-      var members: [String: JSON] = [
-        "reads": .int(counts.reads), "writes": .int(counts.writes), "failures": .int(counts.failures), "commits": .int(counts.commits),
-        "documents_written": .int(counts.documentsWritten), "index_repairs": .int(counts.repairs),
-      ]
-      if let held = counts.held {
-        members["collections"] = .int(held.collections)
-        members["documents"] = .int(held.documents)
-        members["vectors"] = .int(held.vectors)
-      }
-      return .object(members)
-    }
+    return .object(members)
   }
 }

@@ -31,6 +31,9 @@ extension SQLValue: Equatable {
 
 /// One connection to an SQLite file. For one thread.
 final class SQLiteDatabase {
+  /// Far above everything that is counted, and far below where sums overflow.
+  static let largestCount: Int64 = 1 << 53
+
   let path: String
   private let handle: OpaquePointer
   /// Statements that come again.
@@ -72,6 +75,7 @@ final class SQLiteDatabase {
     if written > version {
       throw MemoryError(.damaged, "\(path) was written by a newer version (\(written); this one knows \(version)): update this one")
     }
+    if written < 0 { throw MemoryError(.damaged, "\(path) is no file of ours: its version is \(written)") }
     guard written < version else { return }
     try transaction { () throws(MemoryError) in
       // Another process may have done it while we waited.
@@ -101,7 +105,11 @@ final class SQLiteDatabase {
     /// As SQLite numbers them: SQLITE_INTEGER, SQLITE_FLOAT, SQLITE_TEXT, SQLITE_BLOB, SQLITE_NULL.
     func type(_ column: Int32) -> Int32 { sqlite3_column_type(statement, column) }
     func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+    /// Any number of 64 bits: not for arithmetic that can overflow.
     func int(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+    /// A count, or a number that is counted up. A file can say anything: what is below 0 or above `largestCount` comes as the
+    /// nearest number that is not.
+    func count(_ column: Int32) -> Int { Int(min(max(int(column), 0), SQLiteDatabase.largestCount)) }
     func double(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }
     func text(_ column: Int32) -> String {
       guard let bytes = sqlite3_column_text(statement, column) else { return "" }
@@ -113,9 +121,11 @@ final class SQLiteDatabase {
       let bytes = sqlite3_column_blob(statement, column)
       return body(UnsafeRawBufferPointer(start: bytes, count: Int(sqlite3_column_bytes(statement, column))))
     }
-    func floats(_ column: Int32) -> [Float] {
+    /// Nil if the bytes are not of whole floats.
+    func floats(_ column: Int32) -> [Float]? {
       withBlob(column) { raw in
-        [Float](unsafeUninitializedCapacity: raw.count / 4) { floats, count in
+        if raw.count % 4 != 0 { return nil }
+        return [Float](unsafeUninitializedCapacity: raw.count / 4) { floats, count in
           count = raw.count / 4
           UnsafeMutableRawBufferPointer(floats).copyBytes(from: raw.prefix(count * 4))
         }

@@ -132,8 +132,7 @@ import Wire
   private static func hits(_ store: TemporaryStore, _ query: [Float], _ limit: Int, _ filter: Filter) async throws
     -> [(id: String, similarity: Double)]
   {
-    let reply = try await store(.query("c", MemoryQuery(embedding: Embedding(model: "m", vector: query), limit: limit, filter: filter)))
-    guard case .hits(let hits) = reply else { return [] }
+    let hits = try await store(.query("c", MemoryQuery(embedding: Embedding(model: "m", vector: query), limit: limit, filter: filter)))
     return hits.map { ($0.document.id, $0.similarity ?? .nan) }
   }
 }

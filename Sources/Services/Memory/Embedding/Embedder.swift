@@ -12,11 +12,15 @@ public protocol Embedder: Sendable {
   /// empty or, to a server, blank.
   func embed(_ texts: [String]) throws(EmbeddingError) -> [[Float]]
 
+  /// Whether a call waits for a server, which can be silent or busy for a long time.
+  var waitsForServer: Bool { get }
+
   /// Makes calls end soon that wait for somebody else, and refuses later ones, with `.stopped`.
   func stop()
 }
 
 extension Embedder {
+  public var waitsForServer: Bool { false }
   public func stop() {}
 }
 

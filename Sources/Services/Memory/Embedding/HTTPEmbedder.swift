@@ -8,6 +8,7 @@ import System
 /// kept for later ones. The process must ignore SIGPIPE, as the kernel does.
 public final class HTTPEmbedder: Embedder {
   public let id: String
+  public let waitsForServer = true
   private let server: EmbeddingServer
   private let silenceMilliseconds: Int
   private let shared = Mutex(Shared())
@@ -22,8 +23,9 @@ public final class HTTPEmbedder: Embedder {
   /// The means for one exchange at a time; used by one thread at a time.
   private final class Line: @unchecked Sendable {
     let http: HTTPClient
-    init() {
-      guard curlIsReady, let multi = curl_multi_init() else { preconditionFailure("libcurl does not begin") }
+    /// Nil if there is no memory or no descriptor left for it.
+    init?() {
+      guard curlIsReady, let multi = curl_multi_init() else { return nil }
       http = HTTPClient(multi: multi)
     }
     deinit {
@@ -77,13 +79,17 @@ public final class HTTPEmbedder: Embedder {
   }
 
   private func takeLine() throws(EmbeddingError) -> Line {
-    let line: Line? = shared.withLock { shared in
-      if shared.isStopped { return nil }
+    let (line, isStopped): (Line?, Bool) = shared.withLock { shared in
+      if shared.isStopped { return (nil, true) }
       let line = shared.idle.popLast() ?? Line()
-      shared.busy[ObjectIdentifier(line)] = line
-      return line
+      if let line { shared.busy[ObjectIdentifier(line)] = line }
+      return (line, false)
     }
-    guard let line else { throw stopped }
+    if isStopped { throw stopped }
+    guard let line else {
+      throw EmbeddingError(
+        .unreachable, "\(server.address) cannot be asked for vectors: libcurl does not begin; are all descriptors in use?")
+    }
     return line
   }
 

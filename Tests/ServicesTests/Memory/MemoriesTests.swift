@@ -27,7 +27,7 @@ private final class LetterEmbedder: Embedder {
 }
 
 /// The memory service with a store in a folder of its own, which is removed with it.
-final class MemoryServiceInFolder {
+final class MemoryServiceInFolder: Sendable {
   let memories: Memories
   private let folder = FileManager.default.temporaryDirectory.path + "/bat-memories-\(UUID().uuidString)"
   init(_ embedder: any Embedder, limits: MemoryLimits = MemoryLimits()) {

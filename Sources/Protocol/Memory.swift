@@ -84,12 +84,15 @@ public enum Memory {
     /// Who wrote its text.
     public var persona: String
     /// Milliseconds since 1970.
-    public var added, changed: Int64
+    public var added: Int64
+    /// Nil: as it was added.
+    public var changed: Int64?
     public var message, source, place: String?
-    public var embedding: [Double]?
+    /// There if it was asked for and there is one.
+    public var vector: [Double]?
     public init(
-      id: String, text: String, metadata: [String: JSON], persona: String, added: Int64, changed: Int64, message: String? = nil,
-      source: String? = nil, place: String? = nil, embedding: [Double]? = nil
+      id: String, text: String, metadata: [String: JSON], persona: String, added: Int64, changed: Int64? = nil, message: String? = nil,
+      source: String? = nil, place: String? = nil, vector: [Double]? = nil
     ) {
       self.id = id
       self.text = text
@@ -100,7 +103,7 @@ public enum Memory {
       self.message = message
       self.source = source
       self.place = place
-      self.embedding = embedding
+      self.vector = vector
     }
   }
 
@@ -110,9 +113,10 @@ public enum Memory {
     public var id, text: String
     public var metadata: [String: JSON]
     public var persona: String
-    public var added, changed: Int64
+    public var added: Int64
+    public var changed: Int64?
     public var message, source, place: String?
-    public var embedding: [Double]?
+    public var vector: [Double]?
     /// From 0 to 1: best first.
     public var score: Double
     /// Of the vectors; and how well the words fit.
@@ -128,7 +132,7 @@ public enum Memory {
       message = document.message
       source = document.source
       place = document.place
-      embedding = document.embedding
+      vector = document.vector
       self.score = score
       self.similarity = similarity
       self.words = words

@@ -309,7 +309,7 @@ public enum MemoryMethods {
     public typealias Reply = Memory.Counted
     public static let method = MethodDescription(
       "memory.replace", "put documents in the place of all that a file had; only the first part has `first`, only the last a hash",
-      takes: #"`{"collection","source","documents"}`, optional `"hash"`, `"first"` (true), `"model"`"#, gives: #"`{"count","ids"}`"#,
+      takes: #"`{"collection","source","documents"}`, optional `"hash"`, `"first"` (true), `"model"`"#, gives: #"`{"count"}`"#,
       callers: .clients)
     public var collection, source: String
     public var hash: String?

@@ -1,6 +1,6 @@
 // swift-tools-version: 6.2
 // The B.A.T. Computer: a kernel that hosts personas, the personas, and the terminal client.
-// No third-party Swift package; system C libraries: libcurl, SQLite, toml++.
+// No third-party Swift package; system C libraries: libcurl, SQLite, toml++, libcrypto, md4c, libxml2.
 import Foundation
 import PackageDescription
 
@@ -27,13 +27,16 @@ let package = Package(
     .target(name: "CTOML"),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CMarkdown", pkgConfig: "md4c", providers: [.apt(["libmd4c-dev"])]),
+    .systemLibrary(name: "CHTML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
     // The inner loops of vector search: without optimisation they would be fifty times slower, in a debug build too.
     .target(name: "CVector", cSettings: [.unsafeFlags(["-O3"])]),
 
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "System", dependencies: ["CPlatform"], swiftSettings: strict),
     .target(name: "Protocol", dependencies: ["Wire"], swiftSettings: strict),
-    .target(name: "Kernel", dependencies: ["PersonaABI", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
+    .target(name: "Kernel", dependencies: ["PersonaABI", "CCrypto", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
     .target(
       name: "Services", dependencies: ["Kernel", "Protocol", "System", "Wire", "CCurl", "CSQLite", "CVector"], swiftSettings: strict),
     .target(name: "PersonaKit", dependencies: ["PersonaABI"], swiftSettings: strict),
@@ -42,7 +45,8 @@ let package = Package(
     .executableTarget(
       name: "batkernel", dependencies: ["Kernel", "Services", "Protocol", "System", "Wire", "CTOML"], swiftSettings: strict),
     .executableTarget(
-      name: "parlor", dependencies: ["Workbench", "Kernel", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
+      name: "parlor", dependencies: ["Workbench", "Kernel", "CHTML", "CMarkdown", "CPlatform", "Protocol", "System", "Wire"],
+      swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),

@@ -68,7 +68,7 @@ need_packages() {
 }
 
 need_system() {
-  need_packages libcurl4-openssl-dev libsqlite3-dev libtomlplusplus-dev pkg-config || fail "the build needs these packages"
+  need_packages libcurl4-openssl-dev libsqlite3-dev libtomlplusplus-dev libssl-dev libmd4c-dev libxml2-dev pkg-config || fail "the build needs these packages"
 }
 
 need_swift() {

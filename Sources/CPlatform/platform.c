@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-int bat_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 int bat_memfd(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 const void *bat_find(const void *bytes, size_t count, const void *text, size_t text_count) {
   return memmem(bytes, count, text, text_count);

@@ -11,8 +11,6 @@
 
 // ── Files ──────────────────────────────────────────────────────────────────────────────────────
 
-// open(2), close-on-exec.
-int bat_open(const char *path, int flags, mode_t mode);
 // A nameless file in memory, close-on-exec; the name is for /proc.
 int bat_memfd(const char *name);
 // Where the text is in the bytes, or NULL.

@@ -5,7 +5,7 @@ import Wire
 public struct About: Sendable, Equatable {
   /// The line that every about text begins with.
   static let firstLine = "bat-persona 1\n"
-  /// Longer than any honest text; a string without an end in a broken file must not be read for ever.
+  /// The longest about text, in bytes. A string in a broken file may have no end.
   static let longest = 65_536
 
   public var name: String
@@ -19,7 +19,7 @@ public struct About: Sendable, Equatable {
   public var needs: [String] = []
   /// Services that it uses when they are there.
   public var wants: [String] = []
-  /// What it can be asked, in the order of the text.
+  /// The methods that it can be asked, in the order of the text.
   public var methods: [Method] = []
   /// The whole text, as it stands in the file.
   public var text: String
@@ -51,7 +51,7 @@ public struct About: Sendable, Equatable {
     init(_ description: String) { self.description = description }
   }
 
-  /// Whether a persona may be named so: a letter, then letters, digits, '-', '_', at most 64.
+  /// Whether a text can be a persona's name: a letter, then letters, digits, '-' and '_', at most 64 bytes.
   public static func isName(_ name: String) -> Bool {
     guard let first = name.utf8.first, (name.utf8.count <= 64), isLetter(first) else { return false }
     return name.utf8.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) || $0 == 0x2D || $0 == 0x5F }

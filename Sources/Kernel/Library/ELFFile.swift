@@ -3,17 +3,11 @@ import Glibc
 
 /// What the kernel must know of a shared library before the dynamic linker may touch it.
 ///
-/// A 64-bit ELF file, little-endian, read from a copy of its bytes. The layout, as elf(5) has it:
+/// A 64-bit little-endian ELF file, read from a copy of its bytes. The structs and numbers are those of <elf.h>, which Swift's Glibc
+/// module includes; elf(5) explains them.
 ///
-///     header, 64 bytes   16 e_type · 18 e_machine · 32 e_phoff · 40 e_shoff · 54 e_phentsize · 56 e_phnum
-///                        58 e_shentsize · 60 e_shnum · 62 e_shstrndx
-///     segment, 56 bytes  0 p_type · 8 p_offset · 32 p_filesz
-///     section, 64 bytes  0 sh_name · 4 sh_type · 8 sh_flags · 24 sh_offset · 32 sh_size · 40 sh_link
-///     symbol, 24 bytes   0 st_name · 4 st_info · 5 st_other · 6 st_shndx
-///     dynamic, 16 bytes  0 d_tag · 8 d_val
-///
-/// Linkers put the section headers last, so a file that ends where they end is whole: that told every
-/// cut file from every whole one. Bytes may be anything: each read is checked, none traps.
+/// Linkers put the section headers last, so a file that ends where they end is complete. The bytes may be anything: every read is
+/// checked, none traps.
 struct ELFFile: Sendable, Equatable {
   /// The libraries that it is linked against.
   private(set) var needed: [String] = []
@@ -21,9 +15,9 @@ struct ELFFile: Sendable, Equatable {
   private(set) var exportsEntry = false
   /// Linked with `-z nodelete`.
   private(set) var isNoDelete = false
-  /// It brings a Swift runtime of its own, which cannot live beside another one.
+  /// It contains a Swift runtime of its own, which cannot run beside another one.
   private(set) var hasOwnSwiftRuntime = false
-  /// The distinct strings that begin as an about text does, in the order of the file.
+  /// The different strings that begin like an about text, in the order of the file.
   private(set) var aboutTexts: [String] = []
 
   enum Malformed: Error, Equatable, CustomStringConvertible {
@@ -50,101 +44,77 @@ struct ELFFile: Sendable, Equatable {
   static let entrySymbol = "persona_entry_v1"
 
   #if arch(x86_64)
-    static let machine: (number: UInt64, name: String) = (62, "x86-64")
+    private static let machine = EM_X86_64
   #elseif arch(arm64)
-    static let machine: (number: UInt64, name: String) = (183, "aarch64")
+    private static let machine = EM_AARCH64
   #endif
 
-  /// Reads the whole file; throws what makes it unfit to be opened by anybody.
-  init(_ file: [UInt8]) throws(Malformed) {
-    let bytes = Bytes(file)
-    let magic: [UInt8] = [0x7F, 0x45, 0x4C, 0x46]
-    guard file.prefix(4).elementsEqual(magic.prefix(file.count)) else { throw .notELF }
-    guard file.count >= 64 else { throw .incomplete(bytes: file.count, expected: 64) }
-    guard file[4] == 2 else { throw .notOurs("the library is for 32-bit programs; build it for \(Self.machine.name)") }
-    guard file[5] == 1 else { throw .notOurs("the library is for big-endian machines; build it for \(Self.machine.name)") }
-    let machine = try bytes.number(at: 18, size: 2)
-    guard machine == Self.machine.number else {
-      throw .notOurs("the library is for \(Self.machineName(machine)), this kernel runs on \(Self.machine.name): build it for this machine")
-    }
-    guard try bytes.number(at: 16, size: 2) == 3 else {
-      throw .notOurs("the file is an ELF file but no shared library: link it with -shared")
-    }
-
-    let sections = try Self.sections(bytes)
-    try Self.checkSize(bytes, sections)
-    try readSymbols(bytes, sections)
-    try readDynamic(bytes, sections)
-    for section in sections where try section.name(bytes, sections).hasPrefix("swift5_") {
-      if !needed.contains(where: { $0.hasPrefix("libswiftCore.") }) { hasOwnSwiftRuntime = true }
-    }
-    try findAboutTexts(bytes, sections)
-  }
-
-  private static func machineName(_ number: UInt64) -> String {
+  private static func name(ofMachine number: Int32) -> String {
     switch number {
-    case 3: "i386"
-    case 40: "arm"
-    case 62: "x86-64"
-    case 183: "aarch64"
-    case 243: "riscv"
+    case EM_386: "i386"
+    case EM_ARM: "arm"
+    case EM_X86_64: "x86-64"
+    case EM_AARCH64: "aarch64"
+    case EM_RISCV: "riscv"
     default: "machine \(number)"
     }
   }
 
-  // ── Sections ──
-
-  private struct Section {
-    enum Kind { static let data: UInt64 = 1, dynamic: UInt64 = 6, noBits: UInt64 = 8, dynamicSymbols: UInt64 = 11 }
-    enum Flag { static let allocated: UInt64 = 2, executable: UInt64 = 4 }
-    var nameOffset, kind, flags, offset, size, link: UInt64
-
-    var end: UInt64 {
-      if kind == Kind.noBits || kind == 0 { return 0 }
-      let (end, overflow) = offset.addingReportingOverflow(size)
-      return overflow ? .max : end
-    }
-
-    func name(_ bytes: Bytes, _ sections: [Section]) throws(Malformed) -> String {
-      let index = try bytes.number(at: 62, size: 2)
-      guard index < sections.count else { throw .broken("there is no section for section names") }
-      return try bytes.string(in: sections[Int(index)], at: nameOffset)
-    }
+  /// Reads the whole file; throws if the dynamic linker must not open it.
+  init(_ file: [UInt8]) throws(Malformed) {
+    let bytes = Bytes(file)
+    let header = try Self.header(bytes)
+    let sections = try Self.sections(bytes, header)
+    try Self.checkSize(bytes, header, sections)
+    try readSymbols(bytes, sections)
+    try readDynamic(bytes, sections)
+    try findSwift(bytes, header, sections)
+    findAboutTexts(bytes, sections)
   }
 
-  private static func sections(_ bytes: Bytes) throws(Malformed) -> [Section] {
-    let offset = try bytes.number(at: 40, size: 8)
-    let entry = try bytes.number(at: 58, size: 2)
-    let count = try bytes.number(at: 60, size: 2)
-    guard offset > 0, count > 0 else { throw .broken("it has no section headers") }
-    guard entry == 64 else { throw .broken("its section headers have \(entry) bytes instead of 64") }
-    let (end, overflow) = offset.addingReportingOverflow(entry * count)
-    guard !overflow, end <= bytes.count else { throw .incomplete(bytes: bytes.count, expected: overflow ? offset : end) }
-    var sections: [Section] = []
-    for index in 0..<count {
-      let at = offset + index * entry
-      sections.append(
-        Section(
-          nameOffset: try bytes.number(at: at, size: 4), kind: try bytes.number(at: at + 4, size: 4),
-          flags: try bytes.number(at: at + 8, size: 8),
-          offset: try bytes.number(at: at + 24, size: 8), size: try bytes.number(at: at + 32, size: 8),
-          link: try bytes.number(at: at + 40, size: 4)))
+  /// The header of the file, which must be a shared library for this machine.
+  private static func header(_ bytes: Bytes) throws(Malformed) -> Elf64_Ehdr {
+    guard bytes.prefix(Int(SELFMAG)).elementsEqual(ELFMAG.utf8.prefix(bytes.count)) else { throw .notELF }
+    let size = MemoryLayout<Elf64_Ehdr>.size
+    guard bytes.count >= size else { throw .incomplete(bytes: bytes.count, expected: UInt64(size)) }
+    let header = try bytes.read(Elf64_Ehdr.self, at: 0)
+    let ours = name(ofMachine: machine)
+    guard Int32(header.e_ident.4) == ELFCLASS64 else { throw .notOurs("the library is for 32-bit programs; build it for \(ours)") }
+    guard Int32(header.e_ident.5) == ELFDATA2LSB else { throw .notOurs("the library is for big-endian machines; build it for \(ours)") }
+    guard Int32(header.e_machine) == machine else {
+      throw .notOurs(
+        "the library is for \(name(ofMachine: Int32(header.e_machine))), this kernel runs on \(ours): build it for this machine")
     }
+    guard Int32(header.e_type) == ET_DYN else { throw .notOurs("the file is an ELF file but no shared library: link it with -shared") }
+    return header
+  }
+
+  // ── Sections ──
+
+  private static func sections(_ bytes: Bytes, _ header: Elf64_Ehdr) throws(Malformed) -> [Elf64_Shdr] {
+    let size = MemoryLayout<Elf64_Shdr>.size
+    guard header.e_shoff > 0, header.e_shnum > 0 else { throw .broken("it has no section headers") }
+    guard header.e_shentsize == size else { throw .broken("its section headers have \(header.e_shentsize) bytes instead of \(size)") }
+    let (end, overflow) = header.e_shoff.addingReportingOverflow(UInt64(header.e_shnum) * UInt64(size))
+    guard !overflow, end <= bytes.count else {
+      throw .incomplete(bytes: bytes.count, expected: overflow ? header.e_shoff : end)
+    }
+    var sections: [Elf64_Shdr] = []
+    for index in 0..<UInt64(header.e_shnum) { sections.append(try bytes.read(Elf64_Shdr.self, at: header.e_shoff, index: index)) }
     return sections
   }
 
-  /// The file ends where the last of section headers, sections and segments ends.
-  private static func checkSize(_ bytes: Bytes, _ sections: [Section]) throws(Malformed) {
-    var end = try bytes.number(at: 40, size: 8) + UInt64(sections.count) * 64
+  /// Checks that the file ends where the last of its section headers, sections and segments ends.
+  private static func checkSize(_ bytes: Bytes, _ header: Elf64_Ehdr, _ sections: [Elf64_Shdr]) throws(Malformed) {
+    let size = MemoryLayout<Elf64_Phdr>.size
+    // Reading the sections has checked that this sum does not overflow.
+    var end = header.e_shoff + UInt64(sections.count * MemoryLayout<Elf64_Shdr>.size)
     for section in sections { end = max(end, section.end) }
-    let segments = try bytes.number(at: 32, size: 8)
-    guard try bytes.number(at: 54, size: 2) == 56 else { throw .broken("its program headers do not have 56 bytes each") }
-    for index in 0..<(try bytes.number(at: 56, size: 2)) {
-      let (at, overflow) = segments.addingReportingOverflow(index * 56)
-      guard !overflow else { throw .broken("its program headers are outside the file") }
-      let (segmentEnd, tooFar) = try bytes.number(at: at, plus: 8, size: 8).addingReportingOverflow(
-        try bytes.number(at: at, plus: 32, size: 8))
-      end = max(end, tooFar ? .max : segmentEnd)
+    guard header.e_phentsize == size else { throw .broken("its program headers do not have \(size) bytes each") }
+    for index in 0..<UInt64(header.e_phnum) {
+      let segment = try bytes.read(Elf64_Phdr.self, at: header.e_phoff, index: index)
+      let (segmentEnd, isTooFar) = segment.p_offset.addingReportingOverflow(segment.p_filesz)
+      end = max(end, isTooFar ? .max : segmentEnd)
     }
     guard end <= bytes.count else { throw .incomplete(bytes: bytes.count, expected: end) }
     guard end == bytes.count else { throw .trailing(bytes: bytes.count, expected: end) }
@@ -152,44 +122,55 @@ struct ELFFile: Sendable, Equatable {
 
   // ── What is in them ──
 
-  private mutating func readSymbols(_ bytes: Bytes, _ sections: [Section]) throws(Malformed) {
-    for table in sections where table.kind == Section.Kind.dynamicSymbols {
-      guard table.link < sections.count else { throw .broken("its symbols have no names") }
-      let names = sections[Int(table.link)]
-      for index in 0..<(table.size / 24) {
-        let at = table.offset + index * 24
-        let binding = try bytes.number(at: at, plus: 4, size: 1) >> 4
-        let visibility = try bytes.number(at: at, plus: 5, size: 1) & 3
-        let isDefined = try bytes.number(at: at, plus: 6, size: 2) != 0
-        // Global or weak, and neither internal nor hidden.
-        guard isDefined, binding == 1 || binding == 2, visibility == 0 || visibility == 3 else { continue }
-        let name = try bytes.number(at: at, size: 4)
-        if try bytes.has(Self.entrySymbol, in: names, at: name) { exportsEntry = true }
-        if try bytes.has("swift_retain", in: names, at: name) { hasOwnSwiftRuntime = true }
+  private mutating func readSymbols(_ bytes: Bytes, _ sections: [Elf64_Shdr]) throws(Malformed) {
+    for table in sections where table.isOfType(SHT_DYNSYM) {
+      guard table.sh_link < sections.count else { throw .broken("its symbols have no names") }
+      let names = sections[Int(table.sh_link)]
+      for index in 0..<(table.sh_size / UInt64(MemoryLayout<Elf64_Sym>.size)) {
+        let symbol = try bytes.read(Elf64_Sym.self, at: table.sh_offset, index: index)
+        // ELF64_ST_BIND and ELF64_ST_VISIBILITY.
+        let (binding, visibility) = (Int32(symbol.st_info >> 4), Int32(symbol.st_other & 3))
+        guard Int32(symbol.st_shndx) != SHN_UNDEF, binding == STB_GLOBAL || binding == STB_WEAK,
+          visibility == STV_DEFAULT || visibility == STV_PROTECTED
+        else { continue }
+        if try bytes.has(Self.entrySymbol, in: names, at: symbol.st_name) { exportsEntry = true }
+        if try bytes.has("swift_retain", in: names, at: symbol.st_name) { hasOwnSwiftRuntime = true }
       }
     }
   }
 
-  private mutating func readDynamic(_ bytes: Bytes, _ sections: [Section]) throws(Malformed) {
-    for table in sections where table.kind == Section.Kind.dynamic {
-      guard table.link < sections.count else { throw .broken("its dynamic section has no names") }
-      for index in 0..<(table.size / 16) {
-        let tag = try bytes.number(at: table.offset, plus: index * 16, size: 8)
-        let value = try bytes.number(at: table.offset, plus: index * 16 + 8, size: 8)
+  private mutating func readDynamic(_ bytes: Bytes, _ sections: [Elf64_Shdr]) throws(Malformed) {
+    // An Elf64_Dyn is a tag and a number; Swift cannot load it whole because the number is in a union.
+    let size = MemoryLayout<Elf64_Dyn>.size
+    for table in sections where table.isOfType(SHT_DYNAMIC) {
+      guard table.sh_link < sections.count else { throw .broken("its dynamic section has no names") }
+      let names = sections[Int(table.sh_link)]
+      for index in 0..<(table.sh_size / UInt64(size)) {
+        let tag = try bytes.read(Int64.self, at: table.sh_offset, index: 2 * index)
+        let value = try bytes.read(UInt64.self, at: table.sh_offset, index: 2 * index + 1)
         switch tag {
-        case 0: return
-        case 1: needed.append(try bytes.string(in: sections[Int(table.link)], at: value))
-        case 0x6fff_fffb: isNoDelete = value & 8 != 0
+        case Int64(DT_NULL): return
+        case Int64(DT_NEEDED): needed.append(try bytes.string(in: names, at: value))
+        case Int64(DT_FLAGS_1): isNoDelete = value & UInt64(DF_1_NODELETE) != 0
         default: break
         }
       }
     }
   }
 
-  private mutating func findAboutTexts(_ bytes: Bytes, _ sections: [Section]) throws(Malformed) {
+  /// A library with Swift's sections that does not need libswiftCore has the runtime linked in.
+  private mutating func findSwift(_ bytes: Bytes, _ header: Elf64_Ehdr, _ sections: [Elf64_Shdr]) throws(Malformed) {
+    guard header.e_shstrndx < sections.count else { throw .broken("there is no section for section names") }
+    let names = sections[Int(header.e_shstrndx)]
+    for section in sections where try bytes.string(in: names, at: UInt64(section.sh_name)).hasPrefix("swift5_") {
+      if !needed.contains(where: { $0.hasPrefix("libswiftCore.") }) { hasOwnSwiftRuntime = true }
+    }
+  }
+
+  private mutating func findAboutTexts(_ bytes: Bytes, _ sections: [Elf64_Shdr]) {
+    let loaded = UInt64(SHF_ALLOC)
     for section in sections
-    where section.kind == Section.Kind.data && section.flags & (Section.Flag.allocated | Section.Flag.executable) == Section.Flag.allocated
-    {
+    where section.isOfType(SHT_PROGBITS) && section.sh_flags & (loaded | UInt64(SHF_EXECINSTR)) == loaded {
       for text in bytes.strings(startingWith: About.firstLine, in: section, longest: About.longest) where !aboutTexts.contains(text) {
         aboutTexts.append(text)
       }
@@ -205,33 +186,33 @@ struct ELFFile: Sendable, Equatable {
 
     init(_ file: [UInt8]) { self.file = file }
 
-    func number(at offset: UInt64, plus: UInt64 = 0, size: Int) throws(Malformed) -> UInt64 {
-      let (start, overflow) = offset.addingReportingOverflow(plus)
-      guard !overflow, start <= file.count, file.count - Int(start) >= size else { throw .broken("a number is outside the file") }
-      return file.withUnsafeBytes { bytes in
-        switch size {
-        case 1: UInt64(bytes[Int(start)])
-        case 2: UInt64(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: Int(start), as: UInt16.self)))
-        case 4: UInt64(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: Int(start), as: UInt32.self)))
-        default: UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: Int(start), as: UInt64.self))
-        }
+    func prefix(_ count: Int) -> ArraySlice<UInt8> { file.prefix(count) }
+
+    /// The struct or number that stands at an offset, or in a table there at an index.
+    func read<T: BitwiseCopyable>(_ type: T.Type, at offset: UInt64, index: UInt64 = 0) throws(Malformed) -> T {
+      let size = MemoryLayout<T>.size
+      let (distance, isTooLong) = index.multipliedReportingOverflow(by: UInt64(size))
+      let (start, isTooFar) = offset.addingReportingOverflow(distance)
+      guard !isTooLong, !isTooFar, start <= file.count, file.count - Int(start) >= size else {
+        throw .broken("a number is outside the file")
       }
+      return file.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: Int(start), as: T.self) }
     }
 
-    private func range(_ section: Section) throws(Malformed) -> Range<Int> {
-      guard section.end <= file.count, section.offset <= section.end else { throw .broken("a section is outside the file") }
-      return Int(section.offset)..<Int(section.end)
+    private func range(_ section: Elf64_Shdr) throws(Malformed) -> Range<Int> {
+      guard section.end <= file.count, section.sh_offset <= section.end else { throw .broken("a section is outside the file") }
+      return Int(section.sh_offset)..<Int(section.end)
     }
 
-    /// The string of a string section; it must end in the section.
-    func string(in section: Section, at offset: UInt64) throws(Malformed) -> String {
+    /// The string at an offset of a string section, in which it must end.
+    func string(in section: Elf64_Shdr, at offset: UInt64) throws(Malformed) -> String {
       let range = try range(section)
       guard offset < range.count else { throw .broken("a name is outside its section") }
       guard let text = string(from: range.lowerBound + Int(offset), before: range.upperBound) else { throw .broken("a name has no end") }
       return text
     }
 
-    func has(_ name: String, in section: Section, at offset: UInt64) throws(Malformed) -> Bool {
+    func has(_ name: String, in section: Elf64_Shdr, at offset: Elf64_Word) throws(Malformed) -> Bool {
       let range = try range(section)
       guard offset < range.count, range.count - Int(offset) > name.utf8.count else { return false }
       return file.withUnsafeBytes { bytes in
@@ -243,8 +224,8 @@ struct ELFFile: Sendable, Equatable {
       }
     }
 
-    /// Strings that begin so and end in the section, before they grow longer than `longest`. What is not UTF-8 is none.
-    func strings(startingWith prefix: String, in section: Section, longest: Int) -> [String] {
+    /// The strings with a prefix that end in the section and have at most `longest` bytes. Strings that are not UTF-8 are left out.
+    func strings(startingWith prefix: String, in section: Elf64_Shdr, longest: Int) -> [String] {
       guard let range = try? range(section) else { return [] }
       var found: [String] = []
       var start = range.lowerBound
@@ -273,5 +254,17 @@ struct ELFFile: Sendable, Equatable {
           as: UTF8.self)
       }
     }
+  }
+}
+
+extension Elf64_Shdr {
+  /// One of the SHT_ numbers.
+  fileprivate func isOfType(_ type: Int32) -> Bool { sh_type == UInt32(type) }
+
+  /// Where its bytes end in the file; 0 if it has none there.
+  fileprivate var end: UInt64 {
+    if isOfType(SHT_NOBITS) || isOfType(SHT_NULL) { return 0 }
+    let (end, overflow) = sh_offset.addingReportingOverflow(sh_size)
+    return overflow ? .max : end
   }
 }

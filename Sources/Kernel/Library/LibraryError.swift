@@ -1,24 +1,24 @@
 import Protocol
 
-/// Why a library is not opened: by kind for the code, and in words for people.
+/// Why a library is not opened: a kind for code, and a message for people.
 public struct LibraryError: Error, Sendable, Equatable, CustomStringConvertible {
   public enum Kind: String, Sendable, CaseIterable {
     /// There is no such file, or it cannot be read.
     case notFound, unreadable
-    /// Not a regular file, of the wrong owner, or writable for others.
+    /// It is not a regular file, has the wrong owner, or others may write to it.
     case notAllowed
     /// It changed while it was being copied: look again after it has settled.
     case changed
     /// It is still being written, or was cut off: look again after its next change.
     case incomplete
-    /// It is no shared library for this machine, or it is damaged.
+    /// It is not a shared library for this machine, or it is damaged.
     case notALibrary
-    /// It is a library, but no persona.
+    /// It is a library, but not a persona.
     case noEntry, noAbout
     case ownSwiftRuntime
     /// Another major version of persona.h, or an entry that contradicts itself or the file.
     case version, entry
-    /// It needs a service that this kernel has not.
+    /// It needs a service that this kernel does not have.
     case needs
     /// It cannot read the state of the generation that is running.
     case schema
@@ -26,7 +26,7 @@ public struct LibraryError: Error, Sendable, Equatable, CustomStringConvertible 
     case link
     /// The private copy could not be made.
     case copy
-    /// It failed when its life was played in a child process.
+    /// It failed in the rehearsal, in a child process.
     case rehearsal
   }
 
@@ -41,7 +41,7 @@ public struct LibraryError: Error, Sendable, Equatable, CustomStringConvertible 
 
   public var description: String { message }
 
-  /// Whether the next change of the file may well cure it, so that nobody need be told yet.
+  /// Whether the next change of the file may cure it, so that nobody needs to be told yet.
   public var mayPass: Bool { kind == .changed || kind == .incomplete }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import System
 
 /// A persona's library as it stands on disk: read once, whole, and judged without running any of it.
 public struct LibraryFile: Sendable {
@@ -8,7 +9,7 @@ public struct LibraryFile: Sendable {
   public let hash: String
   let bytes: [UInt8]
 
-  /// Larger files are no personas; reading one would only fill the memory.
+  /// The largest file that is read, in bytes: larger ones are not personas.
   static let longest = 1 << 30
 
   /// Finds the file of a persona's `library`: a path when there is a slash in it, else `libNAME.so`, then
@@ -32,7 +33,7 @@ public struct LibraryFile: Sendable {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       let code = errno
-      throw LibraryError(code == ENOENT ? .notFound : .unreadable, "\(path) cannot be opened: \(Self.text(of: code))")
+      throw LibraryError(code == ENOENT ? .notFound : .unreadable, "\(path) cannot be opened: \(Errno(number: code))")
     }
     defer { close(descriptor) }
     let before = try Self.status(of: descriptor, path)
@@ -119,7 +120,7 @@ public struct LibraryFile: Sendable {
 
   // ── The file and its owner ──
 
-  /// What tells that a file has changed.
+  /// Values of a file's status that change when the file does.
   struct Stamp: Equatable {
     var device, inode, size, modified, changed: UInt64
     init(_ status: stat) {
@@ -138,14 +139,14 @@ public struct LibraryFile: Sendable {
       return "belongs to user \(status.st_uid), not to this kernel's user \(user) or to root: chown it, or copy it"
     }
     guard status.st_mode & S_IWOTH == 0 else { return "can be written by everybody: chmod o-w it" }
-    // Where every user has a group of the same number, a umask of 002 is usual, and the group is nobody else.
+    // Where every user has a group with the same number, a umask of 002 is usual, and that group has no other members.
     guard status.st_mode & S_IWGRP == 0 || status.st_gid == status.st_uid else { return "can be written by its group: chmod g-w it" }
     return nil
   }
 
   private static func status(of descriptor: Int32, _ path: String) throws(LibraryError) -> stat {
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw LibraryError(.unreadable, "\(path) cannot be examined: \(text(of: errno))") }
+    guard fstat(descriptor, &status) == 0 else { throw LibraryError(.unreadable, "\(path) cannot be examined: \(Errno.last)") }
     return status
   }
 
@@ -165,9 +166,7 @@ public struct LibraryFile: Sendable {
         }
       }
     }
-    guard failure == 0 else { throw LibraryError(.unreadable, "\(path) cannot be read: \(text(of: failure))") }
+    guard failure == 0 else { throw LibraryError(.unreadable, "\(path) cannot be read: \(Errno(number: failure))") }
     return bytes
   }
-
-  static func text(of code: Int32) -> String { String(cString: strerror(code)) }
 }

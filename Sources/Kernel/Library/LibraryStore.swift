@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 import System
 
-/// A library that was checked and copied: ready to be opened.
+/// A library that was checked and copied, and can be opened.
 public struct LibraryImage: Sendable, Equatable {
   /// The private copy: open this one.
   public let path: String
@@ -11,7 +11,7 @@ public struct LibraryImage: Sendable, Equatable {
   /// SHA-256 of the content, 64 hexadecimal digits.
   public let hash: String
   public let about: About
-  /// What is not as it should be, but no reason to refuse it.
+  /// Problems that are no reason to refuse it.
   public let warnings: [String]
 
   public init(path: String, originalPath: String, hash: String, about: About, warnings: [String] = []) {
@@ -25,8 +25,8 @@ public struct LibraryImage: Sendable, Equatable {
 
 /// The private folder of the copies from which libraries are opened.
 ///
-/// The dynamic linker answers a path that it knows with the old code, and a file that is changed while it is
-/// mapped kills the process; so each load opens a copy of its own, and a copy stays until the kernel ends.
+/// For a path that it has opened before, the dynamic linker returns the old code; and a mapped file that is truncated kills the
+/// process. So each load opens a copy of its own, and a copy stays until the kernel ends.
 ///
 ///     BASE/                    0700, ours
 ///     BASE/libraries.XXXXXX/   one per kernel, locked by it; those of dead kernels are removed
@@ -34,11 +34,11 @@ public struct LibraryImage: Sendable, Equatable {
 public final class LibraryStore: Sendable {
   /// Where the copies are.
   public let folder: String
-  /// Held locked (flock) for as long as the store lives: so other kernels know that it is in use.
+  /// The folder, locked (flock) as long as the store lives, so that other kernels know that it is in use.
   private let descriptor: Int32
   private let copies = Atomic(0)
 
-  /// Makes a folder in `base`, which is made, too, if it is missing.
+  /// Makes a folder in `base`, and `base` itself if it is missing.
   public init(in base: String) throws(LibraryError) {
     if mkdir(base, 0o700) != 0 && errno != EEXIST { throw Self.failure("\(base) cannot be made") }
     let baseDescriptor = open(base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -49,7 +49,7 @@ public final class LibraryStore: Sendable {
     guard status.st_uid == geteuid(), status.st_mode & (S_IWGRP | S_IWOTH) == 0 else {
       throw LibraryError(.copy, "\(base) must belong to this kernel's user alone: chown and chmod 700 it, or remove it")
     }
-    // One kernel at a time makes and sweeps, or one might take another's new folder for a dead one.
+    // Only one kernel at a time: another one's new folder that is not locked yet looks like that of a dead kernel.
     guard flock(baseDescriptor, LOCK_EX) == 0 else { throw Self.failure("\(base) cannot be locked") }
     Self.sweep(base)
     var template = Array("\(base)/libraries.XXXXXX".utf8CString)
@@ -76,7 +76,7 @@ public final class LibraryStore: Sendable {
     guard copy >= 0 else { throw Self.failure("\(path) cannot be made") }
     defer { close(copy) }
     do throws(LibraryError) {
-      try Self.write(file.bytes, to: copy, path)
+      guard writeAll(file.bytes, to: copy) else { throw Self.failure("\(path) cannot be written") }
       guard lseek(copy, 0, SEEK_SET) == 0 else { throw Self.failure("\(path) cannot be read back") }
       let written = try LibraryFile.read(copy, count: file.bytes.count, path)
       guard written.count == file.bytes.count, memcmp(written, file.bytes, written.count) == 0 else {
@@ -89,22 +89,10 @@ public final class LibraryStore: Sendable {
     return path
   }
 
-  /// Removes the folder. Call it when no library of it will be opened any more; those that are open go on.
+  /// Removes the folder. Call it when no library in it will be opened again; open ones keep working.
   public func remove() { Self.remove(folder) }
 
-  private static func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(LibraryError) {
-    var start = 0
-    while start < bytes.count {
-      let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, $0.count - start) }
-      if written > 0 {
-        start += written
-      } else if written == 0 || errno != EINTR {
-        throw failure("\(path) cannot be written")
-      }
-    }
-  }
-
-  /// Removes what kernels left that ended without doing so: nobody holds its lock.
+  /// Removes the folders of kernels that ended without removing them: nobody holds their locks.
   private static func sweep(_ base: String) {
     for name in (try? Folder.names(in: base)) ?? [] where name.hasPrefix("libraries.") {
       let path = "\(base)/\(name)"
@@ -120,5 +108,5 @@ public final class LibraryStore: Sendable {
     rmdir(folder)
   }
 
-  private static func failure(_ what: String) -> LibraryError { LibraryError(.copy, "\(what): \(LibraryFile.text(of: errno))") }
+  private static func failure(_ what: String) -> LibraryError { LibraryError(.copy, "\(what): \(Errno.last)") }
 }

@@ -1,30 +1,30 @@
 import CPlatform
 import Glibc
+import System
 
 /// Tells which files in some folders have changed.
 ///
-/// It watches folders, never files: a linker unlinks and makes anew, and a watch would die with the file. A
-/// folder that is missing, goes or is replaced is waited for in the nearest folder above it that is there. (A
-/// symbolic link on the way that comes to point elsewhere goes unseen.)
+/// It watches folders, not files: a linker removes a file and makes a new one, and a watch would go with the old one. While a folder
+/// is missing, the nearest existing folder above it is watched. (That a symbolic link on the way points elsewhere is not noticed.)
 /// Not for several threads at a time: it belongs to the event loop that polls its descriptor.
 public final class LibraryWatcher {
   public enum Change: Sendable, Equatable {
-    /// Something of this path was written, came or went.
+    /// The file of this path was written, created or removed.
     case file(String)
-    /// Events were lost, or a folder has come (back): look at every file.
+    /// Events were lost, or a folder has appeared: look at every file.
     case everything
-    /// A folder is not watched any more, for this reason.
+    /// A folder is no longer watched, for this reason.
     case failed(LibraryError)
   }
 
   /// Readable when readEvents() has something to tell. Owned by the watcher.
   public let descriptor: Int32
 
-  /// The folders that are there, each with its watch; several paths of one folder have one watch.
+  /// The folders that exist, each with its watch. Several paths of one folder have one watch.
   private var folders: [String: Int32] = [:]
-  /// The folders that are waited for.
+  /// The folders that do not exist yet.
   private var missing: Set<String> = []
-  /// Every watch that was made: of folders, and of what is above missing ones.
+  /// All watches: of folders, and of those above missing ones.
   private var watches: Set<Int32> = []
 
   public init() throws(LibraryError) {
@@ -34,19 +34,19 @@ public final class LibraryWatcher {
 
   deinit { close(descriptor) }
 
-  /// Watches the files of a folder, which need not be there yet. Twice is no error.
+  /// Watches the files of a folder, which need not exist yet. Twice is not an error.
   public func watch(folder: String) throws(LibraryError) {
     if folders[folder] == nil && !missing.contains(folder) { try arm(folder) }
   }
 
-  /// Watches the folder no more. An unknown one is no error.
+  /// Stops watching the folder. An unknown one is not an error.
   public func ignore(folder: String) {
     folders[folder] = nil
     missing.remove(folder)
     removeUnusedWatches()
   }
 
-  /// Takes all events that are waiting; never blocks. Each change is told once, in the order in which it was seen first.
+  /// Takes all events that are waiting; never blocks. Returns each change once, in the order of their first events.
   public func readEvents() -> [Change] {
     var changes: [Change] = []
     func add(_ change: Change) { if !changes.contains(change) { changes.append(change) } }
@@ -59,7 +59,7 @@ public final class LibraryWatcher {
       if count <= 0 { break }
       for event in Self.events(buffer[..<count]) {
         if event.mask & Mask.overflow != 0 {
-          // The end of a folder may be among what was lost: make every watch again.
+          // The end of a folder may be among the lost events: make every watch again.
           missing.formUnion(folders.keys)
           folders = [:]
           mustArm = true
@@ -79,7 +79,7 @@ public final class LibraryWatcher {
     if mustArm && !missing.isEmpty {
       for folder in missing.sorted() {
         do throws(LibraryError) { try arm(folder) } catch { add(.failed(error)) }
-        // What was put into it before the watch was there has caused no event.
+        // Files that were put into it before it was watched have caused no event.
         if folders[folder] != nil { add(.everything) }
       }
       removeUnusedWatches()
@@ -92,7 +92,7 @@ public final class LibraryWatcher {
   /// Watches the folder, or, while it is missing, the nearest one above it.
   private func arm(_ folder: String) throws(LibraryError) {
     missing.remove(folder)
-    // Between two looks the folder may have come: begin again until nothing has changed.
+    // The folder may appear between the two calls: repeat until nothing has changed.
     while true {
       if let watch = try add(folder) {
         folders[folder] = watch
@@ -101,7 +101,7 @@ public final class LibraryWatcher {
       var above = folder
       repeat { above = Self.parent(of: above) } while try add(above) == nil && above != "/" && above != "."
       var status = stat()
-      // If it is there now and is no folder, a change above it will tell when it has become one.
+      // If it exists now and is not a folder, the folder above it has an event when it becomes one.
       if stat(folder, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
         missing.insert(folder)
         return
@@ -130,7 +130,7 @@ public final class LibraryWatcher {
     }
   }
 
-  /// Ends the watches above folders that are there again.
+  /// Ends the watches above folders that exist again.
   private func removeUnusedWatches() {
     guard missing.isEmpty else { return }
     for watch in watches where !folders.values.contains(watch) {
@@ -141,31 +141,30 @@ public final class LibraryWatcher {
 
   // ── Events ──
 
-  /// inotify(7). IN_Q_OVERFLOW and its like are enumerators of <sys/inotify.h>, and never change.
+  /// The bits of inotify(7) that are looked at, by what they mean here.
   private enum Mask {
-    static let folderMoved: UInt32 = 0x800
-    /// IN_DELETE_SELF, IN_MOVE_SELF, IN_UNMOUNT, IN_IGNORED.
-    static let folderGone: UInt32 = 0x400 | 0x800 | 0x2000 | 0x8000
-    /// IN_CREATE, IN_MOVED_TO.
-    static let nameCame: UInt32 = 0x100 | 0x80
-    static let overflow: UInt32 = 0x4000
-    static let isFolder: UInt32 = 0x4000_0000
+    static let folderMoved = UInt32(IN_MOVE_SELF)
+    static let folderGone = UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED)
+    static let nameCame = UInt32(IN_CREATE | IN_MOVED_TO)
+    static let overflow = UInt32(IN_Q_OVERFLOW)
+    static let isFolder = UInt32(IN_ISDIR)
   }
 
-  /// struct inotify_event: int wd; uint32_t mask, cookie, len; char name[len], filled up with zeros.
+  /// Structs inotify_event, each followed by a name of `len` bytes that is filled up with zeros.
   private static func events(_ bytes: ArraySlice<UInt8>) -> [(watch: Int32, mask: UInt32, name: String)] {
     var events: [(watch: Int32, mask: UInt32, name: String)] = []
+    let size = MemoryLayout<inotify_event>.size
     bytes.withUnsafeBytes { bytes in
+      func field<T: FixedWidthInteger & BitwiseCopyable>(_ path: KeyPath<inotify_event, T>, of start: Int) -> T {
+        // Every member of a C struct has an offset.
+        bytes.loadUnaligned(fromByteOffset: start + MemoryLayout<inotify_event>.offset(of: path)!, as: T.self)
+      }
       var start = 0
-      while start + 16 <= bytes.count {
-        let length = Int(bytes.loadUnaligned(fromByteOffset: start + 12, as: UInt32.self))
-        let name = bytes[(start + 16)..<min(start + 16 + length, bytes.count)].prefix { $0 != 0 }
-        events.append(
-          (
-            bytes.loadUnaligned(fromByteOffset: start, as: Int32.self), bytes.loadUnaligned(fromByteOffset: start + 4, as: UInt32.self),
-            String(decoding: name, as: UTF8.self)
-          ))
-        start += 16 + length
+      while start + size <= bytes.count {
+        let nameEnd = min(start + size + Int(field(\.len, of: start)), bytes.count)
+        let name = bytes[(start + size)..<nameEnd].prefix { $0 != 0 }
+        events.append((field(\.wd, of: start), field(\.mask, of: start), String(decoding: name, as: UTF8.self)))
+        start = nameEnd
       }
     }
     return events
@@ -176,7 +175,7 @@ public final class LibraryWatcher {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// A file of a folder, written as its changes are told.
+  /// The path of a file in a folder, as changes name it.
   static func join(_ folder: String, _ name: String) -> String { folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)" }
 
   private static func failure(_ what: String, _ code: Int32) -> LibraryError {
@@ -186,6 +185,6 @@ public final class LibraryWatcher {
       case EMFILE: "; the limit fs.inotify.max_user_instances or of open files is used up: raise it, or set watch = false in [reload]"
       default: ""
       }
-    return LibraryError(.unreadable, "\(what): \(LibraryFile.text(of: code))\(advice)")
+    return LibraryError(.unreadable, "\(what): \(Errno(number: code))\(advice)")
   }
 }

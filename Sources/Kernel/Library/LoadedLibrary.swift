@@ -1,13 +1,13 @@
 import Glibc
 import PersonaABI
 
-/// A persona's code in this process, its entry checked. It stays for ever: there is no way to unload.
+/// A persona's code in this process, with its entry checked. It is never unloaded.
 ///
 /// `@unchecked Sendable`: what it points to is constant, by the contract of persona.h.
 public struct LoadedLibrary: @unchecked Sendable {
   public let image: LibraryImage
   public let entry: UnsafePointer<persona_entry>
-  /// The library's functions. Those that a library of an older minor version has no room for are nil.
+  /// The library's functions. Those that an older minor version of persona.h does not have are nil.
   public let vtable: persona_vtable
 
   /// Opens the copy, which runs the library's initialisers, and calls persona_entry_v1(). Any thread.
@@ -27,7 +27,7 @@ public struct LoadedLibrary: @unchecked Sendable {
     return try LoadedLibrary(image: image, at: entry)
   }
 
-  /// Reads by offsets until all is known to be there: a library may have put NULL where the header says _Nonnull.
+  /// Reads members by their offsets until they are checked: a library may have put NULL where the header says _Nonnull.
   private init(image: LibraryImage, at entry: UnsafeRawPointer) throws(LibraryError) {
     let name = image.originalPath
     func number<T: FixedWidthInteger>(_ field: PartialKeyPath<persona_entry>, as: T.Type) -> T {
@@ -73,12 +73,12 @@ public struct LoadedLibrary: @unchecked Sendable {
     }
   }
 
-  /// The library's table in one of our size, zeros where it ends earlier.
+  /// Copies the library's table into one of this kernel's size, with zeros where it ends earlier.
   private static func widened(_ table: UnsafeRawPointer) -> persona_vtable {
     var vtable = persona_vtable()
     let size = Int(table.loadUnaligned(as: UInt32.self))
     withUnsafeMutableBytes(of: &vtable) { into in
-      // Whole pointers only: half a function is none.
+      // Whole pointers only.
       let known = min(size, into.count) / MemoryLayout<UInt>.size * MemoryLayout<UInt>.size
       into.copyMemory(from: UnsafeRawBufferPointer(start: table, count: known))
     }

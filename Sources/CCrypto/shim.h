@@ -1,0 +1,3 @@
+// libcrypto: hashes.
+#pragma once
+#include <openssl/evp.h>

@@ -41,6 +41,26 @@ import Testing
     #expect(try kernel.parlor("memory", "burn").status == 2 && kernel.parlor("ingest", docs).status == 2)
   }
 
+  @Test("what cannot be read as a file is refused, with exit status 1; what the memory has of a file that is gone is taken out")
+  func refused() throws {
+    let kernel = try RealKernel(Self.words)
+    let pipe = kernel.folder + "/pipe"
+    #expect(mkfifo(pipe, 0o600) == 0)
+    for (path, words) in [
+      (pipe, "is left out: it is neither a regular file nor a folder"),
+      ("/dev/zero", "is left out: it is neither a regular file nor a folder"),
+      (kernel.folder + "/none.md", "is left out: there is no such file or folder"), ("", "a path is empty"),
+    ] {
+      let result = try kernel.parlor("ingest", path, "--collection", "house")
+      #expect(result.status == 1 && result.errors.contains(words), "\(path): \(result)")
+    }
+    let file = try kernel.temporary.write("a.md", "# Buy milk")
+    #expect(try kernel.parlor("ingest", file, "--collection", "house").output == "1 file (1 new), 1 passages read in\n")
+    try FileManager.default.removeItem(atPath: file)
+    let gone = try kernel.parlor("ingest", file, "--collection", "house")
+    #expect(gone.status == 0 && gone.output == "1 file (1 gone), 0 passages read in\n", "\(gone)")
+  }
+
   @Test("with --watch, what changes is read in as it changes; Ctrl-C ends it")
   func watch() throws {
     let kernel = try RealKernel(Self.words)

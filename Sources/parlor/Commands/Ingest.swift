@@ -21,11 +21,8 @@ extension Command {
       guard let collection = arguments.value("--collection") else {
         throw CLIError(.usage, "say which collection: `parlor ingest PATH… --collection NAME`")
       }
+      if arguments.operands.contains("") { throw CLIError(.failed, "a path is empty; name a file or a folder, \".\" for this one") }
       let paths = arguments.operands.map(SourceTree.absolute)
-      for (operand, path) in zip(arguments.operands, paths) where !isThere(path) && !arguments.has("--watch") {
-        // What the memory has of it is taken out; but a slip of the finger should not look like success.
-        try Output.diagnostics.line("parlor: there is no \(operand.oneLine(200)) (any more)")
-      }
       let connection = try arguments.connect()
       let bar = ProgressBar()
       let ingestion = Ingestion(connection, collection: collection, paths: paths, bar: bar)
@@ -42,7 +39,7 @@ extension Command {
     })
 }
 
-/// One round, or round after round as files change. One thread.
+/// Does one round, or a round whenever files change. For one thread.
 private final class IngestLoop {
   private let ingestion: Ingestion
   private let connection: KernelConnection
@@ -64,7 +61,7 @@ private final class IngestLoop {
     var isFirst = true
     while true {
       let (count, folders) = try ingestion.run { (path, why) throws(CLIError) in
-        // A file that stays as it is is told once.
+        // Report the same trouble once.
         guard told.insert(path + why).inserted else { return }
         bar.hide()
         try Output.diagnostics.line("parlor: \(path.oneLine(300)) is left out: \(why.oneLine(300))")
@@ -82,13 +79,13 @@ private final class IngestLoop {
       watched = Set(folders)
       if isFirst { try Output.answer.line("watching \(folders.count) folders; Ctrl-C ends that") }
       isFirst = false
-      // What came into a new folder before it was watched causes no event: look once more.
+      // Files that were put into a new folder before it was watched have caused no event: look once more.
       if isNew { continue }
       try wait(watcher)
     }
   }
 
-  /// Until something has changed, and was then quiet for a moment.
+  /// Waits until something has changed and then nothing more for a moment.
   private func wait(_ watcher: LibraryWatcher) throws(CLIError) {
     var hasChanged = false
     while true {

@@ -2,27 +2,33 @@
 struct Chunk: Equatable {
   /// The headings above it, then its paragraphs.
   var text: String
-  /// "Reload › Draining, lines 10–24", "page 3"; empty where there is nothing to tell.
+  /// "Reload › Draining, lines 10–24", "page 3"; empty if nothing is known.
   var place: String
 
-  /// Puts blocks together: under one heading only, up to about `size` characters; what is longer than `limit` by itself
-  /// is divided, at the end of a sentence where there is one.
+  /// Joins blocks under the same heading up to about `size` characters. A block longer than `limit` is divided, at the end of a
+  /// sentence if possible.
   static func chunks(of blocks: [Block], size: Int = 1000, limit: Int = 2000) -> [Chunk] {
     precondition(0 < size && size <= limit, "a chunk has room, and its limit is not below its size")
     var chunks: [Chunk] = []
-    var headings: [(level: Int, text: String)] = []
+    var headings = HeadingPath()
     var open: [Block] = []
     var count = 0
     func close() {
-      if !open.isEmpty { chunks.append(chunk(open, under: headings.map(\.text).filter { !$0.isEmpty })) }
+      if !open.isEmpty { chunks.append(chunk(open, under: headings.use())) }
       open = []
       count = 0
     }
+    /// Ends the headings of a level and below. A heading with nothing under it, such as a note of one line, becomes a chunk.
+    func leave(_ level: Int) {
+      close()
+      let unused = headings.unused(from: level)
+      if !unused.isEmpty { chunks.append(chunk(unused, under: headings.use())) }
+      headings.leave(from: level)
+    }
     for block in blocks {
       if case .heading(let level) = block.kind {
-        close()
-        headings.removeAll { $0.level >= level }
-        headings.append((level, block.text))
+        leave(level)
+        headings.enter(block, level: level)
         continue
       }
       for piece in pieces(of: block, limit: limit) {
@@ -32,10 +38,11 @@ struct Chunk: Equatable {
         count += length
       }
     }
-    close()
+    leave(.min)
     return chunks
   }
 
+  /// - Parameter headings: the headings above the blocks. Headings among the blocks count only for the place.
   private static func chunk(_ blocks: [Block], under headings: [String]) -> Chunk {
     let path = headings.joined(separator: " › ")
     var places = path.isEmpty ? [] : [path]
@@ -46,11 +53,11 @@ struct Chunk: Equatable {
     } else if let first = pages.first, let last = pages.last {
       places.append(first == last ? "page \(first)" : "pages \(first)–\(last)")
     }
-    let body = blocks.map(\.text).joined(separator: "\n\n")
-    return Chunk(text: path.isEmpty ? body : path + "\n\n" + body, place: places.joined(separator: ", "))
+    let body = blocks.filter { !$0.isHeading }.map(\.text)
+    return Chunk(text: ((path.isEmpty ? [] : [path]) + body).joined(separator: "\n\n"), place: places.joined(separator: ", "))
   }
 
-  /// The block, or what it must be divided into.
+  /// The block, or the pieces that it must be divided into.
   private static func pieces(of block: Block, limit: Int) -> [Block] {
     if block.text.utf8.count <= limit || block.text.count <= limit { return [block] }
     var pieces: [Block] = []
@@ -72,7 +79,7 @@ struct Chunk: Equatable {
     return pieces
   }
 
-  /// Where to divide: code at a line's end; text at the last end of a sentence, else of a line, else of a word; else anywhere.
+  /// Where to divide: code at the end of a line; text at the last end of a sentence, line or word, in this order; else anywhere.
   private static func cut(_ text: Substring, limit: Int, code: Bool) -> Substring.Index {
     guard let most = text.index(text.startIndex, offsetBy: limit, limitedBy: text.endIndex), most < text.endIndex else {
       return text.endIndex
@@ -93,4 +100,22 @@ struct Chunk: Equatable {
     }
     return line ?? word ?? most
   }
+}
+
+/// The headings above the next block, the highest first.
+private struct HeadingPath {
+  private var open: [(level: Int, block: Block, isUsed: Bool)] = []
+
+  /// Returns their texts for a chunk under them, and notes that they have one.
+  mutating func use() -> [String] {
+    for index in open.indices { open[index].isUsed = true }
+    return open.map(\.block.text).filter { !$0.isEmpty }
+  }
+
+  mutating func enter(_ block: Block, level: Int) { open.append((level, block, false)) }
+
+  /// Headings of a level and below that have text, but no chunk under them.
+  func unused(from level: Int) -> [Block] { open.filter { $0.level >= level && !$0.isUsed && !$0.block.text.isEmpty }.map(\.block) }
+
+  mutating func leave(from level: Int) { open.removeAll { $0.level >= level } }
 }

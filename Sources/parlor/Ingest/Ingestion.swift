@@ -1,11 +1,10 @@
-import Glibc
 import Kernel
 import Wire
 
-/// Makes a collection of the memory hold what some files hold: what is new or has changed is read in, what has gone is taken out.
+/// Brings a collection of the memory up to date with some files: reads in what is new or has changed, removes what is gone.
 ///
-/// A file goes in as a whole or, if it is long, in parts, the last of which brings the hash: one that was broken off is read
-/// again the next time. So it can be stopped at any moment. One thread.
+/// A long file is sent in parts, and its hash with the last one, so that a file that was broken off is read again the next time.
+/// So it can be stopped at any moment. For one thread.
 final class Ingestion {
   struct Count: Equatable {
     var new = 0
@@ -27,8 +26,8 @@ final class Ingestion {
     }
   }
 
-  /// Another way to divide files makes other passages of the same bytes: part of the hash.
-  private static let version = 1
+  /// Part of the hash, since another way to divide files makes other passages of the same bytes.
+  private static let version = 2
   /// Passages in one message.
   private static let part = 100
 
@@ -65,42 +64,24 @@ final class Ingestion {
   /// - Parameter onRefused: told of each file that cannot be read in.
   func run(onRefused: (_ path: String, _ why: String) throws(CLIError) -> Void) throws(CLIError) -> (Count, folders: [String]) {
     var count = Count()
-    var stored: [String: String] = [:]
-    for path in paths {
-      for source in try ask("sources", ["under": .string(path)])["sources"]?.array ?? [] {
-        guard let name = source["source"]?.string, name == path || name.hasPrefix(path == "/" ? "/" : path + "/") else { continue }
-        stored[name] = .some(source["hash"]?.string ?? "")
-      }
-    }
-    let tree = SourceTree(paths)
-    for (path, why) in tree.troubles {
+    let stored = try stored()
+    var tree = SourceTree(paths)
+    let gone = tree.settle(stored.keys)
+    // A path that does not exist, and of which the memory has nothing, is probably a typing error.
+    let unknown = tree.missing.filter { path in !stored.keys.contains { $0 == path || $0.hasPrefix(path + "/") } }
+    for (path, why) in tree.troubles + unknown.map({ ($0, "there is no such file or folder") }) {
       count.refused += 1
       try onRefused(path, why)
     }
-    for path in stored.keys.sorted() where !tree.files.contains(path) && !isKept(path, tree) {
+    for path in gone {
       _ = try ask("replace", ["source": .string(path), "documents": []])
       count.removed += 1
     }
     for (index, path) in tree.files.enumerated() {
       bar.show(index, of: tree.files.count, path)
-      do throws(Refusal) {
-        let (bytes, kind) = try read(path)
-        let hash = "\(Self.version):\(SHA256.hash(bytes))"
-        if stored[path] == hash {
-          count.unchanged += 1
-          continue
-        }
-        let chunks = SourceFile(path: path, kind: kind).chunks(of: kind == .pdf ? try pdf(path) : bytes)
-        do throws(CLIError) { try put(path, chunks, hash: hash) } catch {
-          // Of the kernel's end, of Ctrl-C and of rights every other file would say the same.
-          guard error.exit == .failed else { throw Refusal.stop(error) }
-          throw Refusal.file(error.message)
-        }
-        if stored[path] == nil { count.new += 1 } else { count.changed += 1 }
-        count.passages += chunks.count
-      } catch {
+      do throws(Refusal) { try take(path, stored[path], &count) } catch {
         switch error {
-        case .stop(let trouble): throw trouble
+        case .stop(let error): throw error
         case .file(let why):
           count.refused += 1
           try onRefused(path, why)
@@ -112,9 +93,16 @@ final class Ingestion {
     return (count, tree.folders)
   }
 
-  /// Of a folder that cannot be read nothing is known: what it held stays.
-  private func isKept(_ path: String, _ tree: SourceTree) -> Bool {
-    tree.troubles.contains { path.hasPrefix($0.path + "/") || path == $0.path }
+  /// The files that the memory has, with their hashes. A hash is empty if the file was not read in completely.
+  private func stored() throws(CLIError) -> [String: String] {
+    var stored: [String: String] = [:]
+    for path in paths {
+      for source in try ask("sources", ["under": .string(path)])["sources"]?.array ?? [] {
+        guard let name = source["source"]?.string, name == path || name.hasPrefix(path == "/" ? "/" : path + "/") else { continue }
+        stored[name] = source["hash"]?.string ?? ""
+      }
+    }
+    return stored
   }
 
   private enum Refusal: Error {
@@ -122,22 +110,36 @@ final class Ingestion {
     case stop(CLIError)
   }
 
-  private func read(_ path: String) throws(Refusal) -> ([UInt8], SourceFile.Kind) {
-    var status = stat()
-    if stat(path, &status) == 0, status.st_size > SourceFile.longest {
-      throw .file("it has \(status.st_size >> 20) MiB, and \(SourceFile.longest >> 20) are the limit")
+  /// Reads a file into the memory, unless it has the hash that is stored.
+  private func take(_ path: String, _ stored: String?, _ count: inout Count) throws(Refusal) {
+    let hash: String
+    let chunks: [Chunk]
+    do throws(SourceFile.Refused) {
+      let (bytes, kind) = try read(path)
+      hash = "\(Self.version):\(SHA256.hash(bytes))"
+      if stored == hash {
+        count.unchanged += 1
+        return
+      }
+      chunks = try SourceFile(path: path, kind: kind).chunks(of: kind == .pdf ? try PDFText.read(path) : bytes)
+    } catch {
+      throw .file(error.why)
     }
-    let bytes: [UInt8]
-    do throws(FileError) { bytes = try readBytes(path) } catch { throw .file(error.message) }
-    guard let kind = SourceFile.kind(of: path) ?? (SourceFile.isText(bytes) ? .text : nil) else {
-      throw .file("it is neither text nor of a kind that is known")
+    do throws(CLIError) { try put(path, chunks, hash: hash) } catch {
+      // The end of the kernel, Ctrl-C and missing rights concern every other file, too.
+      throw error.exit == .failed ? .file(error.message) : .stop(error)
     }
-    if kind != .pdf, !SourceFile.isText(bytes) { throw .file("it is not text in UTF-8") }
-    return (bytes, kind)
+    if stored == nil { count.new += 1 } else { count.changed += 1 }
+    count.passages += chunks.count
   }
 
-  private func pdf(_ path: String) throws(Refusal) -> [UInt8] {
-    do throws(PDFText.Failed) { return try PDFText.read(path) } catch { throw .file(error.why) }
+  private func read(_ path: String) throws(SourceFile.Refused) -> ([UInt8], SourceFile.Kind) {
+    let bytes = try SourceFile.read(path)
+    guard let kind = SourceFile.kind(of: path) ?? (SourceFile.isText(bytes) ? .text : nil) else {
+      throw SourceFile.Refused(why: "it is neither text nor of a kind that is known")
+    }
+    if kind != .pdf, !SourceFile.isText(bytes) { throw SourceFile.Refused(why: "it is not text in UTF-8") }
+    return (bytes, kind)
   }
 
   private func put(_ path: String, _ chunks: [Chunk], hash: String) throws(CLIError) {
@@ -163,7 +165,7 @@ final class Ingestion {
   }
 }
 
-/// How far it is, on the last line of a terminal; nothing elsewhere.
+/// Shows the progress on the last line of a terminal; nothing elsewhere.
 final class ProgressBar {
   private let isShown: Bool
   private var last = ContinuousClock.now - .seconds(1)
@@ -195,7 +197,7 @@ final class ProgressBar {
     try? Output.diagnostics.write("\r\u{1B}[K" + text.oneLine(width))
   }
 
-  /// Gives the line back to others.
+  /// Clears the line for other output.
   func hide() {
     if isThere { try? Output.diagnostics.write("\r\u{1B}[K") }
     isThere = false

@@ -1,6 +1,6 @@
 import Wire
 
-/// What the host answers to a persona's requests, in the place of a model and of other personas.
+/// The results of a persona's requests, which the host makes up in place of a model and of other personas.
 enum CannedResult {
   static func good(_ request: CheckHost.Request) -> [UInt8] {
     switch request.kind {
@@ -35,7 +35,7 @@ enum CannedResult {
   private static let member =
     #"{"name":"CHECK","summary":"A persona","version":"1.0","library":"/libCHECK.so","generation":1,"state":"running","draining":0,"kept":1,"generations":[1],"received":1,"failed":0,"queued":0}"#
 
-  /// A colleague may reply any JSON; a model's answer is always an object, with as little in it as there can be.
+  /// Unusual results: a persona may reply with any JSON; a model's answer is always an object, but may hold next to nothing.
   static func odd(_ request: CheckHost.Request, _ random: inout SeededRandom) -> [UInt8] {
     switch request.kind {
     case .timer: return []

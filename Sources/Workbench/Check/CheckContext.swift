@@ -1,23 +1,23 @@
 import Kernel
 import Wire
 
-/// What a test has before it.
+/// What a test works with.
 struct CheckContext: Sendable {
   let library: LoadedLibrary
-  /// What the persona is created with, JSON.
+  /// The configuration that create() is given, JSON.
   let config: [UInt8]
-  /// Where that comes from.
+  /// The part of personas.toml that it comes from, if there is one.
   let part: CheckPart?
   let seed: UInt64
   /// How long a call of the persona's code may take.
   let callMilliseconds: Int
-  /// The test's name: numbers are drawn by it.
+  /// The test's name, from which its random numbers are derived.
   let test: String
   let log: CheckLog
-  /// Repetition ends then, so that a persona that is only slow is not taken for one that hangs.
+  /// Repetitions stop at this time, so that a slow persona is not mistaken for one that hangs.
   let enough: ContinuousClock.Instant
 
-  /// How often something is to be done: as often as is asked for, or less when it takes long, which is noted.
+  /// Does something `count` times, or fewer times when it takes too long, which is noted.
   func times(_ count: Int, _ what: String, _ body: (Int) throws(Halt) -> Void) throws(Halt) {
     for time in 0..<count {
       try body(time)
@@ -42,7 +42,7 @@ public struct CheckPart: Sendable, Equatable {
   public var name: String
   /// The library that it would load; nil: there is none.
   public var library: String?
-  /// All of it, as create() is given it.
+  /// The whole part, as create() is given it.
   public var config: JSON
 
   public init(file: String, name: String, library: String?, config: JSON) {

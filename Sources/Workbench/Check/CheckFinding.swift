@@ -3,7 +3,7 @@ public struct CheckFinding: Sendable, Equatable {
   public enum Level: String, Sendable {
     /// It breaks a rule of persona.h.
     case failure
-    /// It is allowed, and somebody will be sorry for it.
+    /// It is allowed, but likely to cause trouble.
     case warning
     /// The test does not apply.
     case skipped

@@ -19,14 +19,14 @@ struct CheckGram: Sendable {
   }
   init(_ method: String, _ payload: JSON) { self.init(method, payload.bytes) }
 
-  /// The same, published: nobody waits for an answer.
+  /// The same gram, published on a topic: nobody waits for an answer.
   func published(on topic: String) -> CheckGram {
     var gram = self
     gram.topic = topic
     gram.flags = UInt32(PERSONA_GRAM_PUBLISHED)
     return gram
   }
-  /// The same, from somebody who wants to see the answer grow.
+  /// The same gram, from somebody who wants the answer streamed.
   var streamed: CheckGram {
     var gram = self
     gram.flags |= UInt32(PERSONA_GRAM_WANTS_STREAM)
@@ -35,7 +35,7 @@ struct CheckGram: Sendable {
 
   var words: String { "receive() of \(CheckText.short(Array(method.utf8), limit: 40)) \(CheckText.short(payload))" }
 
-  /// What a persona is asked where any sensible gram will do: each of its methods once, and plain conversation.
+  /// Grams for tests to which any sensible gram will do: one for each method of the persona, and plain conversation.
   static func usual(_ about: About, _ sample: inout SamplePayload) -> [CheckGram] {
     var grams: [CheckGram] = []
     for method in about.methods {

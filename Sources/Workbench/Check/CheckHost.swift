@@ -5,24 +5,25 @@ import Synchronization
 import System
 import Wire
 
-/// The host of one instance: what a kernel is to a persona, with answers that a test orders, and a record of what is
-/// called. It is never freed, as persona.h demands of a host. Any thread, but for what says lane.
+/// The host of one instance, in place of a kernel: it answers as the test wants, and records what the persona calls.
+///
+/// It is never freed, as persona.h demands of a host. Any thread, except where it says lane only.
 final class CheckHost: @unchecked Sendable {
-  /// What becomes of a request, and of calls that could be refused.
+  /// How requests end, and whether calls are refused.
   enum Answers: Sendable {
-    /// It ends at once, well; timers when nothing else is left.
+    /// A request succeeds at once; timers run out when nothing else is left to do.
     case promptly
-    /// It stays open until the test ends it.
+    /// A request stays open until the test ends it.
     case hold
-    /// It ends at once, with this error.
+    /// A request fails at once with this error.
     case fail(Int32)
-    /// It is not even begun: every call returns this error.
+    /// No request is begun: every call returns this error.
     case refuse(Int32)
-    /// It ends at once, well, with a result that nobody expects.
+    /// A request succeeds at once with an unusual result.
     case oddly
   }
 
-  /// What a gram has come to.
+  /// How a gram ended.
   enum Ending: Sendable, Equatable {
     case replied([UInt8])
     case failed(Int32, String)
@@ -32,7 +33,7 @@ final class CheckHost: @unchecked Sendable {
   enum Token {
     case open
     case ended(Ending)
-    /// The asker has gone, or has run out of time.
+    /// The asker has gone away.
     case gone
   }
 
@@ -70,9 +71,9 @@ final class CheckHost: @unchecked Sendable {
     var config: [UInt8] = []
     var explanation = ""
     var isRetired = false
-    /// When destroy had returned.
+    /// When destroy() returned; nil before that.
     var destroyed: ContinuousClock.Instant?
-    /// Calls from other threads than the lane after destroy: which, and how long after it.
+    /// Calls from threads other than the lane after destroy(), and how long after it.
     var late: [(call: String, after: Duration)] = []
     /// When the persona was last heard of.
     var heard = ContinuousClock.now
@@ -82,7 +83,7 @@ final class CheckHost: @unchecked Sendable {
   let record: Monitor<Record>
   let lane: Lane
   let log: CheckLog
-  /// Services that service() does not know.
+  /// Services that service() does not offer.
   let absent: Set<String>
   let tables: HostShape.Tables
   private(set) var host: UnsafeMutablePointer<persona_host>
@@ -104,7 +105,7 @@ final class CheckHost: @unchecked Sendable {
     Unmanaged<CheckHost>.fromOpaque(host.pointee.kernel).takeUnretainedValue()
   }
 
-  /// Every function of a table begins here.
+  /// Records a call of any function of a table.
   func entered(_ call: String, laneOnly: Bool = false) {
     let onLane = lane.isCurrent
     if laneOnly, !onLane {
@@ -116,7 +117,7 @@ final class CheckHost: @unchecked Sendable {
     }
   }
 
-  /// The status to refuse with, if calls are to be refused or the instance is at its end.
+  /// The status that a call is refused with; nil: it is not refused.
   func refusal() -> Int32? {
     record.withLock { record in
       if record.isRetired { return Int32(PERSONA_E_RETIRED) }
@@ -132,7 +133,7 @@ final class CheckHost: @unchecked Sendable {
     return absent.contains(name) ? nil : tables.services[name]
   }
 
-  /// The text for the status that is about to be returned; forgotten by it.
+  /// Takes the text that explain() set for the status that was just returned.
   func takeExplanation() -> String {
     record.withLock { record in
       defer { record.explanation = "" }
@@ -168,7 +169,7 @@ final class CheckHost: @unchecked Sendable {
     case .fine: return 0
     case .gone: break
     case .ended(let before):
-      // That the kernel has ended a token meanwhile is nobody's fault; two ends of its own are.
+      // A token that the kernel ended meanwhile is nobody's fault; a token that the persona ends twice is.
       log.fail(
         "answers a gram twice: \(call) after it \(Self.words(before)). A token ends once; what comes later is lost, and the asker has the first"
       )
@@ -185,7 +186,7 @@ final class CheckHost: @unchecked Sendable {
     }
   }
 
-  /// receive() has returned, and what it has not ended itself ends now or is promised. Lane only.
+  /// Notes the return of receive(): unless it returned PERSONA_LATER, a token that is still open ends now. Lane only.
   func returned(_ token: UInt64, _ status: persona_status) {
     if status == Int32(PERSONA_LATER) { return }
     let wasOpen = record.withLock { record in
@@ -204,7 +205,7 @@ final class CheckHost: @unchecked Sendable {
     return isOpen ? 0 : Int32(PERSONA_E_NOT_FOUND)
   }
 
-  /// The asker goes away: what was begun on behalf of the gram is cancelled.
+  /// Makes the asker go away: requests that the gram led to are cancelled.
   func abandon(_ token: UInt64) {
     let children = record.withLock { record in
       if case .open? = record.tokens[token] { record.tokens[token] = .gone }
@@ -215,7 +216,7 @@ final class CheckHost: @unchecked Sendable {
 
   // MARK: Requests
 
-  /// Begins a request, and ends it if that is ordered. The number is written before anything can end.
+  /// Begins a request, and ends it at once if the test wants that. Its number is written before it can end.
   func begin(_ make: (UInt64) -> Request, _ number: UnsafeMutablePointer<UInt64>) -> persona_status {
     if let status = refusal() { return status }
     let (request, answers) = record.withLock { record in
@@ -234,7 +235,7 @@ final class CheckHost: @unchecked Sendable {
     return 0
   }
 
-  /// Ends a request as a good kernel would, or oddly where that is ordered.
+  /// Ends a request with a usual result, or an unusual one if the test wants that.
   func answer(_ number: UInt64) {
     let found = record.withLock { record -> (Request, [UInt8])? in
       guard let request = record.requests[number] else { return nil }
@@ -280,7 +281,7 @@ final class CheckHost: @unchecked Sendable {
     return true
   }
 
-  /// Everything that is open ends as retired; from now on calls return that. Lane only.
+  /// Ends every open request as retired; from now on calls return PERSONA_E_RETIRED. Lane only.
   func retire() {
     let open = record.withLock { record in
       defer { record.requests = [:] }
@@ -290,7 +291,7 @@ final class CheckHost: @unchecked Sendable {
     for request in open { call(request, Int32(PERSONA_E_RETIRED), Array("this generation has been replaced".utf8)) }
   }
 
-  /// destroy has returned; what is kept for calls that come too late is small.
+  /// Notes the return of destroy(), and frees all that calls that come too late do not need.
   func destroyed() {
     record.withLock { record in
       record.destroyed = .now

@@ -2,7 +2,7 @@ import Kernel
 import System
 import Wire
 
-/// What every test of a run has in common, and how one is played.
+/// What the tests of a run have in common, and how one of them is run.
 struct CheckJob: Sendable {
   var image: LibraryImage
   var part: CheckPart?
@@ -17,7 +17,7 @@ struct CheckJob: Sendable {
     ]
   }
 
-  /// Plays a test on this thread, with the library in this process.
+  /// Runs a test on this thread, with the library in this process.
   func play(_ test: CheckTest, _ log: CheckLog) {
     do throws(Halt) {
       log.begins("opening the library")
@@ -42,7 +42,7 @@ struct CheckJob: Sendable {
 }
 
 extension CheckJob {
-  /// As a test's process is given it.
+  /// The form in which a test's process gets it.
   var json: JSON {
     var members: [String: JSON] = [
       "copy": .string(image.path), "path": .string(image.originalPath), "hash": .string(image.hash),
@@ -56,7 +56,7 @@ extension CheckJob {
     return .object(members)
   }
 
-  /// Nil: it is none.
+  /// nil if the JSON is not a job.
   init?(_ json: JSON) {
     guard let copy = json["copy"]?.string, let path = json["path"]?.string, let hash = json["hash"]?.string,
       let text = json["about"]?.string, let about = try? About(parsing: text), let seed = json["seed"]?.string.flatMap({ UInt64($0) }),

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What a running test says, line by line, so that nothing is lost when it crashes. Any thread.
+/// What a running test reports, line by line, so that nothing is lost when it crashes. Any thread.
 final class CheckLog: Sendable {
   enum Line: Equatable {
     /// A call of the persona's code begins, in words.
@@ -13,13 +13,13 @@ final class CheckLog: Sendable {
   }
 
   private let write: @Sendable (Line) -> Void
-  /// By text, so that what happens a thousand times is said once.
+  /// Messages that were reported, so that what happens a thousand times is reported once. Guarded by its lock.
   private let said = Mutex<Set<String>>([])
   private let place = Mutex("")
 
   init(_ write: @escaping @Sendable (Line) -> Void) { self.write = write }
 
-  /// What is special at the moment, as in "without timer/1"; it stands behind every call. Empty: nothing.
+  /// The special circumstances, such as "without timer/1", which are added to every call and finding. Empty if there are none.
   var scene: String {
     get { place.withLock { $0 } }
     set { place.withLock { $0 = newValue } }
@@ -44,10 +44,10 @@ final class CheckLog: Sendable {
 }
 
 extension CheckLog.Line {
-  /// It begins every line of ours, among whatever a persona prints. ASCII's record separator.
+  /// The first byte of every line of the log, which tells it from what a persona prints: ASCII's record separator.
   static let mark: UInt8 = 0x1E
 
-  /// As a child says it to its parent: one line that is written whole.
+  /// The line as a child process writes it to its parent, in one write.
   var bytes: [UInt8] {
     let (letter, text): (Character, String) =
       switch self {
@@ -62,12 +62,12 @@ extension CheckLog.Line {
         }
       case .ended: (".", "")
       }
-    // What is longer than PIPE_BUF could be torn apart.
+    // A write longer than PIPE_BUF may be interleaved with others.
     let flat = text.split(whereSeparator: \.isNewline).joined(separator: " · ")
     return [0x0A, Self.mark] + Array(String(letter).utf8) + flat.utf8.prefix(3900) + [0x0A]
   }
 
-  /// Nil: it is none of ours.
+  /// nil if the line is not one of the log.
   init?(_ line: some Collection<UInt8>) {
     guard line.first == Self.mark, let letter = line.dropFirst().first else { return nil }
     let text = String(decoding: line.dropFirst(2), as: UTF8.self)

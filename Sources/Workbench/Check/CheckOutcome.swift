@@ -10,7 +10,7 @@ public struct CheckOutcome: Sendable, Equatable {
   public var findings: [CheckFinding]
   public var seconds: Double
 
-  /// The worst of the findings; a test that skips says why.
+  /// The worst of the findings.
   public var verdict: Verdict {
     let levels = findings.map(\.level)
     return levels.contains(.failure) ? .failed : levels.contains(.warning) ? .warning : levels.contains(.skipped) ? .skipped : .ok
@@ -18,13 +18,13 @@ public struct CheckOutcome: Sendable, Equatable {
 
   /// How a test's process ended.
   struct End: Equatable {
-    /// Nil: it was ended by a signal, or by us.
+    /// nil if it was ended by a signal, or by us after its time limit.
     var status: Int32?
     var signal: Int32?
     var timedOut = false
   }
 
-  /// Judges what a test's process has said, and how it ended.
+  /// The findings of a test, from what its process reported and how it ended.
   static func judge(_ lines: [CheckLog.Line], printed: [String], end: End, limitSeconds: Int) -> [CheckFinding] {
     var findings: [CheckFinding] = []
     var call: String?
@@ -57,7 +57,7 @@ public struct CheckOutcome: Sendable, Equatable {
     return findings
   }
 
-  /// The lines of ours and the lines of others.
+  /// Divides a process's output into lines of the log and lines that the persona printed.
   static func lines(_ output: [UInt8]) -> (ours: [CheckLog.Line], printed: [String]) {
     var ours: [CheckLog.Line] = []
     var printed: [String] = []

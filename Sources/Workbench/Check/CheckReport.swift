@@ -1,15 +1,15 @@
 import Kernel
 import Wire
 
-/// What a run of tests has shown of one library.
+/// The result of a run of tests of one library.
 public struct CheckReport: Sendable {
-  /// The file, as it was named.
+  /// The path of the file, as the user gave it.
   public var library: String
   public var seed: UInt64
-  /// SHA-256 of the file; nil: the kernel would not load it.
+  /// SHA-256 of the file; nil if the kernel would not load it.
   public var hash: String?
   public var about: About?
-  /// What it was configured by; nil: by what every persona has.
+  /// The part of personas.toml that it was configured by; nil: by a plain configuration.
   public var part: CheckPart?
   /// In the order of the tests.
   public var outcomes: [CheckOutcome] = []

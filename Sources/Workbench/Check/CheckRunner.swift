@@ -6,11 +6,11 @@ import Wire
 /// Runs tests of one library, each in a process of its own, and reports.
 public struct CheckRunner: Sendable {
   public var tests = CheckTest.all
-  /// The same seed draws the same payloads, states and orders.
+  /// The same seed gives the same payloads, states and orders.
   public var seed: UInt64
   /// How long one call of the persona's code may take: the kernel's own limit, when personas.toml says nothing else.
   public var callMilliseconds = 5000
-  /// The program that becomes a test's process, and its first words: see CheckChild.
+  /// The program that a test's process runs, and its first words: see CheckChild.
   public var command = ["/proc/self/exe", CheckChild.word]
   /// Run the tests in this process instead: for a debugger. A crash ends everything.
   public var inProcess = false
@@ -19,8 +19,10 @@ public struct CheckRunner: Sendable {
 
   public init(seed: UInt64) { self.seed = seed }
 
-  /// Blocks until all tests have ended. `each` is told of every outcome, in the order of the tests, as soon as those
-  /// before it are there; on any thread, one call at a time.
+  /// Runs the tests and blocks until all have ended.
+  ///
+  /// - Parameter each: called with every outcome in the order of the tests, as soon as those before it are known; on any thread, one
+  ///   call at a time.
   public func run(
     library path: String, parts: [CheckPart] = [], each: @escaping @Sendable (CheckOutcome) -> Void = { _ in }
   ) -> CheckReport {
@@ -37,7 +39,7 @@ public struct CheckRunner: Sendable {
         let finding = test.name == CheckTest.file.name ? refusal : CheckFinding(.skipped, "the kernel would not load the file")
         report.add(test, [finding], each)
       }
-      // Whatever was asked for, this is the answer.
+      // Also when other tests were asked for: this is why they could not run.
       if !tests.contains(where: { $0.name == CheckTest.file.name }) { report.add(CheckTest.file, [refusal], each) }
       return report
     }
@@ -48,9 +50,9 @@ public struct CheckRunner: Sendable {
     let job = CheckJob(image: image, part: report.part, seed: seed, callMilliseconds: callMilliseconds)
 
     let results = Results(tests, each)
-    // First what everything else builds on.
+    // The tests of a stage build on those of the stage before it.
     var reason: String?
-    for stage in CheckTest.ReplayHost.allCases {
+    for stage in CheckTest.Stage.allCases {
       let tests = tests.filter { $0.stage == stage }
       if let reason { for test in tests { results.put(test, [CheckFinding(.skipped, reason)]) } } else { run(tests, job, results) }
       if reason == nil, let failed = tests.first(where: { results.hasFailed($0.name) }) { reason = stage.reason(failed.name) }
@@ -60,7 +62,7 @@ public struct CheckRunner: Sendable {
     return report
   }
 
-  /// Outcomes as they come, told in the order of the tests.
+  /// Collects outcomes as they come, and reports them in the order of the tests.
   private final class Results: Sendable {
     private struct Contents {
       var outcomes: [String: CheckOutcome] = [:]
@@ -118,7 +120,7 @@ public struct CheckRunner: Sendable {
     do throws(Subprocess.Failed) {
       var plan = Subprocess.Plan(command + [test.name])
       plan.input = .bytes(job.json.bytes)
-      // A crash is told by its signal; a backtrace would only take its time.
+      // The signal tells of a crash; a backtrace would only take time.
       plan.environment = environmentLines().filter { !$0.hasPrefix("SWIFT_BACKTRACE=") } + ["SWIFT_BACKTRACE=enable=no"]
       let child = try Subprocess(plan)
       let output = child.readAll(milliseconds: test.limitSeconds * 1000)
@@ -134,14 +136,14 @@ public struct CheckRunner: Sendable {
     }
   }
 
-  /// The part that loads this very file; else the one of the persona's name.
+  /// The part that loads this very file, else the one with the persona's name.
   private static func part(of image: LibraryImage, among parts: [CheckPart]) -> CheckPart? {
     let real = PersonaSource.real(image.originalPath)
     let loading = parts.filter { $0.library.flatMap(PersonaSource.real) == real }
     return loading.first { $0.name == image.about.name } ?? loading.first ?? parts.first { $0.name == image.about.name }
   }
 
-  /// Where the private copy is that is opened: a build may write over the file meanwhile.
+  /// The folder of the private copy that is opened, since a build may overwrite the file meanwhile.
   private static var folder: String {
     let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     return "\(temporary)/bat-check-\(getuid())"

@@ -2,7 +2,7 @@ import Kernel
 import PersonaABI
 import Synchronization
 
-/// A sink that is full after so many bytes, and knows when it may be written to.
+/// A sink for save() that is full after `limit` bytes, and reports writes at the wrong time or on the wrong thread.
 final class CheckSink: @unchecked Sendable {
   private let limit: Int
   private let lane: Lane
@@ -23,10 +23,10 @@ final class CheckSink: @unchecked Sendable {
 
   var bytes: [UInt8] { contents.withLock { $0.bytes } }
   var overflow: Bool { contents.withLock { $0.overflow } }
-  /// The call is over for which it was lent.
+  /// Ends the time in which the persona may write to it.
   func close() { contents.withLock { $0.isOpen = false } }
 
-  /// Never freed: a persona may keep it, against the rules.
+  /// The sink as persona.h has it. Never freed, because a persona may keep it against the rules.
   var raw: persona_sink {
     persona_sink(context: Unmanaged.passRetained(self).toOpaque()) { context, source, count in
       let sink = Unmanaged<CheckSink>.fromOpaque(context!).takeUnretainedValue()

@@ -1,9 +1,9 @@
 /// Bytes, as a report shows them.
 enum CheckText {
-  /// The beginning, in quotes, harmless for a terminal; and how many bytes there are when that is not all.
+  /// The first bytes in quotes, with control characters escaped, and the number of bytes if there are more.
   static func short(_ bytes: [UInt8], limit: Int = 60) -> String {
     let beginning = String(decoding: bytes.prefix(limit), as: UTF8.self)
-    // A character that the limit cuts in two is no reason to call it binary.
+    // The limit may cut a character in two, which does not make the text binary.
     if beginning.unicodeScalars.dropLast(3).contains("\u{FFFD}") {
       let digits = bytes.prefix(16).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
       return "<\(digits.joined(separator: " "))\(bytes.count > 16 ? "…" : "")> (\(bytes.count) bytes)"

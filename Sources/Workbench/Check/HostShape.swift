@@ -1,17 +1,17 @@
 import PersonaABI
 
-/// How large the tables are that a persona is given.
+/// The sizes of the tables that a persona is given.
 enum HostShape {
-  /// As this kernel's, with room behind them.
+  /// The size of this kernel's tables, with readable memory behind them.
   case plain
-  /// As this kernel's, and what lies behind them cannot be read.
+  /// The size of this kernel's tables, and the memory behind them cannot be read.
   case exact
-  /// As those of a later kernel: more functions behind ours, which an older persona must not know.
+  /// The size of a later kernel's tables, which have more functions at their ends.
   case larger
 
   struct Tables: @unchecked Sendable {
     var services: [String: UnsafeRawPointer]
-    /// Also the texts that are lent end where a page ends.
+    /// Whether texts that are lent end where a page ends, too.
     var isGuarded: Bool
   }
 
@@ -36,13 +36,13 @@ enum HostShape {
       ], isGuarded: self == .exact)
   }
 
-  /// What `size` says of a table.
+  /// The value of a table's `size` member.
   func size<T>(_ type: T.Type) -> UInt32 { UInt32(MemoryLayout<T>.size + (self == .larger ? 8 * Self.added : 0)) }
 
   /// How many functions a later kernel has added.
   private static let added = 4
 
-  /// A table that stays for ever, with this shape's memory behind it.
+  /// Copies a table into memory that is never freed and that ends as this shape says.
   func keep<T>(_ table: T) -> UnsafeMutablePointer<T> {
     let size = MemoryLayout<T>.size
     if self == .exact, let pages = GuardedPages(count: size) {
@@ -51,7 +51,7 @@ enum HostShape {
       return pointer
     }
     let raw = UnsafeMutableRawPointer.allocate(byteCount: size + 8 * Self.added, alignment: 16)
-    // Nobody who was built for these tables may call what stands there.
+    // An address that crashes when it is called: a persona built for today's tables does not know these functions.
     for slot in 0..<Self.added { raw.storeBytes(of: 1, toByteOffset: size + 8 * slot, as: UInt.self) }
     let pointer = raw.bindMemory(to: T.self, capacity: 1)
     pointer.initialize(to: table)

@@ -1,7 +1,7 @@
 import PersonaABI
 import Wire
 
-/// The tables of persona.h, for a host that checks: arguments are copied, and `CheckHost` does the rest.
+/// The tables of persona.h for a host that checks: they copy the arguments, and `CheckHost` does the rest.
 enum HostTable {
   static func host(_ shape: HostShape) -> persona_host {
     persona_host(
@@ -9,13 +9,11 @@ enum HostTable {
       abi_minor: UInt16(PERSONA_ABI_MINOR) + (shape == .larger ? 1 : 0), kernel: UnsafeMutableRawPointer(bitPattern: 1)!,
       service: { CheckHost.of($0).service(String(cString: $1)) },
       explain: { host, why in
-        let host = CheckHost.of(host)
-        host.entered("explain()", laneOnly: true)
+        let host = entered(host, "explain()", laneOnly: true)
         host.record.withLock { $0.explanation = string(why) }
       },
       post: { host, job, context in
-        let host = CheckHost.of(host)
-        host.entered("post()")
+        let host = entered(host, "post()")
         nonisolated(unsafe) let context = context
         let isQueued = host.lane.run {
           host.log.begins("a job that it posted")
@@ -25,8 +23,7 @@ enum HostTable {
         return isQueued ? 0 : RETIRED
       },
       cancel: { host, request in
-        let host = CheckHost.of(host)
-        host.entered("cancel()")
+        let host = entered(host, "cancel()")
         host.complete(request, Int32(PERSONA_E_CANCELLED), Array("cancelled".utf8))
       })
   }
@@ -35,15 +32,13 @@ enum HostTable {
     persona_bus_v1(
       size: shape.size(persona_bus_v1.self),
       reply: { host, token, payload in
-        let host = CheckHost.of(host)
-        host.entered("bus->reply()")
+        let host = entered(host, "bus->reply()")
         if host.isRetired { return RETIRED }
         guard let payload = json(payload, host, "replies") else { return INVALID }
         return host.end(token, .replied(payload), by: "bus->reply()")
       },
       fail: { host, token, status, why in
-        let host = CheckHost.of(host)
-        host.entered("bus->fail()")
+        let host = entered(host, "bus->fail()")
         if host.isRetired { return RETIRED }
         if status >= 0 { host.log.warn("calls bus->fail() with the status \(status), which is no error") }
         let why = string(why)
@@ -51,21 +46,18 @@ enum HostTable {
         return host.end(token, .failed(status, why), by: "bus->fail()")
       },
       stream: { host, token, piece in
-        let host = CheckHost.of(host)
-        host.entered("bus->stream()")
+        let host = entered(host, "bus->stream()")
         if host.isRetired { return RETIRED }
         return host.stream(token, bytes(piece))
       },
       send: { host, _, target, method, payload in
-        let host = CheckHost.of(host)
-        host.entered("bus->send()")
+        let host = entered(host, "bus->send()")
         if let status = host.refusal() { return status }
         guard json(payload, host, "sends \(string(method))") != nil, target.count > 0 else { return INVALID }
         return 0
       },
       ask: { host, cause, target, method, payload, milliseconds, part, done, context, request in
-        let host = CheckHost.of(host)
-        host.entered("bus->ask()")
+        let host = entered(host, "bus->ask()")
         if let status = host.refusal() { return status }
         guard json(payload, host, "asks \(string(method))") != nil, target.count > 0 else { return INVALID }
         let (target, method) = (string(target), string(method))
@@ -77,16 +69,14 @@ enum HostTable {
           }, request)
       },
       subscribe: { host, topic in
-        let host = CheckHost.of(host)
-        host.entered("bus->subscribe()")
+        let host = entered(host, "bus->subscribe()")
         if let status = host.refusal() { return status }
         guard topic.count > 0 else { return INVALID }
         host.record.withLock { _ = $0.topics.insert(string(topic)) }
         return 0
       },
       unsubscribe: { host, topic in
-        let host = CheckHost.of(host)
-        host.entered("bus->unsubscribe()")
+        let host = entered(host, "bus->unsubscribe()")
         if let status = host.refusal() { return status }
         host.record.withLock { _ = $0.topics.remove(string(topic)) }
         return 0
@@ -97,15 +87,13 @@ enum HostTable {
     persona_llm_v1(
       size: shape.size(persona_llm_v1.self),
       chat: { host, cause, question, _, part, done, context, request in
-        let host = CheckHost.of(host)
-        host.entered("llm->chat()")
+        let host = entered(host, "llm->chat()")
         if let status = host.refusal() { return status }
         guard let question = json(question, host, "asks the model"), !question.isEmpty else { return INVALID }
         return host.begin({ .init(number: $0, kind: .chat, cause: cause, part: part, done: done, context: context) }, request)
       },
       forget: { host, _ in
-        let host = CheckHost.of(host)
-        host.entered("llm->forget()")
+        let host = entered(host, "llm->forget()")
         return host.refusal() ?? 0
       })
   }
@@ -114,8 +102,7 @@ enum HostTable {
     persona_rag_v1(
       size: shape.size(persona_rag_v1.self),
       perform: { host, cause, operation, arguments, done, context, request in
-        let host = CheckHost.of(host)
-        host.entered("rag->perform()")
+        let host = entered(host, "rag->perform()")
         if let status = host.refusal() { return status }
         guard let arguments = json(arguments, host, "asks the memory"), !arguments.isEmpty, operation.count > 0 else { return INVALID }
         let operation = string(operation)
@@ -128,29 +115,25 @@ enum HostTable {
     persona_state_v1(
       size: shape.size(persona_state_v1.self),
       get: { host, key, into in
-        let host = CheckHost.of(host)
-        host.entered("state->get()")
+        let host = entered(host, "state->get()")
         if let status = host.refusal() { return status }
         guard let value = host.record.withLock({ $0.values[string(key)] }) else { return NOT_FOUND }
         return write(value, into)
       },
       put: { host, key, value in
-        let host = CheckHost.of(host)
-        host.entered("state->put()")
+        let host = entered(host, "state->put()")
         if let status = host.refusal() { return status }
         host.record.withLock { $0.values[string(key)] = bytes(value) }
         return 0
       },
       remove: { host, key in
-        let host = CheckHost.of(host)
-        host.entered("state->remove()")
+        let host = entered(host, "state->remove()")
         if let status = host.refusal() { return status }
         host.record.withLock { $0.values[string(key)] = nil }
         return 0
       },
       keys: { host, prefix, into in
-        let host = CheckHost.of(host)
-        host.entered("state->keys()")
+        let host = entered(host, "state->keys()")
         if let status = host.refusal() { return status }
         let keys = host.record.withLock { $0.values.keys.filter { $0.hasPrefix(string(prefix)) }.sorted() }
         return write(JSON.array(keys.map { .string($0) }).bytes, into)
@@ -161,28 +144,25 @@ enum HostTable {
     persona_timer_v1(
       size: shape.size(persona_timer_v1.self),
       after: { host, milliseconds, done, context, request in
-        let host = CheckHost.of(host)
-        host.entered("timer->after()")
+        let host = entered(host, "timer->after()")
         return host.begin(
           { .init(number: $0, kind: .timer, cause: 0, milliseconds: milliseconds, part: nil, done: done, context: context) }, request)
       })
   }
 
   static func log(_ shape: HostShape) -> persona_log_v1 {
-    persona_log_v1(size: shape.size(persona_log_v1.self), write: { host, _, _ in CheckHost.of(host).entered("log->write()") })
+    persona_log_v1(size: shape.size(persona_log_v1.self), write: { host, _, _ in _ = entered(host, "log->write()") })
   }
 
   static func config(_ shape: HostShape) -> persona_config_v1 {
     persona_config_v1(
       size: shape.size(persona_config_v1.self),
       get: { host, into in
-        let host = CheckHost.of(host)
-        host.entered("config->get()")
+        let host = entered(host, "config->get()")
         if let status = host.refusal() { return status }
         return write(host.record.withLock { $0.config }, into)
       })
   }
-
 }
 
 private let INVALID = Int32(PERSONA_E_INVALID)
@@ -191,12 +171,19 @@ private let NOT_FOUND = Int32(PERSONA_E_NOT_FOUND)
 
 // Global, because a C function pointer may capture nothing, not even its type.
 
+/// Finds the host that a table's function was called with, and records the call.
+private func entered(_ host: UnsafePointer<persona_host>, _ call: String, laneOnly: Bool = false) -> CheckHost {
+  let host = CheckHost.of(host)
+  host.entered(call, laneOnly: laneOnly)
+  return host
+}
+
 private func bytes(_ text: persona_text) -> [UInt8] {
   Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : text.count))
 }
 private func string(_ text: persona_text) -> String { String(decoding: bytes(text), as: UTF8.self) }
 
-/// A payload that is no JSON is the persona's fault, wherever it goes. Empty is allowed.
+/// The bytes of a payload; nil if they are not JSON, which is the persona's fault wherever it sends them. Empty is allowed.
 private func json(_ text: persona_text, _ host: CheckHost, _ call: String) -> [UInt8]? {
   let bytes = bytes(text)
   if bytes.isEmpty || bytes.withUnsafeBytes(isJSONValue) { return bytes }

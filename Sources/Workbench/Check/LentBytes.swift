@@ -1,10 +1,10 @@
 import Glibc
 import PersonaABI
 
-/// Bytes that are lent for one call.
+/// Lends bytes for one call.
 ///
-/// When `guarded`, they end where a page ends that may be read, and are gone after the call: whoever reads on for a
-/// zero at the end, or keeps the pointer, crashes at once instead of once a week.
+/// If `guarded`, they end where a readable page ends, and cannot be read after the call: a persona that looks for a zero at the end,
+/// or keeps the pointer, crashes at once.
 func lend<R>(_ bytes: [UInt8], guarded: Bool, _ body: (persona_text) -> R) -> R {
   func text(_ raw: UnsafeRawBufferPointer) -> persona_text {
     persona_text(bytes: raw.baseAddress?.assumingMemoryBound(to: CChar.self), count: raw.count)
@@ -15,14 +15,14 @@ func lend<R>(_ bytes: [UInt8], guarded: Bool, _ body: (persona_text) -> R) -> R 
   return body(text(UnsafeRawBufferPointer(pages.bytes)))
 }
 
-/// Memory with a page behind it that nobody may touch.
+/// Memory followed by a page that cannot be read or written.
 struct GuardedPages {
   private let start: UnsafeMutableRawPointer
   private let length: Int
-  /// It ends at the page that nobody may touch.
+  /// The usable bytes, which end at that page.
   let bytes: UnsafeMutableRawBufferPointer
 
-  /// Nil: the system gives none.
+  /// nil if the system gives no memory.
   init?(count: Int) {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let usable = max(1, (count + page - 1) / page) * page
@@ -34,7 +34,7 @@ struct GuardedPages {
     bytes = UnsafeMutableRawBufferPointer(start: start + usable - count, count: count)
   }
 
-  /// Whoever reads it afterwards crashes. The addresses are never used again: a pointer that was kept must not meet other bytes.
+  /// Makes it unreadable. The addresses are never used again, so that a pointer that was kept cannot point at other bytes.
   func remove() {
     madvise(start, length, MADV_DONTNEED)
     mprotect(start, length, PROT_NONE)

@@ -2,14 +2,14 @@ import Glibc
 import System
 import Wire
 
-/// The configuration file that a library is likely meant for, read by the kernel's own program.
+/// Finds the configuration file that a library is probably meant for, and reads it by the kernel's own program.
 public enum NearbyConfiguration {
-  /// What is wrong with a file that was named.
+  /// A configuration file could not be read.
   public struct Unreadable: Error, Sendable, CustomStringConvertible {
     public let description: String
   }
 
-  /// The nearest personas.toml: in this folder, or in the library's and those above it. Nil: there is none.
+  /// The nearest personas.toml: in the current folder, else in the library's folder or one above it. nil if there is none.
   public static func path(near library: String) -> String? {
     if access("personas.toml", F_OK) == 0 { return PersonaSource.real("personas.toml") }
     guard let real = PersonaSource.real(library) else { return nil }

@@ -1,9 +1,9 @@
 import Wire
 
-/// Payloads for grams: what a schema asks for, and what nobody would send.
+/// Makes payloads for grams: those that fit a schema, and those that nobody would send.
 struct SamplePayload {
   var random: SeededRandom
-  /// The kernel takes nothing deeper.
+  /// The deepest nesting of JSON that the kernel lets pass.
   private static let deepest = 62
 
   init(_ random: SeededRandom) { self.random = random }
@@ -36,7 +36,7 @@ struct SamplePayload {
     }
   }
 
-  /// JSON that the kernel would let pass and that fits nothing.
+  /// JSON that the kernel would let pass and that fits no schema.
   mutating func odd() -> [UInt8] {
     switch Int.random(in: 0..<12, using: &random) {
     case 0: return Array(String(repeating: "[", count: Self.deepest).utf8) + Array(String(repeating: "]", count: Self.deepest).utf8)
@@ -55,7 +55,7 @@ struct SamplePayload {
     }
   }
 
-  /// The value with one of its parts taken away, or put in the place of another.
+  /// The value with some of its parts removed or replaced.
   mutating func spoilt(_ value: JSON) -> JSON {
     switch value {
     case .object(var members):

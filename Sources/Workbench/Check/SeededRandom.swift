@@ -1,10 +1,10 @@
-/// Random numbers that a seed repeats: SplitMix64.
+/// Random numbers that are the same for the same seed: SplitMix64.
 struct SeededRandom: RandomNumberGenerator {
   private var state: UInt64
 
   init(seed: UInt64) { state = seed }
 
-  /// Numbers of its own for each name, so that one test alone draws the same as among all others.
+  /// Each name has its own sequence, so that a test gets the same numbers alone and among others.
   init(seed: UInt64, for name: String) {
     // FNV-1a.
     state = seed ^ name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }

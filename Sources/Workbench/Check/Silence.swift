@@ -1,18 +1,17 @@
-/// How long a persona has been silent, as a patient listener counts it.
+/// Measures how long a persona has been silent.
 ///
-/// Time that we ourselves were not run, on a machine with too much to do, counts as little; time in which its lane has
-/// work counts as `busy` instead.
+/// Time in which this process itself was not scheduled hardly counts; time in which the persona's lane has work counts as `busy`.
 struct Silence {
   private let limit: Duration
   private var silent = Duration.zero
-  /// How long the lane has had work without a word of it.
+  /// How long the lane has been busy without a call to the host.
   private(set) var busy = Duration.zero
   private var last = ContinuousClock.now
   private var heard: ContinuousClock.Instant?
 
   init(limit: Duration) { self.limit = limit }
 
-  /// True when it has lasted beyond the limit. To be asked every millisecond or so.
+  /// Takes the next observation, and returns whether the silence exceeds the limit. Call it about every millisecond.
   mutating func goesOn(heard: ContinuousClock.Instant, isBusy: Bool, now: ContinuousClock.Instant = .now) -> Bool {
     let passed = min(now - last, .milliseconds(5))
     last = now

@@ -1,7 +1,7 @@
 import Kernel
 import Protocol
 
-/// Statuses, by the names that persona.h gives them.
+/// The names that persona.h gives to statuses.
 enum StatusText {
   static func name(_ status: Int32) -> String {
     if status == 0 { return "PERSONA_OK" }

@@ -6,15 +6,15 @@ import Wire
 
 /// One instance on a lane of its own, and the calls of its life, each with a time limit. For one thread.
 final class Trial {
-  /// What a call of the persona's code came to.
+  /// The result of a call of the persona's code.
   struct Answer: Sendable {
     var status: persona_status
-    /// What explain() said of it.
+    /// The text that the persona passed to explain() during the call.
     var why: String
     var isRefusal: Bool { status < 0 }
   }
 
-  /// A gram that is still open when nothing was heard for so long will stay open.
+  /// A gram that is still open after so much silence is taken to stay open for ever.
   private let patience: Duration
   private let callMilliseconds: Int
   let host: CheckHost
@@ -39,7 +39,7 @@ final class Trial {
     self.answers = answers
   }
 
-  /// What becomes of its requests from now on.
+  /// How its requests end from now on.
   var answers: CheckHost.Answers {
     get { host.record.withLock { $0.answers } }
     set { host.record.withLock { $0.answers = newValue } }
@@ -74,7 +74,7 @@ final class Trial {
     return answer
   }
 
-  /// A refusal that nobody can understand. Of grams, grams.unknown and grams.methods tell it.
+  /// Warns of a refusal without an explanation. (For grams, the tests grams.unknown and grams.methods do that.)
   private func explained(_ answer: Answer, _ step: String) -> Answer {
     if answer.isRefusal, answer.why.isEmpty {
       log.warn(
@@ -112,14 +112,14 @@ final class Trial {
     return explained(try call("start()") { start(instance) }, "start()")
   }
 
-  /// create and start, neither of which may refuse.
+  /// Calls create() and start(), neither of which may refuse.
   func begin() throws(Halt) {
     for (step, answer) in [("create()", try create()), ("start()", try start())] where answer.isRefusal {
       throw Halt(.failure, "\(step) refuses: \(answer.words)")
     }
   }
 
-  /// stop, the end of all requests, destroy, as the kernel does it, in one piece on the lane; then the lane's last jobs.
+  /// Ends the instance as the kernel does: stop(), the end of all requests and destroy() in one job on the lane, then the lane's last jobs.
   func end() throws(Halt) {
     guard let instance else { return host.lane.close() }
     self.instance = nil
@@ -163,7 +163,7 @@ final class Trial {
     return explained(answer, "load()")
   }
 
-  /// What it saves, into a sink that is full after so many bytes.
+  /// Calls save() with a sink that is full after `limit` bytes.
   func save(limit: Int = 64 << 20) throws(Halt) -> (answer: Answer, sink: CheckSink) {
     let sink = CheckSink(limit: limit, lane: host.lane, log: log)
     guard let save = vtable.save, let instance else { return (Answer(status: 0, why: ""), sink) }
@@ -173,7 +173,7 @@ final class Trial {
       defer { held.value.close() }
       return save(instance, &raw)
     }
-    // What the sink has said needs no words of its own.
+    // The error of a full sink explains itself.
     return (sink.overflow ? answer : explained(answer, "save()"), sink)
   }
 
@@ -189,7 +189,7 @@ final class Trial {
 
   // MARK: Grams
 
-  /// Hands a gram over, as the kernel does; its token is open afterwards, or has ended.
+  /// Hands a gram over as the kernel does. Afterwards its token has ended or is still open.
   func receive(_ gram: CheckGram) throws(Halt) -> UInt64 {
     guard let receive = vtable.receive, let instance else { preconditionFailure("a trial receives between its beginning and its end") }
     let (token, guarded, host) = (host.open(), host.tables.isGuarded, host)
@@ -201,7 +201,7 @@ final class Trial {
     return token
   }
 
-  /// Waits for a gram's end. Timers are let run out meanwhile, one after the other: time costs nothing here.
+  /// Waits until a gram has ended. Meanwhile timers run out one after the other, without waiting for their times.
   func finish(_ token: UInt64, _ gram: CheckGram) throws(Halt) -> CheckHost.Ending? {
     var fired = 0
     var silence = Silence(limit: patience)
@@ -229,7 +229,7 @@ final class Trial {
       if silence.busy > .milliseconds(callMilliseconds) {
         throw Halt(.failure, "a job or a done() that followed \(gram.words) has not returned after \(callMilliseconds) ms")
       }
-      // One that sets a timer in each timer goes on for ever, with no harm; but not while a gram waits for it.
+      // A persona may set a timer whenever one runs out, for ever; but a gram must not wait for that.
       if case .hold = answers { continue }
       if fired < 1000, host.fireTimer() { fired += 1 }
     }
@@ -239,7 +239,7 @@ final class Trial {
   @discardableResult
   func ask(_ gram: CheckGram) throws(Halt) -> CheckHost.Ending? { try finish(try receive(gram), gram) }
 
-  /// Waits until a gram has ended or requests are open; false if neither came.
+  /// Waits until a gram has ended or requests are open; false if neither happened in time.
   func settle(_ token: UInt64) -> Bool {
     var silence = Silence(limit: patience)
     while true {
@@ -255,6 +255,6 @@ final class Trial {
 }
 
 extension Trial.Answer {
-  /// Of a refusal: what was said, or the status.
+  /// A refusal in words: its explanation and status.
   var words: String { why.isEmpty ? "\(StatusText.name(status)), without a word" : "\(why) (\(StatusText.name(status)))" }
 }

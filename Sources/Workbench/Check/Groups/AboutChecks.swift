@@ -2,15 +2,10 @@ import Kernel
 import PersonaABI
 import Wire
 
-extension CheckTest {
-  /// Found before any code of the library is run: see CheckRunner.
-  static let file = CheckTest(
-    name: "file", shows: "the file is a library that the kernel would load, and its about text is well formed", stage: .open,
-    body: { _ in })
-
-  /// What the library says of itself.
-  static let aboutTests: [CheckTest] = [
-    file,
+/// Tests of what the library says of itself.
+enum AboutChecks {
+  static let tests: [CheckTest] = [
+    CheckTest.file,
     CheckTest(
       name: "entry", shows: "the entry is the same at each call, and says what the file says", stage: .open,
       body: { context throws(Halt) in
@@ -23,7 +18,7 @@ extension CheckTest {
         if again.entry != entry {
           context.log.fail("persona_entry_v1() returns another address at its second call; it must return the same")
         }
-        // LoadedLibrary.open has compared the two texts, the magic number, the sizes and the required functions.
+        // LoadedLibrary.open has already checked the about text, the magic number, the sizes and the required functions.
         if entry.pointee.reserved != 0 { context.log.warn("persona_entry.reserved is \(entry.pointee.reserved); it must be 0") }
         if Int(entry.pointee.vtable.pointee.size) % MemoryLayout<UInt>.size != 0 {
           context.log.warn("persona_vtable.size is \(entry.pointee.vtable.pointee.size), which ends in the middle of a function")

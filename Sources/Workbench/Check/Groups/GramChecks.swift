@@ -2,9 +2,9 @@ import Kernel
 import PersonaABI
 import Wire
 
-extension CheckTest {
-  /// Grams that are right, and grams that nobody would send.
-  static let gramTests: [CheckTest] = [
+/// Tests with correct grams, and with grams that nobody would send.
+enum GramChecks {
+  static let tests: [CheckTest] = [
     CheckTest(
       name: "grams.methods", shows: "each method of the about text answers a payload of its schema, with what its schema promises",
       body: { context throws(Halt) in
@@ -98,7 +98,7 @@ extension CheckTest {
       }),
   ]
 
-  /// A reply against what the about text promises: its type, and the members that must be there.
+  /// Compares a reply with what the about text promises: its type and its required members.
   private static func checkReply(_ bytes: [UInt8], of method: String, _ schema: JSON?, _ log: CheckLog) {
     guard let schema else { return }
     let reply = (try? JSON(parsing: bytes)) ?? .null

@@ -2,9 +2,9 @@ import Kernel
 import PersonaABI
 import Wire
 
-extension CheckTest {
-  /// What becomes of a gram when the requests that it leads to go wrong, come late, or not at all.
-  static let requestTests: [CheckTest] = [
+/// Tests of how a gram ends when the requests that it leads to fail, come late, or never end.
+enum RequestChecks {
+  static let tests: [CheckTest] = [
     CheckTest(
       name: "requests.errors", shows: "whatever error a request ends with, the gram that led to it ends, too",
       body: { context throws(Halt) in
@@ -96,7 +96,7 @@ extension CheckTest {
     throw Halt(.skipped, "it makes no requests for the grams of this test")
   }
 
-  /// With good answers again, it must work as at first.
+  /// Answers requests as usual again: the persona must work as before.
   private static func recover(_ trial: Trial, _ context: CheckContext) throws(Halt) {
     context.log.scene = "afterwards, with good answers again"
     trial.answers = .promptly
@@ -106,7 +106,7 @@ extension CheckTest {
     try trial.end()
   }
 
-  /// Ends one request after the other, by lot, until the gram has ended or there are none.
+  /// Ends open requests in a random order until the gram has ended.
   private static func endInAnyOrder(_ trial: Trial, until token: UInt64, _ random: inout SeededRandom) throws(Halt) {
     for _ in 0..<10_000 {
       guard trial.settle(token) else { return }
@@ -114,7 +114,7 @@ extension CheckTest {
         if case .open? = record.tokens[token] { (true, record.requests.keys.sorted()) } else { (false, []) }
       }
       if !isOpen { return }
-      // The one that was there has just ended, and what it leads to is not there yet.
+      // The last request has just ended, and the persona has not made the next one yet.
       if requests.isEmpty { continue }
       trial.host.answer(random.pick(requests))
     }

@@ -2,8 +2,9 @@ import Kernel
 import PersonaABI
 import Wire
 
-extension CheckTest {
-  /// The plain life, on which the others build.
+/// Tests of an instance's life from its creation to its end.
+enum LifeChecks {
+  /// The plain life, which must succeed before other tests make sense.
   static let life = CheckTest(
     name: "life", shows: "it is created, starts, stops and is destroyed, with every service there", stage: .life,
     body: { context throws(Halt) in
@@ -20,7 +21,7 @@ extension CheckTest {
       try trial.end()
     })
 
-  static let lifeTests: [CheckTest] = [
+  static let tests: [CheckTest] = [
     life,
     CheckTest(
       name: "life.unstarted", shows: "one that was created and never started can be stopped and destroyed, as after a refused load",
@@ -47,7 +48,7 @@ extension CheckTest {
         for trial in two { try trial.begin() }
         let grams = context.usualGrams()
         for gram in grams + grams {
-          // Both are under way before one is waited for.
+          // Both instances work on their grams before either is waited for.
           var tokens: [UInt64] = []
           for trial in two { tokens.append(try trial.receive(gram)) }
           for (trial, token) in zip(two, tokens).reversed() { _ = try trial.finish(token, gram) }

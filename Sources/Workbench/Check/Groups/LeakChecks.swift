@@ -4,15 +4,15 @@ import Kernel
 import PersonaABI
 import System
 
-extension CheckTest {
-  /// What is left behind by lives and by grams.
-  static let leakTests: [CheckTest] = [
+/// Tests of what lives and grams leave behind.
+enum LeakChecks {
+  static let tests: [CheckTest] = [
     CheckTest(
       name: "leaks.lives", shows: "a thousand lives leave no memory, descriptors or threads behind", limitSeconds: 60,
       body: { context throws(Halt) in
         let all = try growth("lives", context) { _ throws(Halt) in try life(Trial(context)) }
         let lives = all.rounds
-        // What our side of a life costs is not the persona's fault.
+        // What the host itself leaves behind is not the persona's fault.
         let own = try growth("lives of ours", context, rounds: lives) { _ throws(Halt) in
           try life(Trial(context, entry: NobodyPersona.entry, vtable: NobodyPersona.vtable))
         }
@@ -74,7 +74,7 @@ extension CheckTest {
     var threads = 0
   }
 
-  /// After some rounds of getting warm.
+  /// Runs the rounds, after some that warm up, and measures what they leave behind.
   private static func growth(
     _ what: String, _ context: CheckContext, rounds: Int = 1000, _ round: (Int) throws(Halt) -> Void
   ) throws(Halt) -> Growth {
@@ -91,7 +91,7 @@ extension CheckTest {
       descriptors: after.descriptors - before.descriptors, threads: after.threads - before.threads)
   }
 
-  /// When the number of threads has come to rest: lanes end on their own.
+  /// What is used now. Waits until the number of threads no longer falls, since lanes end in their own time.
   private static func usage() -> Growth {
     var threads = entries(of: "/proc/self/task")
     for _ in 0..<50 {
@@ -119,7 +119,7 @@ extension CheckTest {
   }
 }
 
-/// A persona of ours that does nothing: what its lives cost, the host costs.
+/// A persona that does nothing: what its lives leave behind is the host's.
 private enum NobodyPersona {
   static let vtable = persona_vtable(
     size: UInt32(MemoryLayout<persona_vtable>.size), destroy: { _ in }, receive: { _, _ in 0 }, start: { _ in 0 }, stop: { _ in },

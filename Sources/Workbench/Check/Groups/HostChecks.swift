@@ -3,9 +3,9 @@ import PersonaABI
 import System
 import Wire
 
-extension CheckTest {
-  /// Kernels that offer less or more, and the rules about threads.
-  static let hostTests: [CheckTest] = [
+/// Tests with kernels that offer less or more, and of the rules about threads.
+enum HostChecks {
+  static let tests: [CheckTest] = [
     CheckTest(
       name: "host.exact", shows: "it reads nothing behind the kernel's tables, and no text beyond its end or after its call",
       body: { context throws(Halt) in
@@ -71,7 +71,7 @@ extension CheckTest {
       }),
   ]
 
-  /// A life with the usual grams, which may refuse nothing on its way.
+  /// Runs a whole life with the usual grams, in which create() and start() must not refuse.
   static func live(_ trial: Trial, _ context: CheckContext) throws(Halt) {
     try trial.begin()
     for gram in context.usualGrams() {
@@ -90,14 +90,14 @@ extension CheckTest {
     try trial.end()
   }
 
-  /// The same for one that lacks something: refusing is fine, if it is in words.
+  /// Runs a life with a service missing: create() and start() may refuse, if they explain why.
   private static func bear(_ trial: Trial, _ context: CheckContext) throws(Halt) {
     guard !(try trial.create()).isRefusal else { return }
     if !(try trial.start()).isRefusal { for gram in context.usualGrams() { try trial.ask(gram) } }
     try trial.end()
   }
 
-  /// For how long calls are listened for after destroy, and from when on they are no echo of the end any more.
+  /// How long to listen for calls after destroy(), in milliseconds, and how late a call must be to count as a fault.
   private static let (listening, grace) = (500, Duration.milliseconds(250))
 
   private static func listen(to trial: Trial) throws(Halt) {
@@ -108,7 +108,7 @@ extension CheckTest {
         "a thread of its own calls \(call) more than \(grace.components.attoseconds / 1_000_000_000_000_000) ms after destroy() has returned: end it in stop(), and wait for it"
       )
     }
-    // That is how what was cancelled learns that the lane is gone: PersonaKit's last tasks do it.
+    // A cancelled task learns in this way that the lane has gone; PersonaKit's last tasks do.
     if let late = trial.host.record.withLock({ $0.late.first }) {
       trial.log.note("just after destroy() a thread of its own called \(late.call), was refused, and nothing more came")
     }

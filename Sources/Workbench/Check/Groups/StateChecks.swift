@@ -2,9 +2,9 @@ import Kernel
 import PersonaABI
 import Wire
 
-extension CheckTest {
-  /// What one generation hands to the next.
-  static let stateTests: [CheckTest] = [
+/// Tests of the state that one generation hands to the next.
+enum StateChecks {
+  static let tests: [CheckTest] = [
     CheckTest(
       name: "state.again", shows: "save() called twice writes the same",
       body: { context throws(Halt) in
@@ -115,7 +115,7 @@ extension CheckTest {
     return schema
   }
 
-  /// An instance that has something to remember.
+  /// Starts an instance and gives it the usual grams, so that it has something to save.
   private static func lived(_ context: CheckContext) throws(Halt) -> Trial {
     _ = try schema(context)
     let trial = Trial(context)
@@ -131,7 +131,7 @@ extension CheckTest {
     return sink.bytes
   }
 
-  /// A state into an instance of its own; one that takes it must live on.
+  /// Loads a state into a new instance. If load() takes it, the instance must work.
   private static func load(_ state: [UInt8], _ context: CheckContext, schema: UInt32? = nil) throws(Halt) {
     let writes = try self.schema(context).writes
     let trial = Trial(context)

@@ -37,9 +37,8 @@ import Testing
   func setup() throws {
     let folder = TemporaryFolder()
     let venv = "bat/model/venv"
-    try FileManager.default.createDirectory(atPath: "\(folder.path)/\(venv)/bin", withIntermediateDirectories: true)
     // In the place of the environment's python: writes down the wheels, and fails as long as a file is there.
-    try folder.write(
+    try folder.writeProgram(
       "\(venv)/bin/python",
       """
       #!/bin/sh
@@ -48,7 +47,6 @@ import Testing
       echo "$last" >>"\(folder.path)/installed"
       case "$last" in wordllama*) [ ! -e "\(folder.path)/fail" ];; esac
       """)
-    chmod(folder.path + "/\(venv)/bin/python", 0o755)
     try folder.write("fail", "")
     func setup() throws -> (installed: [Substring], said: String) {
       try? FileManager.default.removeItem(atPath: folder.path + "/installed")

@@ -29,6 +29,24 @@ public final class TemporaryFolder: Sendable {
   @discardableResult
   public func write(_ name: String, _ text: String) throws -> String { try write(name, text.utf8) }
 
+  /// Writes a program, and returns its path.
+  ///
+  /// Another process writes it. A program that is open for writing cannot be started ("text file busy"), and a child that another thread
+  /// starts at that moment would keep our own descriptor open until it becomes its program.
+  @discardableResult
+  public func writeProgram(_ name: String, _ text: String) throws -> String {
+    let source = try write(name + ".source", text)
+    let file = "\(path)/\(name)"
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["install", "-m", "755", source, file]
+    try process.run()
+    process.waitUntilExit()
+    try FileManager.default.removeItem(atPath: source)
+    guard process.terminationStatus == 0 else { throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: file]) }
+    return file
+  }
+
   nonisolated(unsafe) private static var doomed: String?
   private static func atExit(remove path: String) {
     doomed = path

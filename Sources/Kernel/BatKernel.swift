@@ -10,7 +10,7 @@ public final class BatKernel {
   public static let version = "0.1.0"
 
   let loop: EventLoop
-  let bus: Bus
+  let router: Router
   let supervisor: Supervisor
   let control: Control
   /// The way in from other threads.
@@ -44,15 +44,15 @@ public final class BatKernel {
     log = logger.part("kernel")
     loop = EventLoop()
     inbox = LoopInbox()
-    bus = Bus(loop: loop, limits: configuration.limits, log: logger.part("bus"))
+    router = Router(loop: loop, limits: configuration.limits, log: logger.part("bus"))
     let runtimeFolder = configuration.runtimeFolder
     Listener.makeFolder(runtimeFolder)
     do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
     supervisor = Supervisor(
-      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language, memory: memory,
+      router: router, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language, memory: memory,
       configuration: configuration)
-    control = Control(bus: bus, supervisor: supervisor, version: Self.version)
-    bus.control = control
+    control = Control(router: router, supervisor: supervisor, version: Self.version)
+    router.control = control
     if readConfiguration != nil {
       control.reloadConfiguration = { [unowned self] libraries throws(Failure) in try reloadConfiguration(libraries) }
     }
@@ -66,7 +66,7 @@ public final class BatKernel {
   public func listen() throws(Failure) {
     do throws(Failure) {
       listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
-        bus.accept(descriptor, pid: pid)
+        router.accept(descriptor, pid: pid)
       }
     } catch {
       store.remove()
@@ -78,7 +78,7 @@ public final class BatKernel {
   /// Takes over a connected socket as a client, for tests and embedding. Before `run`, or by `inbox`.
   public func adopt(_ descriptor: Int32) {
     _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    bus.accept(descriptor, pid: getpid())
+    router.accept(descriptor, pid: getpid())
   }
 
   /// SIGTERM and SIGINT stop it, SIGHUP reads personas.toml again. Blocks them for this thread and those that it starts.
@@ -149,8 +149,8 @@ public final class BatKernel {
       language?.stop()
       memory?.stop()
       inbox.post { kernel in
-        kernel.bus.flush()
-        kernel.bus.closeAll()
+        kernel.router.flush()
+        kernel.router.closeAll()
         kernel.loop.stop()
       }
     }
@@ -161,7 +161,7 @@ public final class BatKernel {
     let new = try readConfiguration()
     let changes = ConfigurationChanges(from: configuration, to: new)
     logger.configure(new.log)
-    bus.limits = new.limits
+    router.limits = new.limits
     if !changes.restart.isEmpty {
       log.warning(
         "changed keys of personas.toml take effect when the kernel is started again", ["keys": changes.restart.joined(separator: " ")])

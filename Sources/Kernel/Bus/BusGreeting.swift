@@ -2,7 +2,7 @@ import Protocol
 import Wire
 
 /// How a connection gets its name, and a persona its own.
-extension Bus {
+extension Router {
   // MARK: Greeting
 
   func greet(_ connection: Connection, _ raw: UnsafeRawBufferPointer) {

@@ -3,13 +3,13 @@ import System
 import Wire
 
 /// Grams to and from personas.
-extension Bus {
+extension Router {
   /// Gives mail to a persona, or ends its request with the reason why not.
   @discardableResult
   func hand(
     _ token: UInt64, to slot: PersonaSlot, _ line: [UInt8], _ envelope: Envelope, source: [UInt8], sender: UInt64, topic: [UInt8]
   ) -> Bool {
-    guard let request = requests[token] else { return false }
+    guard let request = table[token] else { return false }
     var wantsReply = true
     if case .nobody = request.asker { wantsReply = false }
     let mail = Mail(
@@ -23,7 +23,7 @@ extension Bus {
   }
 
   /// The persona that has the gram now.
-  func handed(_ token: UInt64, to context: InstanceContext) { requests[token]?.answerer = context }
+  func handed(_ token: UInt64, to context: InstanceContext) { table[token]?.answerer = context }
 
   /// Mail that was taken back before it was begun, and cannot be given to anybody.
   func bounce(_ mail: [Mail], _ failure: Failure) { for item in mail { end(item.token, failure) } }
@@ -31,7 +31,7 @@ extension Bus {
   /// A gram from a persona for which no answer is wanted.
   func send(from context: InstanceContext, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
     counters.messages &+= 1
-    let origin = requests[cause]
+    let origin = table[cause]
     let line = personaLine(from: context, origin, target: target, method: method, payload: payload, id: [], stream: false)
     let hops = (origin?.hops ?? 0) + 1
     if hops > limits.hops {
@@ -89,7 +89,7 @@ extension Bus {
       counters.errors &+= 1
       context.complete(number, .failure(failure))
     }
-    let origin = requests[cause]
+    let origin = table[cause]
     if cause != 0, origin == nil { return fail(Failure(.cancelled, "the gram on whose behalf this is asked has ended")) }
     let hops = (origin?.hops ?? 0) + 1
     if hops > limits.hops {
@@ -112,7 +112,7 @@ extension Bus {
         asker: .persona(context, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream,
         isForPerson: origin?.isInteractive ?? false)
       context.asks[number] = token
-      requests[token]?.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])
+      table[token]?.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])
       origin?.children.append((context, number))
       return token
     }

@@ -3,13 +3,13 @@ import System
 import Wire
 
 /// Grams for which somebody waits: each ends exactly once (see Request).
-extension Bus {
+extension Router {
   // MARK: Requests
 
   /// So many requests are open.
-  var openRequests: Int { requests.count }
+  var openRequests: Int { table.count }
 
-  func request(_ token: UInt64) -> Request? { requests[token] }
+  func request(_ token: UInt64) -> Request? { table[token] }
 
   func open(
     asker: Request.Asker, target: Participant?, trace: [UInt8], hops: Int, milliseconds: Int, stream: Bool, isForPerson: Bool = false
@@ -25,14 +25,14 @@ extension Bus {
     request.timer = loop.after(milliseconds: allowed) { [unowned self] in
       cancel(token, Failure(.deadline, "no answer\(target.map { " from \($0.text)" } ?? "") within \(allowed) ms"))
     }
-    requests[token] = request
+    table[token] = request
     return token
   }
 
   /// Takes it off the books. Its answerer may hold a token that has ended: that is found out there.
   @discardableResult
   func close(_ token: UInt64) -> Request? {
-    guard let request = requests.removeValue(forKey: token) else { return nil }
+    guard let request = table.removeValue(forKey: token) else { return nil }
     if let timer = request.timer { loop.cancel(timer: timer) }
     switch request.asker {
     case .connection(let connection, let id): connection.requests[id] = nil
@@ -46,7 +46,7 @@ extension Bus {
 
   /// The answer. Empty: there is nothing to say. Unknown tokens have ended before: no error.
   func finish(_ token: UInt64, payload: [UInt8]) {
-    guard let request = requests[token] else { return }
+    guard let request = table[token] else { return }
     if case .connection(let connection, let id) = request.asker { sendHeld(request, connection, id, final: true) }
     request.answerer?.slot.recorder.ended(token, .success(payload))
     close(token)
@@ -84,7 +84,7 @@ extension Bus {
 
   /// Ends it in an error, told in the name of whoever was asked.
   func end(_ token: UInt64, _ failure: Failure) {
-    guard let request = requests[token] else { return }
+    guard let request = table[token] else { return }
     if case .connection(let connection, let id) = request.asker { sendHeld(request, connection, id, final: true) }
     request.answerer?.slot.recorder.ended(token, .failure(failure))
     close(token)
@@ -112,7 +112,7 @@ extension Bus {
 
   /// Ends it because nobody waits any more; what runs on its behalf is cancelled too.
   func cancel(_ token: UInt64, _ failure: Failure) {
-    guard let request = requests[token] else { return }
+    guard let request = table[token] else { return }
     _ = request.answerer?.generation.close(token: token)  // a reply that still comes finds it ended
     let children = request.children
     end(token, failure)
@@ -130,7 +130,7 @@ extension Bus {
 
   /// A piece of text ahead of the reply. While the asker does not read, pieces are merged.
   func stream(_ token: UInt64, _ text: [UInt8]) {
-    guard let request = requests[token], request.wantsStream else { return }
+    guard let request = table[token], request.wantsStream else { return }
     switch request.asker {
     case .connection(let connection, let id):
       request.heldText.append(contentsOf: text)

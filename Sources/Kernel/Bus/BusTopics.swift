@@ -1,7 +1,7 @@
 import Wire
 
 /// Topics, and taps that watch.
-extension Bus {
+extension Router {
   // MARK: Topics
 
   /// Topics carry their '#'. Returns how many subscribers there are now.

@@ -45,7 +45,7 @@ enum Handshake: Equatable {
     if Array(text.utf8) != name || name.contains(where: { $0 < 0x20 || $0 == 0x7f || $0 == 0x22 || $0 == 0x5c }) {
       return "a name is UTF-8 without control characters, quotes and backslashes"
     }
-    if name == Bus.kernelName || name == [0x2a] || name[0] == 0x23 || name[0] == 0x7b {
+    if name == Router.kernelName || name == [0x2a] || name[0] == 0x23 || name[0] == 0x7b {
       return "\(text) is not free: KERNEL, * and names that begin with # or { mean something else"
     }
     return nil

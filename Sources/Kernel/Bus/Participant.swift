@@ -31,7 +31,7 @@ final class Participant {
 }
 
 /// Participants by name: a hash table that is asked with bytes in place, once for each message.
-final class NameTable {
+final class NameRegistry {
   private var buckets: UnsafeMutablePointer<Unmanaged<Participant>?>
   private var capacity = 64
   private(set) var count = 0

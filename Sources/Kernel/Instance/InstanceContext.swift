@@ -20,7 +20,7 @@ final class InstanceContext {
   /// Grams that it has and has not answered.
   private var grams: Set<UInt64> = []
 
-  var bus: Bus { slot.supervisor.bus }
+  var router: Router { slot.supervisor.router }
 
   init(_ generation: ThreadInstance, slot: PersonaSlot) {
     self.generation = generation
@@ -54,7 +54,7 @@ final class InstanceContext {
   /// How much it waits for itself: questions to the model and to others.
   var openRequests: Int { calls.count + asks.count + memories.count }
   /// Who waits for it, one entry for each gram.
-  var askers: [String] { grams.map { bus.request($0)?.askerName ?? "nobody" } }
+  var askers: [String] { grams.map { router.requests.request($0)?.askerName ?? "nobody" } }
 
   // MARK: Mail
 
@@ -68,10 +68,10 @@ final class InstanceContext {
 
   /// From now on the gram is this generation's to answer. False: its request has ended meanwhile, and nobody wants it any more.
   func begin(_ mail: Mail) -> Bool {
-    guard bus.request(mail.token) != nil else { return false }
+    guard router.requests.request(mail.token) != nil else { return false }
     generation.open(token: mail.token)
     grams.insert(mail.token)
-    bus.handed(mail.token, to: self)
+    router.handed(mail.token, to: self)
     slot.recorder.began(mail, generation: generation.number)
     return true
   }
@@ -95,7 +95,7 @@ final class InstanceContext {
   func send(cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
     slot.recorder.gram(0, cause: cause, target: target, method: method, payload: payload)
     if slot.supervisor.stub != nil { return }
-    bus.send(from: self, cause: cause, target: target, method: method, payload: payload)
+    router.send(from: self, cause: cause, target: target, method: method, payload: payload)
   }
 
   func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
@@ -105,7 +105,7 @@ final class InstanceContext {
         target: String(decoding: target, as: UTF8.self), method: String(decoding: method, as: UTF8.self), payload: Self.json(payload))
       return stub.answer(errand) { [self] in stubAnswered(request, $0, parts: stream) }
     }
-    bus.ask(
+    router.ask(
       from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
       stream: stream)
     slot.settled(self)
@@ -113,16 +113,16 @@ final class InstanceContext {
 
   func subscribe(_ topic: [UInt8]) {
     topics.insert(topic[0] == 0x23 ? topic : [0x23] + topic)
-    if slot.current === self { bus.setTopics(of: slot, topics) }
+    if slot.current === self { router.setTopics(of: slot, topics) }
   }
 
   func unsubscribe(_ topic: [UInt8]) {
     topics.remove(topic.first == 0x23 ? topic : [0x23] + topic)
-    if slot.current === self { bus.setTopics(of: slot, topics) }
+    if slot.current === self { router.setTopics(of: slot, topics) }
   }
 
   func timer(_ request: UInt64, milliseconds: UInt64) {
-    timers[request] = bus.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
+    timers[request] = router.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
       guard let self else { return }
       timers[request] = nil
       generation.complete(request, 0, [])
@@ -162,7 +162,7 @@ final class InstanceContext {
     order.generation = generation.number
     order.isInteractive = false
     if cause != 0 {
-      guard let origin = bus.request(cause) else {
+      guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is asked has ended")))
       }
       origin.children.append((self, request))
@@ -188,7 +188,7 @@ final class InstanceContext {
       switch event {
       case .piece(let text):
         let bytes = Array(text.utf8)
-        if streamTo != 0, generation.isOpen(token: streamTo) { generation.inbox.post { $0.bus.stream(streamTo, bytes) } }
+        if streamTo != 0, generation.isOpen(token: streamTo) { generation.inbox.post { $0.router.requests.stream(streamTo, bytes) } }
         if parts { generation.part(request, bytes) }
       case .finished(let result):
         generation.inbox.post { $0.supervisor.callEnded(id, request, result) }
@@ -218,7 +218,7 @@ final class InstanceContext {
     }
     var trace: String?
     if cause != 0 {
-      guard let origin = bus.request(cause) else {
+      guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is done has ended")))
       }
       origin.children.append((self, request))
@@ -235,7 +235,7 @@ final class InstanceContext {
   /// The end of an operation; one that was cancelled has ended before.
   func remembered(_ request: UInt64, _ result: Result<MemoryAnswer, Failure>) {
     guard let cause = memories.removeValue(forKey: request) else { return }
-    if case .success(let answer) = result { bus.request(cause)?.citations += answer.citations }
+    if case .success(let answer) = result { router.requests.request(cause)?.citations += answer.citations }
     complete(request, result.map(\.json))
     slot.settled(self)
   }
@@ -244,7 +244,7 @@ final class InstanceContext {
 
   func cancel(request: UInt64) {
     if let timer = timers.removeValue(forKey: request) {
-      bus.loop.cancel(timer: timer)
+      router.loop.cancel(timer: timer)
       generation.complete(request, Failure(.cancelled, "cancelled"))
     } else if let call = calls[request] {
       call.cancel()
@@ -252,7 +252,7 @@ final class InstanceContext {
       complete(request, .failure(Failure(.cancelled, "cancelled; what was to be changed is changed all the same")))
       slot.settled(self)
     } else if let token = asks[request] {
-      bus.cancel(token, Failure(.cancelled, "cancelled by the asker"))
+      router.requests.cancel(token, Failure(.cancelled, "cancelled by the asker"))
     }
   }
 
@@ -261,11 +261,11 @@ final class InstanceContext {
   /// Everything that it has begun ends; whoever waits for it is told.
   func abandon(_ failure: Failure) {
     held = []
-    for timer in timers.values { bus.loop.cancel(timer: timer) }
+    for timer in timers.values { router.loop.cancel(timer: timer) }
     timers = [:]
-    for token in grams { bus.cancel(token, failure) }
+    for token in grams { router.requests.cancel(token, failure) }
     grams = []
-    for token in Array(asks.values) { bus.cancel(token, failure) }
+    for token in Array(asks.values) { router.requests.cancel(token, failure) }
     asks = [:]
     for call in calls.values { call.cancel() }
     calls = [:]

@@ -154,10 +154,10 @@ final class ReplayRunner: StubResponder {
     precondition(code == 0, "a line that the kernel made is a gram")
     // One whom the answer does not reach: it is in the recorder.
     let asker: Request.Asker = gram.wantsReply ? .name(Participant(line.source)) : .nobody
-    token = kernel.bus.open(
+    token = kernel.router.open(
       asker: asker, target: slot.participant, trace: line.trace, hops: gram.hops, milliseconds: 86_400_000, stream: gram.wantsStream)
     startClock()
-    guard kernel.bus.hand(token, to: slot, bytes, envelope, source: line.source, sender: 1, topic: Array(gram.topic.utf8)) else {
+    guard kernel.router.hand(token, to: slot, bytes, envelope, source: line.source, sender: 1, topic: Array(gram.topic.utf8)) else {
       return end(["error": .string("\(recording.persona) does not run any more, and takes no message \(index + 1)")])
     }
   }
@@ -168,7 +168,7 @@ final class ReplayRunner: StubResponder {
     clock = kernel.loop.after(milliseconds: limit) { [unowned self] in
       clock = nil
       if isStuck { return hung() }
-      kernel.bus.cancel(token, Failure(.deadline, "no answer from \(recording.persona) within \(limit) ms"))
+      kernel.router.requests.cancel(token, Failure(.deadline, "no answer from \(recording.persona) within \(limit) ms"))
     }
   }
 

@@ -8,7 +8,7 @@ import Wire
 /// `line(from:)`: scanned once, looked up once, noted for the receiver's next `sendmsg`, never copied,
 /// and no reference is counted on it.
 /// Everything else takes `route`.
-final class Bus {
+final class Router {
   static let readBufferBytes = 256 << 10
 
   let loop: EventLoop
@@ -23,14 +23,15 @@ final class Bus {
   unowned var control: Control!
 
   /// Shared by all connections: one is read at a time, and its lines have left before the next.
-  let readBuffer = UnsafeMutablePointer<UInt8>.allocate(capacity: Bus.readBufferBytes)
+  let readBuffer = UnsafeMutablePointer<UInt8>.allocate(capacity: Router.readBufferBytes)
   /// Connections with pieces of the read buffer to send.
   var dirty: ContiguousArray<Connection> = []
 
-  let names = NameTable()
+  let names = NameRegistry()
   var connections: [UInt64: Connection] = [:]
   var lastConnection: UInt64 = 0
-  var requests: [UInt64: Request] = [:]
+  var table: [UInt64: Request] = [:]
+  var requests: RequestTable { RequestTable(router: self) }
   var lastToken: UInt64 = 0
   var topics: [[UInt8]: Topic] = [:]
   var taps: [Connection] = [] { didSet { isTapped = !taps.isEmpty } }
@@ -64,7 +65,7 @@ final class Bus {
 
   func accept(_ descriptor: Int32, pid: Int32) {
     lastConnection += 1
-    connections[lastConnection] = Connection(id: lastConnection, descriptor: descriptor, pid: pid, bus: self)
+    connections[lastConnection] = Connection(id: lastConnection, descriptor: descriptor, pid: pid, router: self)
   }
 
   /// A connection has gone: its requests are cancelled, its name may become free.
@@ -80,7 +81,7 @@ final class Bus {
     log.debug("gone", ["client": participant.text, "pid": connection.pid])
     if participant.connections.isEmpty, participant.slot == nil {
       // Nobody is left to answer what this name was asked.
-      for (token, request) in requests where request.target === participant {
+      for (token, request) in table where request.target === participant {
         end(token, Failure(.unknownTarget, "\(participant.text) has gone without answering"))
       }
       names.release(participant)
@@ -292,11 +293,11 @@ final class Bus {
     var token: UInt64?
     if let asker {
       for connection in asker.connections {
-        if let open = connection.requests[re], requests[open]?.target === me { token = open }
+        if let open = connection.requests[re], table[open]?.target === me { token = open }
       }
-      if asker.slot != nil, let number = UInt64(String(decoding: re, as: UTF8.self)), requests[number]?.target === me { token = number }
+      if asker.slot != nil, let number = UInt64(String(decoding: re, as: UTF8.self)), table[number]?.target === me { token = number }
     }
-    guard let token, let request = requests[token] else {
+    guard let token, let request = table[token] else {
       return refuse(
         sender, re: [],
         Failure(.notFound, "nobody waits for an answer to \(String(decoding: re, as: UTF8.self)): it has ended, or was never asked"),
@@ -352,7 +353,7 @@ final class Bus {
   }
 
   func refuse(
-    _ connection: Connection, re: [UInt8], _ failure: Failure, target: [UInt8] = [], source: [UInt8] = Bus.kernelName, trace: [UInt8] = []
+    _ connection: Connection, re: [UInt8], _ failure: Failure, target: [UInt8] = [], source: [UInt8] = Router.kernelName, trace: [UInt8] = []
   ) {
     counters.errors &+= 1
     var payload: [UInt8] = []

@@ -3,7 +3,7 @@ import Glibc
 import Protocol
 import System
 
-/// The kernel: one event loop with the bus on it, and the personas on their lanes.
+/// The kernel: one event loop with the router on it, and the personas on their lanes.
 ///
 /// Make it and run it on one thread. From other threads it is reached through `inbox` alone.
 public final class BatKernel {
@@ -58,7 +58,11 @@ public final class BatKernel {
     }
     open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
     loop.betweenEvents = { [unowned self] in
-      if inbox.hasJobs { for job in inbox.take() { job(self) } }
+      router.settle()
+      if inbox.hasJobs {
+        for job in inbox.take() { job(self) }
+        router.settle()
+      }
     }
   }
 
@@ -66,7 +70,7 @@ public final class BatKernel {
   public func listen() throws(Failure) {
     do throws(Failure) {
       listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
-        router.accept(descriptor, pid: pid)
+        router.connections.accept(descriptor, pid: pid)
       }
     } catch {
       store.remove()
@@ -78,7 +82,7 @@ public final class BatKernel {
   /// Takes over a connected socket as a client, for tests and embedding. Before `run`, or by `inbox`.
   public func adopt(_ descriptor: Int32) {
     _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    router.accept(descriptor, pid: getpid())
+    router.connections.accept(descriptor, pid: getpid())
   }
 
   /// SIGTERM and SIGINT stop it, SIGHUP reads personas.toml again. Blocks them for this thread and those that it starts.
@@ -116,6 +120,7 @@ public final class BatKernel {
     inbox.close()
     store.remove()
     log.info("stopped")
+    logger.finish()
   }
 
   /// Drains: no new clients, each persona finishes what it has begun (at most 10 s), then `run` returns. Event loop only.
@@ -150,7 +155,7 @@ public final class BatKernel {
       memory?.stop()
       inbox.post { kernel in
         kernel.router.flush()
-        kernel.router.closeAll()
+        kernel.router.connections.closeAll()
         kernel.loop.stop()
       }
     }

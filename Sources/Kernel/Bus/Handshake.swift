@@ -17,7 +17,7 @@ enum Handshake: Equatable {
     case refused(String)
   }
 
-  /// Reads a first line. Whether the name is free is for the bus to say.
+  /// Reads a first line. Whether the name is free is for the registry to say.
   static func read(_ line: some Collection<UInt8>) -> FirstLine {
     func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
     var name = Array(line)

@@ -1,24 +1,22 @@
 import Glibc
 import Protocol
+import System
 import Wire
 
-/// Who is here, who waits for what, and where each gram goes. Event loop only.
+/// Where each gram goes. Event loop only.
 ///
-/// The common gram (one connection to another, its source true, no `id`) takes the short way in
-/// `line(from:)`: scanned once, looked up once, noted for the receiver's next `sendmsg`, never copied,
-/// and no reference is counted on it.
-/// Everything else takes `route`.
+/// The common gram (one connection to another, its source true, no `id`) takes the short way in `line(from:)`: scanned once, looked up
+/// once, noted for the receiver's next `sendmsg`, never copied, and no reference is counted on it. Everything else becomes a `Gram` and
+/// takes `deliver`.
 final class Router {
   static let readBufferBytes = 256 << 10
+  static let kernelName = Array("KERNEL".utf8)
 
   let loop: EventLoop
   let log: Log
-  var limits: Limits
+  var limits: Limits { didSet { requests.limits = limits } }
   /// The same for one connection's way out.
   var quota: Quota { Quota(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes) }
-  /// Stands in the names that the kernel gives: conversations are kept by the client's name longer than a kernel runs, and
-  /// who comes tomorrow must not find those of a stranger.
-  let runTag = String(UInt32.random(in: 0x10_0000...0xFF_FFFF), radix: 16)
   /// Set once by BatKernel, which owns both.
   unowned var control: Control!
 
@@ -28,71 +26,35 @@ final class Router {
   var dirty: ContiguousArray<Connection> = []
 
   let names = NameRegistry()
-  var connections: [UInt64: Connection] = [:]
-  var lastConnection: UInt64 = 0
-  var table: [UInt64: Request] = [:]
-  var requests: RequestTable { RequestTable(router: self) }
-  var lastToken: UInt64 = 0
-  var topics: [[UInt8]: Topic] = [:]
-  var taps: [Connection] = [] { didSet { isTapped = !taps.isEmpty } }
+  let topics = TopicRegistry()
+  let taps = Taps()
+  let replies: Replies
+  let requests: RequestTable
+  private(set) lazy var connections = ConnectionRegistry(router: self, log: log)
+  /// Connections have closed, and what follows from it is still to be done.
+  var hasClosed = false
+  /// Kept here for the short way.
   private var isTapped = false
 
-  /// What `stats` tells.
-  struct Counters {
-    var messages: UInt64 = 0
-    var errors: UInt64 = 0
-    var undelivered: UInt64 = 0
-  }
-  var counters = Counters()
-
-  struct Topic {
-    var connections: [Connection] = []
-    var slots: [PersonaSlot] = []
-    var count: Int { connections.count + slots.count }
-  }
-
-  static let kernelName = Array("KERNEL".utf8)
+  private var messages: UInt64 = 0
+  private var refusals: UInt64 = 0
+  private var undelivered: UInt64 = 0
 
   init(loop: EventLoop, limits: Limits, log: Log) {
     self.loop = loop
     self.limits = limits
     self.log = log
+    replies = Replies(taps: taps)
+    requests = RequestTable(loop: loop, limits: limits)
+    taps.onChange = { [unowned self] in isTapped = $0 }
   }
 
   deinit { readBuffer.deallocate() }
 
-  // MARK: Connections
+  /// What `stats` tells.
+  var counters: (messages: UInt64, errors: UInt64, undelivered: UInt64) { (messages, refusals &+ requests.failures, undelivered) }
 
-  func accept(_ descriptor: Int32, pid: Int32) {
-    lastConnection += 1
-    connections[lastConnection] = Connection(id: lastConnection, descriptor: descriptor, pid: pid, router: self)
-  }
-
-  /// A connection has gone: its requests are cancelled, its name may become free.
-  func closed(_ connection: Connection) {
-    connections[connection.id] = nil
-    loop.after(milliseconds: 0) { withExtendedLifetime(connection) {} }  // see Participant.only
-    for topic in connection.topics { dropSubscriber(topic) { $0.connections.removeAll { $0 === connection } } }
-    if connection.taps { taps.removeAll { $0 === connection } }
-    for token in connection.requests.values { cancel(token, Failure(.cancelled, "the asker has gone")) }
-    connection.requests = [:]
-    guard let participant = connection.participant else { return }
-    participant.connections.removeAll { $0 === connection }
-    log.debug("gone", ["client": participant.text, "pid": connection.pid])
-    if participant.connections.isEmpty, participant.slot == nil {
-      // Nobody is left to answer what this name was asked.
-      for (token, request) in table where request.target === participant {
-        end(token, Failure(.unknownTarget, "\(participant.text) has gone without answering"))
-      }
-      names.release(participant)
-    }
-  }
-
-  func closeAll() { for connection in connections.values { connection.close() } }
-
-  var attached: [Connection] { connections.values.filter { $0.greeting == .attached } }
-
-  // MARK: Lines
+  // MARK: Lines of clients
 
   /// One line, newline included, out of the read buffer.
   @inline(__always)
@@ -107,54 +69,42 @@ final class Router {
         let target = names.find(line + Int(envelope.target.start), Int(envelope.target.count)),
         let receiver = target._withUnsafeGuaranteedRef({ $0.only })
       {
-        counters.messages &+= 1
+        messages &+= 1
         if !receiver._withUnsafeGuaranteedRef({ $0.pass(line, count) }) { undeliverable(sender, target.takeUnretainedValue()) }
         return
       }
     }
-    guard let me = sender.participant else { return greet(sender, UnsafeRawBufferPointer(start: line, count: count - 1)) }
-    slowLine(from: sender, me, line, count, code, envelope)
+    slowLine(from: sender, line, count, code, envelope)
   }
 
   @inline(never)
-  func slowLine(
-    from sender: Connection, _ me: Participant, _ line: UnsafeMutablePointer<UInt8>, _ count: Int, _ code: Int, _ envelope: Envelope
+  private func slowLine(
+    from sender: Connection, _ line: UnsafeMutablePointer<UInt8>, _ count: Int, _ code: Int, _ envelope: Envelope
   ) {
     let raw = UnsafeRawBufferPointer(start: line, count: count)
+    guard let participant = sender.participant else {
+      return connections.greet(sender, UnsafeRawBufferPointer(rebasing: raw.dropLast()))
+    }
     if code != 0 {
       if raw.dropLast().allSatisfy({ $0 == 0x20 || $0 == 0x0d || $0 == 0x09 }) { return }  // a blank line says nothing
-      return refuse(sender, re: [], Failure(.badJSON, Envelope.error(code).message))
+      return refuse(sender, Failure(.badJSON, Envelope.error(code).message))
     }
-    if envelope.source.isPresent, !envelope.source.escaped, raw[envelope.source.range].elementsEqual(me.name) {
-      return route(from: sender, me, raw, envelope, borrowed: line)
+    let token = requests.nextToken()
+    if envelope.source.isPresent, !envelope.source.escaped, raw[envelope.source.range].elementsEqual(participant.name) {
+      deliver(Gram(token: token, from: sender, participant, .borrowed(line, count), envelope))
+      return
     }
-    // The kernel says who speaks: the true name takes the place of what stands there.
-    var name: [UInt8] = []
-    name.appendJSON(me.name)
-    var stamped: [UInt8] = []
-    stamped.reserveCapacity(count + name.count + 12)
-    if envelope.source.isPresent {
-      stamped.append(contentsOf: raw[..<(Int(envelope.source.start) - 1)])
-      stamped.append(contentsOf: name)
-      stamped.append(contentsOf: raw[(envelope.source.range.upperBound + 1)...])
-    } else {
-      stamped.append(contentsOf: raw[...Int(envelope.object.start)])
-      stamped.append(#""source":"#)
-      stamped.append(contentsOf: name)
-      if envelope.target.isPresent || envelope.object.count > 2 { stamped.append(0x2c) }
-      stamped.append(contentsOf: raw[(Int(envelope.object.start) + 1)...])
-    }
-    stamped.withUnsafeBytes { raw in
-      var envelope = Envelope()
-      let code = Envelope.scan(UnsafeRawBufferPointer(rebasing: raw.dropLast()), into: &envelope)
-      if code != 0 { return refuse(sender, re: [], Failure(.badJSON, Envelope.error(code).message)) }
-      route(from: sender, me, raw, envelope, borrowed: nil)
-    }
+    // The kernel says who speaks.
+    let stamped = Gram.stamped(raw, envelope, source: participant.name)
+    var envelope = Envelope()
+    let code = stamped.withUnsafeBytes { Envelope.scan(UnsafeRawBufferPointer(rebasing: $0.dropLast()), into: &envelope) }
+    if code != 0 { return refuse(sender, Failure(.badJSON, Envelope.error(code).message)) }
+    deliver(Gram(token: token, from: sender, participant, .owned(stamped), envelope))
   }
 
   func frameTooLong(_ sender: Connection) {
     refuse(
-      sender, re: [],
+      sender,
       Failure(.tooLong, "a line of more than \(limits.frameBytes) bytes was left out; send less, or raise bus.frame_bytes in personas.toml")
     )
     if sender.participant == nil { sender.close() }
@@ -171,223 +121,238 @@ final class Router {
     dirty.removeAll(keepingCapacity: true)
   }
 
-  func bytes(_ raw: UnsafeRawBufferPointer, _ field: Envelope.Field) -> [UInt8] {
-    if !field.isPresent { return [] }
-    let part = UnsafeRawBufferPointer(rebasing: raw[field.range])
-    return field.escaped ? unescaped(part) : Array(part)
+  /// Called between two events: what follows from the end of connections.
+  func settle() {
+    if !hasClosed { return }
+    hasClosed = false
+    connections.workOff()
   }
 
-  // MARK: Routing
+  // MARK: Delivering
 
-  func route(
-    from sender: Connection, _ me: Participant, _ raw: UnsafeRawBufferPointer, _ envelope: Envelope, borrowed: UnsafeMutablePointer<UInt8>?
-  ) {
-    counters.messages &+= 1
-    let id = bytes(raw, envelope.id)
-    let targetName = bytes(raw, envelope.target)
-    if !taps.isEmpty { tap(raw.dropLast(), except: sender) }
-    if targetName.isEmpty {
-      return refuse(sender, re: id, Failure(.invalid, "the gram has no \"target\"; name one, or \"*\", or \"KERNEL\""))
+  /// Gives a gram to whomever it is for. False: it has reached nobody, and its asker has been told why.
+  @discardableResult
+  func deliver(_ gram: Gram) -> Bool {
+    messages &+= 1
+    taps.show(gram)
+    do throws(Failure) {
+      return try route(gram)
+    } catch {
+      refused(gram, error)
+      return false
     }
-    if Int(envelope.hops) > limits.hops {
-      return refuse(
-        sender, re: id, Failure(.hopLimit, "the gram went through \(envelope.hops) hands; the limit is \(limits.hops)"), target: targetName)
-    }
-    func pass(_ receiver: Connection) -> Bool {
-      if let borrowed { return receiver.pass(borrowed, raw.count) }
-      return receiver.send(Array(raw), .message)
-    }
-    if envelope.re.isPresent { return answer(from: sender, me, raw, envelope, targetName) }
-    if !id.isEmpty {
-      if sender.requests[id] != nil {
-        return refuse(
-          sender, re: [], Failure(.invalid, "a request with id \(String(decoding: id, as: UTF8.self)) is still open; use another id"))
-      }
-      if sender.requests.count >= limits.requests {
-        return refuse(sender, re: id, Failure(.queueFull, "\(limits.requests) requests of yours are open; wait for some to end"))
-      }
-    }
-    let trace = bytes(raw, envelope.trace)
-
-    if targetName == Self.kernelName {
-      let token = open(
-        asker: id.isEmpty ? .name(me) : .connection(sender, id: id), target: nil, trace: trace, hops: Int(envelope.hops),
-        milliseconds: Int(envelope.deadlineMilliseconds), stream: false)
-      let method = String(decoding: bytes(raw, envelope.method), as: UTF8.self)
-      let payload = envelope.payload.isPresent ? Array(raw[envelope.payload.range]) : []
-      control.handle(method, payload, from: sender, token: token) { [weak self] result in
-        switch result {
-        case .success(let payload): self?.finish(token, payload: payload)
-        case .failure(let failure): self?.end(token, failure)
-        }
-      }
-      return
-    }
-
-    if targetName[0] == 0x2a && targetName.count == 1 || targetName[0] == 0x23 {
-      let delivered = spread(targetName, from: me, sender: sender.id, raw, envelope, trace: trace, pass: { $0 === sender ? nil : pass($0) })
-      if !id.isEmpty {
-        reply(to: sender, id: id, from: Self.kernelName, method: "reply", payload: Array("{\"delivered\":\(delivered)}".utf8))
-      } else if delivered == 0 {
-        counters.undelivered &+= 1
-      }
-      return
-    }
-
-    guard let target = names.find(targetName) else { return refuse(sender, re: id, unknown(targetName), target: targetName) }
-    if let slot = target.slot {
-      let token = open(
-        asker: id.isEmpty ? .name(me) : .connection(sender, id: id), target: target, trace: trace, hops: Int(envelope.hops),
-        milliseconds: Int(envelope.deadlineMilliseconds), stream: envelope.stream && !id.isEmpty)
-      hand(token, to: slot, Array(raw.dropLast()), envelope, source: me.name, sender: sender.id, topic: [])
-      return
-    }
-    if id.isEmpty {
-      for receiver in target.connections where !pass(receiver) { undeliverable(sender, target) }
-      return
-    }
-    var taken = false
-    for receiver in target.connections where pass(receiver) { taken = true }
-    if !taken { return refuse(sender, re: id, full(target), target: targetName) }
-    _ = open(
-      asker: .connection(sender, id: id), target: target, trace: trace, hops: Int(envelope.hops),
-      milliseconds: Int(envelope.deadlineMilliseconds), stream: envelope.stream)
   }
 
-  /// To everybody but the sender, or to a topic's subscribers; returns how many took it.
-  func spread(
-    _ name: [UInt8], from source: Participant?, sender: UInt64, _ raw: UnsafeRawBufferPointer, _ envelope: Envelope, trace: [UInt8],
-    pass: (Connection) -> Bool?
-  ) -> Int {
+  private func route(_ gram: Gram) throws(Failure) -> Bool {
+    if gram.target.isEmpty { throw Failure(.invalid, "the gram has no \"target\"; name one, or \"*\", or \"KERNEL\"") }
+    if gram.hops > limits.hops {
+      throw Failure(
+        .hopLimit,
+        "\(Self.text(gram.source)) → \(Self.text(gram.target)): the gram went through \(gram.hops) hands; the limit is \(limits.hops)")
+    }
+    if gram.envelope.re.isPresent { return answer(gram) }
+    let id = gram.asker.id
+    if let owner = gram.asker.owner, requests.token(askedBy: owner, id: id) != nil {
+      refused(gram, Failure(.invalid, "a request with id \(Self.text(id)) is still open; use another id"), isNamed: false)
+      return false
+    }
+    if gram.recipient == nil {
+      if gram.target == Self.kernelName { return try askKernel(gram) }
+      if gram.isPublished { return publish(gram) }
+    }
+    guard let target = gram.recipient ?? names.find(gram.target), !target.isEmpty else { throw unknown(gram.target) }
+    return try target.isPersona || !id.isEmpty ? request(gram, of: target) : pass(gram, to: target)
+  }
+
+  /// A gram whose end is waited for: by its asker, or because a persona works on it.
+  private func request(_ gram: Gram, of target: Participant) throws(Failure) -> Bool {
+    let gram = try requests.open(gram, target: target)
+    var failure: Failure?
+    var isTaken = false
+    for endpoint in target.endpoints { if let reason = endpoint.take(gram) { failure = reason } else { isTaken = true } }
+    if !isTaken { requests.fail(gram.token, failure ?? unknown(gram.target), source: target.isPersona ? nil : Self.kernelName) }
+    return isTaken
+  }
+
+  /// To each of a client's connections; nobody waits for anything.
+  private func pass(_ gram: Gram, to target: Participant) -> Bool {
+    var isTaken = false
+    for endpoint in target.endpoints {
+      if let failure = endpoint.take(gram) { refused(gram, failure, isLost: true) } else { isTaken = true }
+    }
+    return isTaken
+  }
+
+  /// To everybody but the sender, or to a topic's subscribers.
+  private func publish(_ gram: Gram) -> Bool {
+    let receivers = gram.target == [0x2a] ? names.all.flatMap(\.endpoints) : topics.subscribers(of: gram.target)
     var delivered = 0
-    func give(_ receiver: Connection) {
-      guard let taken = pass(receiver) else { return }
-      if taken { delivered += 1 } else { counters.undelivered &+= 1 }
+    for receiver in receivers where receiver !== gram.sender {
+      let isTaken = receiver.worksOnGrams ? assign(gram, to: receiver) : receiver.take(gram) == nil
+      if isTaken { delivered += 1 } else { undelivered &+= 1 }
     }
-    func give(_ slot: PersonaSlot) {
-      if slot.participant === source { return }
-      let token = open(
-        asker: .nobody, target: slot.participant, trace: trace, hops: Int(envelope.hops), milliseconds: Int(envelope.deadlineMilliseconds),
-        stream: false)
-      if hand(token, to: slot, Array(raw.dropLast()), envelope, source: source?.name ?? Self.kernelName, sender: sender, topic: name) {
-        delivered += 1
-      }
-    }
-    if name[0] == 0x2a {
-      for participant in names.all {
-        if let slot = participant.slot { give(slot) }
-        for receiver in participant.connections { give(receiver) }
-      }
-    } else if let topic = topics[name] {
-      for receiver in topic.connections { give(receiver) }
-      for slot in topic.slots { give(slot) }
-    }
-    return delivered
+    if delivered == 0, gram.asker.id.isEmpty { undelivered &+= 1 }
+    gram.asker.published(gram, to: delivered)
+    return delivered > 0
   }
 
-  /// A gram that answers: it goes to the one who asked, if that one still waits.
-  func answer(from sender: Connection, _ me: Participant, _ raw: UnsafeRawBufferPointer, _ envelope: Envelope, _ target: [UInt8]) {
-    let re = bytes(raw, envelope.re)
-    let method = bytes(raw, envelope.method)
-    let asker = names.find(target)
-    var token: UInt64?
-    if let asker {
-      for connection in asker.connections {
-        if let open = connection.requests[re], table[open]?.target === me { token = open }
-      }
-      if asker.slot != nil, let number = UInt64(String(decoding: re, as: UTF8.self)), table[number]?.target === me { token = number }
+  /// A copy of a published gram becomes a persona's work, and nobody waits for its end.
+  private func assign(_ gram: Gram, to persona: any Endpoint) -> Bool {
+    var copy = gram
+    copy.token = requests.nextToken()
+    copy.asker = NoAsker(log: log)
+    do throws(Failure) {
+      copy = try requests.open(copy, target: persona.answersTo)
+    } catch {
+      log.warning("a published gram did not reach a persona", ["persona": persona.answersTo?.text ?? "", "error": error.message])
+      return false
     }
-    guard let token, let request = table[token] else {
-      return refuse(
-        sender, re: [],
-        Failure(.notFound, "nobody waits for an answer to \(String(decoding: re, as: UTF8.self)): it has ended, or was never asked"),
-        target: target)
-    }
-    let isDelta = method == Array("delta".utf8)
-    switch request.asker {
-    case .connection(let connection, let id):
-      if isDelta {
-        if request.wantsStream { connection.send(Array(raw), .copy) }
-        return
-      }
-      connection.send(Array(raw), .answer)
-      connection.requests[id] = nil
-      close(token)
-    case .persona(let context, let number):
-      let payload = envelope.payload.isPresent ? Array(raw[envelope.payload.range]) : Array("null".utf8)
-      if isDelta {
-        if let text = deltaText(payload) { context.generation.part(number, text) }
-        return
-      }
-      close(token)
-      context.asks[number] = nil
-      if method == Array("error".utf8) {
-        context.complete(number, .failure(clientFailure(payload, from: me)))
-      } else {
-        context.complete(number, .success(payload))
-      }
-    case .name, .nobody: break
-    }
+    guard let failure = persona.take(copy) else { return true }
+    requests.fail(copy.token, failure)
+    return false
   }
 
-  func deltaText(_ payload: [UInt8]) -> [UInt8]? { (try? PayloadCoding.value(Delta.self, from: payload))?.text.map { Array($0.utf8) } }
-
-  func clientFailure(_ payload: [UInt8], from: Participant) -> Failure {
-    let told = try? PayloadCoding.value(ErrorReport.self, from: payload).failure
-    return told.flatMap { $0.message.isEmpty ? nil : $0 } ?? Failure(told?.code ?? .failed, "\(from.text) answered with an error")
+  private func askKernel(_ gram: Gram) throws(Failure) -> Bool {
+    let token = try requests.open(gram, target: nil).token
+    let method = Self.text(gram.method)
+    control.handle(method, gram.payload, from: gram.sender as? Connection, token: token) { [weak self] result in
+      switch result {
+      case .success(let payload): self?.requests.finish(token, payload: payload)
+      case .failure(let failure): self?.requests.fail(token, failure)
+      }
+    }
+    return true
   }
+
+  /// A client's gram that answers: it goes to the one who asked, if that one still waits.
+  private func answer(_ gram: Gram) -> Bool {
+    let isPiece = gram.method.elementsEqual("delta".utf8)
+    guard let sender = gram.sender?.answersTo, let asker = names.find(gram.target),
+      let request = requests.request(answeredBy: sender, asker: asker, id: gram.re, isPiece: isPiece)
+    else {
+      let failure = Failure(.notFound, "nobody waits for an answer to \(Self.text(gram.re)): it has ended, or was never asked")
+      refused(gram, failure, isNamed: false)
+      return false
+    }
+    requests.relay(gram, for: request, isPiece: isPiece)
+    return true
+  }
+
+  // MARK: What personas send and ask
+
+  /// A gram from a persona for which no answer is wanted.
+  func send(from context: InstanceContext, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
+    let line = personaLine(from: context, requests.request(cause), target: target, method: method, payload: payload)
+    deliver(
+      Gram(
+        token: requests.nextToken(), line, asker: NoAsker(log: log), sender: context.slot, senderID: context.slot.senderID))
+  }
+
+  /// A persona's request; it ends by `context.complete`. `conversation`: the one with the model that waits for its end, if the model asks.
+  func ask(
+    from context: InstanceContext, request number: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8],
+    milliseconds: UInt64, stream: Bool, conversation: String? = nil
+  ) {
+    let origin = requests.request(cause)
+    var failure = cause == 0 ? nil : requests.begin(number, of: context, for: cause)
+    if target.first == 0x23 || target == [0x2a] {
+      failure = Failure(.invalid, "\(Self.text(target)) cannot be asked: nobody would know whose answer counts; send to it")
+    }
+    if let failure {
+      refusals &+= 1
+      return context.complete(number, .failure(failure))
+    }
+    let token = requests.nextToken()
+    var line = personaLine(from: context, origin, target: target, method: method, payload: payload)
+    line.id = InstanceAsker.id(token)
+    line.stream = stream
+    let asker = InstanceAsker(context: context, request: number, isInteractive: origin?.isInteractive ?? false)
+    var gram = Gram(token: token, line, asker: asker, sender: context.slot, senderID: context.slot.senderID)
+    gram.milliseconds = Self.allowed(Int(clamping: milliseconds), until: origin?.deadline)
+    gram.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])
+    deliver(gram)
+  }
+
+  private func personaLine(
+    from context: InstanceContext, _ origin: OpenRequest?, target: [UInt8], method: [UInt8], payload: [UInt8]
+  ) -> GramLine {
+    var gram = GramLine(target: target, method: method)
+    gram.source = context.slot.participant.name
+    gram.payload = payload
+    gram.hops = (origin?.hops ?? 0) + 1
+    gram.trace = origin?.trace ?? []
+    return gram
+  }
+
+  /// Nothing may be waited for longer than what it is asked for.
+  private static func allowed(_ milliseconds: Int, until deadline: UInt64?) -> Int {
+    guard let deadline else { return milliseconds }
+    let now = MachineClock.now()
+    let left = max(1, Int((deadline - min(deadline, now)) / 1_000_000))
+    return milliseconds == 0 ? left : min(milliseconds, left)
+  }
+
+  // MARK: Personas' places
+
+  /// The name's participant for a new persona, unless a client has it.
+  func claim(name: String) throws(Failure) -> Participant {
+    let participant = names.make(Array(name.utf8))
+    if let client = participant.endpoints.first as? Connection {
+      throw Failure(.nameRefused, "a connected client is called \(name) (pid \(client.pid)); disconnect it, or rename the persona")
+    }
+    return participant
+  }
+
+  func release(_ participant: Participant) {
+    participant.removeAll()
+    names.release(participant)
+  }
+
+  /// A persona's subscriptions are those of its live instance.
+  func setTopics(of slot: PersonaSlot, _ wanted: Set<[UInt8]>) { topics.set(wanted, of: slot) }
+
+  /// The instance that has the gram now.
+  func handed(_ token: UInt64, to context: InstanceContext) { requests.handed(token, to: context) }
+
+  /// Mail that was taken back before it was begun, and cannot be given to anybody.
+  func bounce(_ mail: [Mail], _ failure: Failure) { for item in mail { requests.fail(item.token, failure) } }
 
   // MARK: Telling
 
-  func reply(to connection: Connection, id: [UInt8], from source: [UInt8], method: StaticString, payload: [UInt8], trace: [UInt8] = []) {
-    var gram = GramLine(
-      target: connection.participant?.name ?? [],
-      method: [UInt8](UnsafeBufferPointer(start: method.utf8Start, count: method.utf8CodeUnitCount)))
-    gram.source = source
-    gram.re = id
-    gram.payload = payload
-    gram.trace = trace
-    let line = gram.bytes()
-    if !taps.isEmpty { tap(line, except: connection) }
-    connection.send(line, .answer)
+  /// To everybody who said hello.
+  func announce(_ method: String, _ payload: [UInt8]) {
+    for connection in connections.attached { replies.send(method, payload, to: connection) }
   }
 
-  func refuse(
-    _ connection: Connection, re: [UInt8], _ failure: Failure, target: [UInt8] = [], source: [UInt8] = Router.kernelName, trace: [UInt8] = []
-  ) {
-    counters.errors &+= 1
-    var payload: [UInt8] = []
-    payload.append(#"{"code":"#)
-    payload.appendJSON(failure.code.rawValue)
-    payload.append(#","message":"#)
-    payload.appendJSON(failure.message)
-    if !target.isEmpty {
-      payload.append(#","target":"#)
-      payload.appendJSON(target)
-    }
-    payload.append(0x7d)
-    reply(to: connection, id: re, from: source, method: "error", payload: payload, trace: trace)
+  /// An error for a client, about none of its requests.
+  func refuse(_ connection: Connection, _ failure: Failure, target: [UInt8] = []) {
+    refusals &+= 1
+    replies.error(failure, to: connection, re: [], target: target)
   }
 
-  func undeliverable(_ sender: Connection, _ target: Participant) {
-    counters.undelivered &+= 1
-    refuse(sender, re: [], full(target), target: target.name)
+  private func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool = true, isLost: Bool = false) {
+    refusals &+= 1
+    if isLost { undelivered &+= 1 }
+    gram.asker.refused(gram, failure, isNamed: isNamed)
   }
 
-  func full(_ target: Participant) -> Failure {
-    Failure(
-      .queueFull, "\(target.text) is not reading: \(limits.queueBytes) bytes wait for it, and this gram was left out; send it again later")
+  private func undeliverable(_ sender: Connection, _ target: Participant) {
+    undelivered &+= 1
+    refuse(sender, queueFull(target), target: target.name)
   }
 
-  func unknown(_ name: [UInt8]) -> Failure {
-    let text = String(decoding: name, as: UTF8.self)
-    let near = Suggestion.nearest(to: text, among: names.all.map(\.text).sorted())
+  func queueFull(_ target: Participant?) -> Failure {
+    let name = target?.text ?? "it"
+    return Failure(
+      .queueFull, "\(name) is not reading: \(limits.queueBytes) bytes wait for it, and this gram was left out; send it again later")
+  }
+
+  private func unknown(_ name: [UInt8]) -> Failure {
+    let text = Self.text(name)
+    let near = Suggestion.nearest(to: text, among: names.all.filter { !$0.isEmpty }.map(\.text).sorted())
     return Failure(
       .unknownTarget, "nobody is called \(text) here\(near.map { "; did you mean \($0)?" } ?? "; `parlor personas` lists who is")")
   }
 
-  /// To everybody who said hello.
-  func announce(_ method: StaticString, _ payload: [UInt8]) {
-    for connection in attached { reply(to: connection, id: [], from: Self.kernelName, method: method, payload: payload) }
-  }
+  private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 }

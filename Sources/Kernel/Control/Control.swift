@@ -47,11 +47,11 @@ final class Control {
     methods.answer(Ping.self) { _, _ in Nothing() }
     methods.answer(Stats.self) { [unowned self] _, _ in stats() }
     methods.answer(Tap.self) { [unowned self] tap, call in
-      if let client = call.client { router.setTap(client, tap.on) }
+      if let client = call.client { router.taps.set(client, tap.on) }
       return tap
     }
     methods.answer(Cancel.self) { [unowned self] cancel, call in
-      .init(cancelled: call.client.map { router.cancel(id: cancel.id.raw, of: $0) } ?? false)
+      .init(cancelled: call.client.map { router.requests.cancel(id: cancel.id.raw, of: $0) } ?? false)
     }
     methods.answer(Config.Reload.self) { [unowned self] request, _ throws(Failure) in
       guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
@@ -65,13 +65,13 @@ final class Control {
       .init(topic: topic.hasPrefix("#") ? String(topic.dropFirst()) : topic, subscribers: subscribers)
     }
     methods.answer(Topics.Subscribe.self) { [unowned self] request, call in
-      count(request.topic, call.client.map { router.subscribe(name(request.topic), $0) } ?? 0)
+      count(request.topic, call.client.map { router.topics.subscribe($0, to: name(request.topic)) } ?? 0)
     }
     methods.answer(Topics.Unsubscribe.self) { [unowned self] request, call in
-      count(request.topic, call.client.map { router.unsubscribe(name(request.topic), $0) } ?? 0)
+      count(request.topic, call.client.map { router.topics.unsubscribe($0, from: name(request.topic)) } ?? 0)
     }
     methods.answer(Topics.List.self) { [unowned self] _, _ in
-      .init(topics: router.topicCounts.map { .init(topic: $0.0, subscribers: $0.1) })
+      .init(topics: router.topics.counts.map { .init(topic: $0.topic, subscribers: $0.subscribers) })
     }
   }
 
@@ -79,7 +79,8 @@ final class Control {
     func counters(_ json: [UInt8]?) -> JSON { json.flatMap { try? JSON(parsing: $0) } ?? .null }
     return Stats.Reply(
       uptime_s: Int((MachineClock.now() - began) / 1_000_000_000), version: version, pid: getpid(), memory_kb: Self.memoryKilobytes(),
-      connections: router.connections.count, requests: router.openRequests, messages: router.counters.messages, errors: router.counters.errors,
+      connections: router.connections.count, requests: router.requests.count, messages: router.counters.messages,
+      errors: router.counters.errors,
       undelivered: router.counters.undelivered, personas: supervisor.slots.map(\.status),
       llm: counters(supervisor.language?.statistics()), memory: counters(supervisor.memory?.statistics()))
   }

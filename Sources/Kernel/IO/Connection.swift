@@ -5,14 +5,14 @@ import Wire
 /// One client's socket: lines in, lines out. Event loop only.
 ///
 /// In: all connections share one read buffer; only a line's unfinished rest is kept here. Each whole
-/// line goes to the bus at once. Out: while nothing waits, lines are noted as pieces of the read
+/// line goes to the router at once. Out: while nothing waits, lines are noted as pieces of the read
 /// buffer and leave together in one `sendmsg` after the batch, uncopied; what the socket does not take
 /// is copied to the queue and goes when it drains.
 final class Connection: EventSource {
   let id: UInt64
   private let descriptor: Int32
   /// BatKernel keeps it for longer than any connection is called.
-  private unowned(unsafe) let router: Router
+  unowned(unsafe) let router: Router
   private var tag: UInt64 = 0
   var greeting = Handshake.expected
   /// Who it is, after the first line.
@@ -42,10 +42,9 @@ final class Connection: EventSource {
   private(set) var isClosed = false
   var isDirty = false
 
-  /// Its open requests: what stands in `id`, and the token.
-  var requests: [[UInt8]: UInt64] = [:]
+  /// What it is subscribed to; changed by TopicRegistry alone.
   var topics: Set<[UInt8]> = []
-  var taps = false
+  /// Of what it watches, so much was left out because it did not read.
   var missedTaps = 0
 
   init(id: UInt64, descriptor: Int32, pid: Int32, router: Router) {
@@ -247,7 +246,7 @@ final class Connection: EventSource {
       queue.drop(n)
     }
     updateInterest()
-    if missedTaps > 0, queue.isEmpty { router.reportMissedTaps(self) }
+    if missedTaps > 0, queue.isEmpty { router.taps.reportMissed(self) }
   }
 
   private func updateInterest() {
@@ -259,13 +258,14 @@ final class Connection: EventSource {
     }
   }
 
-  /// Ends it; what waits is tried once more, so that a last error reaches a client that reads.
+  /// Ends it; what waits is tried once more, so that a last error reaches a client that reads. May be called within any other of its
+  /// functions: what follows for others is done later, see ConnectionRegistry.
   func close() {
     if isClosed { return }
     isClosed = true
     if !queue.isEmpty { _ = bat_send(descriptor, queue.bytes.baseAddress, queue.count) }
     router.loop.remove(descriptor, tag: tag)
     Glibc.close(descriptor)
-    router.closed(self)
+    router.connections.closed(self)
   }
 }

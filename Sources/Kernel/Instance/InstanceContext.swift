@@ -9,17 +9,13 @@ final class InstanceContext {
   /// What a candidate wants to do; carried out after its switch.
   private var held: [(InstanceContext) -> Void] = []
   private(set) var topics: Set<[UInt8]> = []
-  /// Its requests, by number: timers of the loop, calls to the model, tokens of the bus.
+  /// Its requests, by number: timers of the loop, calls to the model.
   private var timers: [UInt64: UInt64] = [:]
   private var calls: [UInt64: any LanguageCall] = [:]
   /// Operations of the memory, with the gram on whose behalf each is done.
   private var memories: [UInt64: UInt64] = [:]
-  var asks: [UInt64: UInt64] = [:]
-  /// Those of them that the model makes.
+  /// Its asks that the model makes; all of its asks stand in the router's table.
   var toolAsks: [UInt64: ToolAsk] = [:]
-  /// Grams that it has and has not answered.
-  private var grams: Set<UInt64> = []
-
   var router: Router { slot.supervisor.router }
 
   init(_ generation: ThreadInstance, slot: PersonaSlot) {
@@ -49,12 +45,12 @@ final class InstanceContext {
   }
 
   /// It has nothing left to finish.
-  var isIdle: Bool { grams.isEmpty && asks.isEmpty && calls.isEmpty && memories.isEmpty }
-  var openGrams: Int { grams.count }
+  var isIdle: Bool { openGrams == 0 && openRequests == 0 }
+  var openGrams: Int { router.requests.tokens(answeredBy: self).count }
   /// How much it waits for itself: questions to the model and to others.
-  var openRequests: Int { calls.count + asks.count + memories.count }
+  var openRequests: Int { calls.count + memories.count + router.requests.count(askedBy: self) }
   /// Who waits for it, one entry for each gram.
-  var askers: [String] { grams.map { router.requests.request($0)?.askerName ?? "nobody" } }
+  var askers: [String] { router.requests.tokens(answeredBy: self).map { router.requests.request($0)?.askerName ?? "nobody" } }
 
   // MARK: Mail
 
@@ -70,7 +66,6 @@ final class InstanceContext {
   func begin(_ mail: Mail) -> Bool {
     guard router.requests.request(mail.token) != nil else { return false }
     generation.open(token: mail.token)
-    grams.insert(mail.token)
     router.handed(mail.token, to: self)
     slot.recorder.began(mail, generation: generation.number)
     return true
@@ -80,15 +75,12 @@ final class InstanceContext {
   func giveBack(_ mail: [Mail]) {
     for item in mail {
       _ = generation.close(token: item.token)
-      grams.remove(item.token)
+      router.requests.takenBack(item.token)
       slot.recorder.gaveBack(item.token)
     }
   }
 
-  func gramEnded(_ token: UInt64) {
-    grams.remove(token)
-    slot.settled(self)
-  }
+  func gramEnded(_ token: UInt64) { slot.settled(self) }
 
   // MARK: What the persona wants
 
@@ -131,6 +123,7 @@ final class InstanceContext {
 
   /// A request of its own has ended: it is recorded, and the persona is told. An empty result is null.
   func complete(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
+    router.requests.ended(request)
     let result = result.map { $0.isEmpty ? Array("null".utf8) : $0 }
     if let tool = toolAsks.removeValue(forKey: request) { return tool.done(result) }
     slot.recorder.ended(request: request, result)
@@ -165,7 +158,7 @@ final class InstanceContext {
       guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is asked has ended")))
       }
-      origin.children.append((self, request))
+      if let failure = router.requests.begin(request, of: self, for: cause) { return complete(request, .failure(failure)) }
       order.isInteractive = origin.isInteractive
       order.deadline = Int64(origin.deadline / 1_000_000)
       if let conversation = ToolCatalog.conversation(of: question, of: slot.name, among: origin.conversations) {
@@ -221,7 +214,7 @@ final class InstanceContext {
       guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is done has ended")))
       }
-      origin.children.append((self, request))
+      if let failure = router.requests.begin(request, of: self, for: cause) { return complete(request, .failure(failure)) }
       if !origin.trace.isEmpty { trace = String(decoding: origin.trace, as: UTF8.self) }
     }
     memories[request] = cause
@@ -251,7 +244,7 @@ final class InstanceContext {
     } else if memories.removeValue(forKey: request) != nil {
       complete(request, .failure(Failure(.cancelled, "cancelled; what was to be changed is changed all the same")))
       slot.settled(self)
-    } else if let token = asks[request] {
+    } else if let token = router.requests.token(askedBy: self, id: InstanceAsker.id(request)) {
       router.requests.cancel(token, Failure(.cancelled, "cancelled by the asker"))
     }
   }
@@ -263,10 +256,8 @@ final class InstanceContext {
     held = []
     for timer in timers.values { router.loop.cancel(timer: timer) }
     timers = [:]
-    for token in grams { router.requests.cancel(token, failure) }
-    grams = []
-    for token in Array(asks.values) { router.requests.cancel(token, failure) }
-    asks = [:]
+    for token in router.requests.tokens(answeredBy: self) { router.requests.cancel(token, failure) }
+    for token in router.requests.tokens(askedBy: self) { router.requests.cancel(token, failure) }
     for call in calls.values { call.cancel() }
     calls = [:]
     memories = [:]

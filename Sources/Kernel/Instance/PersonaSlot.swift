@@ -96,7 +96,7 @@ final class PersonaSlot {
     recorder = Recorder(limit: supervisor.settings.recordedGrams)
     name = configuration.name
     participant = try supervisor.router.claim(name: configuration.name)
-    participant.slot = self
+    participant.add(self)
   }
 
   // MARK: Mail

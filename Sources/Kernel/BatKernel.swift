@@ -3,14 +3,14 @@ import Glibc
 import Protocol
 import System
 
-/// The kernel: one event loop with the bus on it, and the personas on their lanes.
+/// The kernel: one event loop with the router on it, and the personas on their lanes.
 ///
 /// Make it and run it on one thread. From other threads it is reached through `inbox` alone.
 public final class BatKernel {
   public static let version = "0.1.0"
 
   let loop: EventLoop
-  let bus: Bus
+  let router: Router
   let supervisor: Supervisor
   let control: Control
   /// The way in from other threads.
@@ -44,21 +44,25 @@ public final class BatKernel {
     log = logger.part("kernel")
     loop = EventLoop()
     inbox = LoopInbox()
-    bus = Bus(loop: loop, limits: configuration.limits, log: logger.part("bus"))
+    router = Router(loop: loop, limits: configuration.limits, log: logger.part("bus"))
     let runtimeFolder = configuration.runtimeFolder
     Listener.makeFolder(runtimeFolder)
     do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
     supervisor = Supervisor(
-      bus: bus, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language, memory: memory,
+      router: router, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language, memory: memory,
       configuration: configuration)
-    control = Control(bus: bus, supervisor: supervisor, version: Self.version)
-    bus.control = control
+    control = Control(router: router, supervisor: supervisor, version: Self.version)
+    router.control = control
     if readConfiguration != nil {
       control.reloadConfiguration = { [unowned self] libraries throws(Failure) in try reloadConfiguration(libraries) }
     }
     open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
     loop.betweenEvents = { [unowned self] in
-      if inbox.hasJobs { for job in inbox.take() { job(self) } }
+      router.settle()
+      if inbox.hasJobs {
+        for job in inbox.take() { job(self) }
+        router.settle()
+      }
     }
   }
 
@@ -66,7 +70,7 @@ public final class BatKernel {
   public func listen() throws(Failure) {
     do throws(Failure) {
       listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
-        bus.accept(descriptor, pid: pid)
+        router.connections.accept(descriptor, pid: pid)
       }
     } catch {
       store.remove()
@@ -78,7 +82,7 @@ public final class BatKernel {
   /// Takes over a connected socket as a client, for tests and embedding. Before `run`, or by `inbox`.
   public func adopt(_ descriptor: Int32) {
     _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    bus.accept(descriptor, pid: getpid())
+    router.connections.accept(descriptor, pid: getpid())
   }
 
   /// SIGTERM and SIGINT stop it, SIGHUP reads personas.toml again. Blocks them for this thread and those that it starts.
@@ -116,6 +120,7 @@ public final class BatKernel {
     inbox.close()
     store.remove()
     log.info("stopped")
+    logger.finish()
   }
 
   /// Drains: no new clients, each persona finishes what it has begun (at most 10 s), then `run` returns. Event loop only.
@@ -149,8 +154,8 @@ public final class BatKernel {
       language?.stop()
       memory?.stop()
       inbox.post { kernel in
-        kernel.bus.flush()
-        kernel.bus.closeAll()
+        kernel.router.flush()
+        kernel.router.connections.closeAll()
         kernel.loop.stop()
       }
     }
@@ -161,7 +166,7 @@ public final class BatKernel {
     let new = try readConfiguration()
     let changes = ConfigurationChanges(from: configuration, to: new)
     logger.configure(new.log)
-    bus.limits = new.limits
+    router.limits = new.limits
     if !changes.restart.isEmpty {
       log.warning(
         "changed keys of personas.toml take effect when the kernel is started again", ["keys": changes.restart.joined(separator: " ")])

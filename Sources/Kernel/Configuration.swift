@@ -41,15 +41,18 @@ public struct LogConfiguration: Sendable, Equatable {
 public struct Limits: Sendable, Equatable {
   /// The longest line, in bytes, newline included. `frame_bytes`
   public var frameBytes = 16 << 20
-  /// What may wait for one connection that does not read, in bytes. `queue_bytes`
+  /// What may wait for one connection that does not read, in bytes. Streamed text ahead of an answer may wait beside it, up to a
+  /// quarter of this for each request; more ends the request with `queue_full`. `queue_bytes`
   public var queueBytes = 16 << 20
-  /// What may wait for one persona, in bytes; no sender gets more than half of what is left. `mailbox_bytes`
+  /// What one persona may have that has not ended, waiting or begun, in bytes and 512 for each gram; no sender gets more than half of
+  /// what is left, and beyond it is told `queue_full`. `mailbox_bytes`
   public var mailboxBytes = 64 << 20
   /// Through how many hands a message may go. `hops`
   public var hops = 8
   /// How long a request may take that names no deadline, in milliseconds. `deadline_ms`
   public var deadlineMilliseconds = 600_000
-  /// How many requests of one connection may be open at a time. `requests`
+  /// How many requests of one connection, or of one persona's instance, may be open at a time, and how many a persona may have open on
+  /// behalf of one gram; one more is answered with `queue_full`. `requests`
   public var requests = 4096
   public init() {}
 }

@@ -5,6 +5,7 @@
 //   later    after as many milliseconds as the payload says, the same as echo
 //   ask      asks the target that the payload names (a string) to `echo` null, and replies with its answer
 //   stream   the pieces "one ", "two ", "three", then {"text":"one two three"}
+//   flood    streams pieces of 64 kB until the kernel says that the gram has ended
 //   slow     sleeps on the lane for as many milliseconds as the payload says, then the same as echo
 //   fail     an error with a text
 //   publish  sends the payload to "#echo"
@@ -155,6 +156,16 @@ static persona_status receive_gram(persona *self, const persona_gram_v1 *gram) {
       if (status < 0) return status;
     }
     return self->bus->reply(self->host, gram->token, text("{\"text\":\"one two three\"}"));
+  }
+  if (is(gram->method, "flood")) {
+    static char piece[1 << 16];
+    memset(piece, 'f', sizeof piece);
+    persona_status status = PERSONA_OK;
+    for (int i = 0; i < 20000 && status >= 0; i++) {
+      status = self->bus->stream(self->host, gram->token, (persona_text){piece, sizeof piece});
+      usleep(500);
+    }
+    return PERSONA_LATER;
   }
   if (is(gram->method, "slow")) usleep((useconds_t)milliseconds(gram->payload) * 1000);
   if (is(gram->method, "slow") || is(gram->method, "echo")) return reply_echo(self, gram->token, gram->payload);

@@ -5,6 +5,9 @@ import TestSupport
 
 @testable import Kernel
 
+/// What a client of a test has received; the router's own is `Kernel.Gram`.
+typealias Gram = TestSupport.Gram
+
 /// A kernel in this process, on a thread of its own, with clients over socketpairs.
 final class House: @unchecked Sendable {
   private let temporary = TemporaryFolder()

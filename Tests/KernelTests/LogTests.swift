@@ -111,22 +111,91 @@ import Testing
     #expect(lines.allSatisfy { line in (0..<8).contains { line == "2026-01-31T09:05:00.125Z info w\($0): \(filler) n=\($0)" } })
   }
 
+  /// A pipe that nobody reads until the test does.
+  private final class FullPipe {
+    let writing: Int32
+    private let reading: Int32
+    /// How many lines of one page fit into it.
+    let pages: Int
+    private let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    private var rest: [UInt8] = []
+
+    init() {
+      var ends: [Int32] = [0, 0]
+      pipe(&ends)
+      (reading, writing) = (ends[0], ends[1])
+      let f_getpipe_sz: Int32 = 1032
+      pages = Int(fcntl(writing, f_getpipe_sz)) / page
+    }
+    deinit {
+      close(reading)
+      close(writing)
+    }
+
+    /// A message whose line fills a page, so that a full pipe takes nothing of it rather than half.
+    func message(_ number: Int) -> String {
+      let head = "\(number) "
+      return head + String(repeating: "x", count: page - "2026-01-31T09:05:00.125Z info bus: \n".utf8.count - head.utf8.count)
+    }
+    var bytesOfLine: Int { page }
+
+    /// Waits for the next line.
+    func line() -> String {
+      while true {
+        if let end = rest.firstIndex(of: 0x0a) {
+          defer { rest.removeFirst(end + 1) }
+          return String(decoding: rest[..<end], as: UTF8.self)
+        }
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        let n = read(reading, &chunk, chunk.count)
+        guard n > 0 else { return "" }
+        rest += chunk[..<n]
+      }
+    }
+  }
+
+  @Test("a log that is not read makes nobody wait; when it is read, its lines come whole and in order")
+  func waits() {
+    let pipe = FullPipe()
+    let logger = Logger(LogConfiguration(), descriptor: pipe.writing)
+    let log = logger.part("bus")
+    let flags = fcntl(pipe.writing, F_GETFL)
+    let count = pipe.pages + 20
+    for n in 0..<count { log.info(pipe.message(n)) }
+    let long = String(repeating: "y", count: 3 * pipe.bytesOfLine)
+    log.info(long)
+    for n in 0..<count { #expect(pipe.line().contains(" info bus: \(n) xxx")) }
+    #expect(pipe.line().hasSuffix(long))
+    log.info("now")
+    #expect(pipe.line().hasSuffix("info bus: now"))
+    #expect(fcntl(pipe.writing, F_GETFL) == flags, "others share the descriptor")
+  }
+
   @Test("lines that a full log lost are told of with the next one that gets through")
-  func lost() throws {
-    let full = Pipe()
-    let descriptor = full.fileHandleForWriting.fileDescriptor
-    #expect(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
-    let log = Logger(LogConfiguration(), descriptor: descriptor).part("bus")
-    // A page at a time, so that a full pipe takes nothing of a line rather than half of it.
-    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
-    let filler = String(repeating: "x", count: page - "2026-01-31T09:05:00.125Z info bus: \n".utf8.count)
-    let f_getpipe_sz: Int32 = 1032
-    for _ in 0..<(Int(fcntl(descriptor, f_getpipe_sz)) / page + 2) { log.info(filler) }
-    _ = try full.fileHandleForReading.read(upToCount: 2 * page)
+  func lost() {
+    let pipe = FullPipe()
+    let log = Logger(LogConfiguration(), descriptor: pipe.writing, backlogBytes: 2 * pipe.bytesOfLine).part("bus")
+    for n in 0..<(pipe.pages + 2 + 3) { log.info(pipe.message(n)) }
+    for n in 0..<(pipe.pages + 2) { #expect(pipe.line().contains(" info bus: \(n) xxx")) }
     log.info("after")
-    try full.fileHandleForWriting.close()
-    let last = String(decoding: try full.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self).split(separator: "\n").suffix(2)
-    #expect(last.first?.hasSuffix("info bus: after") == true)
-    #expect(last.last?.hasSuffix("lines=2") == true)
+    #expect(pipe.line().hasSuffix("info bus: after"))
+    #expect(pipe.line().hasSuffix("lines=3"))
+  }
+
+  @Test("at the end, what waits is written to who reads, and who does not read is not waited for")
+  func finish() {
+    let pipe = FullPipe()
+    let logger = Logger(LogConfiguration(), descriptor: pipe.writing)
+    for n in 0..<(pipe.pages + 3) { logger.part("bus").info(pipe.message(n)) }
+    // It would wait for ever.
+    logger.finish(milliseconds: 1)
+    #expect(pipe.line().contains(" info bus: 0 xxx"))
+
+    let read = FullPipe()
+    let other = Logger(LogConfiguration(), descriptor: read.writing)
+    for n in 0..<(read.pages + 3) { other.part("bus").info(read.message(n)) }
+    for n in 0..<3 { #expect(read.line().contains(" info bus: \(n) xxx")) }
+    other.finish(milliseconds: 20_000)
+    for n in 3..<(read.pages + 3) { #expect(read.line().contains(" info bus: \(n) xxx")) }
   }
 }

@@ -88,6 +88,37 @@ import TestSupport
     #expect(try client.ask("ECHO", "echo", "1", id: 6)["count"] == "3")
   }
 
+  @Test("what a persona has taken and not finished counts for its sender's share, until it has ended")
+  func unfinished() throws {
+    let house = try House([("ECHO", "echo", [:])]) { $0.limits.mailboxBytes = 200_000 }
+    let (flooder, other) = (try house.attached("F"), try house.attached("O"))
+    try house.settle("ECHO", as: other)
+    let pad = String(repeating: "f", count: 5000)
+    // They are begun at once, and would end in a minute.
+    let line = #"{"target":"ECHO","method":"later","payload":60000,"deadline_ms":1000,"pad":"\#(pad)"}"#
+    for _ in 0..<40 { try flooder.line(line) }
+    var codes: [String] = []
+    for _ in 0..<40 { codes.append(try flooder.gram { $0.method == "error" }.code ?? "") }
+    let full = codes.count { $0 == "queue_full" }
+    #expect((20...24).contains(full), "\(full)")
+    #expect(codes.count { $0 == "deadline" } == 40 - full)
+    #expect(try other.ask("ECHO", "echo", "1", id: 1).method == "reply")
+    // All have ended, and the share is free again.
+    #expect(try flooder.ask("ECHO", "echo", "1", id: 2, extra: #","pad":"\#(pad)""#).method == "reply")
+  }
+
+  @Test("a stream without end to a reader that has stopped ends in an error for it, and the persona's work is cancelled")
+  func endless() throws {
+    let house = try House([("ECHO", "echo", [:])]) { $0.limits.queueBytes = 1 << 20 }
+    let (client, other) = (try house.attached("GUI"), try house.attached("O"))
+    try house.settle("ECHO", as: other)
+    try client.line(#"{"target":"ECHO","method":"flood","id":1,"stream":true}"#)
+    // The persona comes back from its call when it is told that the gram has ended.
+    #expect(try other.ask("ECHO", "count", id: 1).method == "reply")
+    let end = try client.gram { $0.re == "1" && $0.method != "delta" }
+    #expect(end.code == "queue_full", "\(end)")
+  }
+
   @Test("one that floods a persona is told so, and another still gets through")
   func flood() throws {
     let house = try House([("ECHO", "echo", [:])]) { $0.limits.mailboxBytes = 200_000 }

@@ -1,5 +1,6 @@
-import Testing
+import System
 import TestSupport
+import Testing
 
 @testable import Kernel
 
@@ -102,6 +103,95 @@ import TestSupport
     #expect(try a2.gram().method == "news")
     try b.line(#"{"target":"A","method":"reply","re":"x-1","payload":2}"#)
     #expect(try b.gram().code == "not_found")
+  }
+
+  @Test("two clients of one name that use the same id get each its own answer, under its own id")
+  func sameName() throws {
+    let house = try House()
+    let (a1, a2, b) = (try house.attached("A"), try house.attached("A"), try house.attached("B"))
+    let line = #"{"source":"A","target":"B","method":"q","id":1,"payload":"first"}"#
+    try a1.line(line)
+    #expect(try b.next() == line, "without a conflict it is passed on byte for byte")
+    try a2.line(#"{"source":"A","target":"B","method":"q","id":1,"payload":"second"}"#)
+    let second = try b.gram()
+    let id = try #require(second.fields["id"] as? String)
+    #expect(second.fields["payload"] as? String == "second")
+    // In the order in which they came, and the first of them twice.
+    try b.line(#"{"target":"A","method":"reply","re":1,"payload":{"to":"first"}}"#)
+    #expect(try a1.gram()["to"] == "first")
+    try b.line(#"{"target":"A","method":"reply","re":1,"payload":{"to":"first"}}"#)
+    #expect(try b.gram().code == "not_found")
+    try b.line(#"{"target":"A","method":"reply","re":"\#(id)","payload":{"to":"second"}}"#)
+    let answer = try a2.gram()
+    #expect(answer["to"] == "second" && answer.fields["re"] as? Int == 1, "\(answer)")
+    // The other way round, with a piece ahead.
+    for (client, payload) in [(a1, 1), (a2, 2)] {
+      try client.line(#"{"source":"A","target":"B","method":"q","id":"x","stream":true,"payload":\#(payload)}"#)
+    }
+    _ = try b.gram()
+    let other = try #require(try b.gram().fields["id"] as? String)
+    try b.line(#"{"target":"A","method":"delta","re":"\#(other)","payload":{"text":"t"}}"#)
+    try b.line(#"{"target":"A","method":"reply","re":"\#(other)","payload":{"to":2}}"#)
+    try b.line(#"{"target":"A","method":"reply","re":"x","payload":{"to":1}}"#)
+    #expect(try a2.gram()["text"] == "t")
+    #expect(try a2.gram()["to"] == "2")
+    #expect(try a1.gram()["to"] == "1")
+  }
+
+  @Test("an answer that comes too late is not taken for the answer to another's request with the same id")
+  func late() throws {
+    let house = try House()
+    let (a1, a2, b) = (try house.attached("A"), try house.attached("A"), try house.attached("B"))
+    try a1.line(#"{"target":"B","method":"q","id":1}"#)
+    _ = try b.gram()
+    #expect(try a1.ask("KERNEL", "cancel", #"{"id":1}"#, id: 2)["cancelled"] == "1")
+    try a2.line(#"{"target":"B","method":"q","id":1}"#)
+    let id = try #require(try b.gram().fields["id"] as? String)
+    try b.line(#"{"target":"A","method":"reply","re":1,"payload":{"to":"first"}}"#)
+    #expect(try b.gram().code == "not_found")
+    try b.line(#"{"target":"A","method":"reply","re":"\#(id)","payload":{"to":"second"}}"#)
+    let answer = try a2.gram()
+    #expect(answer["to"] == "second" && answer.re == "1")
+  }
+
+  @Test("one who comes back under its name does not get the answer that its predecessor waited for")
+  func back() throws {
+    let house = try House()
+    let (b, observer) = (try house.attached("B"), try house.attached("O"))
+    var a: Client? = try house.attached("A")
+    try a?.line(#"{"target":"B","method":"q","id":1}"#)
+    _ = try b.gram()
+    a = nil
+    while try observer.ask("KERNEL", "stats", id: 1)["connections"] != "2" {}
+    let again = try house.attached("A")
+    try again.line(#"{"target":"B","method":"q","id":1}"#)
+    let id = try #require(try b.gram().fields["id"] as? String)
+    try b.line(#"{"target":"A","method":"reply","re":1,"payload":{"to":"first"}}"#)
+    #expect(try b.gram().code == "not_found")
+    try b.line(#"{"target":"A","method":"reply","re":"\#(id)","payload":{"to":"second"}}"#)
+    #expect(try again.gram()["to"] == "second")
+  }
+
+  @Test("clients that wait for each other in a long chain may all go at once")
+  func chain() throws {
+    let house = try House()
+    var clients: [Client] = []
+    for n in 0..<1500 {
+      let client = try house.attached("C\(n)")
+      if n > 0 { try client.line(#"{"target":"C\#(n - 1)","method":"q","id":1}"#) }
+      clients.append(client)
+    }
+    let observer = try house.attached("O")
+    let (isHeld, goesOn) = (Promise<Bool>(), Promise<Bool>())
+    house.inbox.post { _ in
+      isHeld.fulfill(true)
+      _ = goesOn.wait(milliseconds: 20_000)
+    }
+    _ = isHeld.wait(milliseconds: 20_000)
+    clients = []
+    goesOn.fulfill(true)
+    while try observer.ask("KERNEL", "stats", id: 1)["connections"] != "1" {}
+    #expect(try observer.ask("KERNEL", "stats", id: 2)["requests"] == "1")
   }
 
   @Test("a request to a client that goes away ends in an error, and one that takes too long in its deadline")

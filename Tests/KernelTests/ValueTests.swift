@@ -67,10 +67,10 @@ import Wire
   }
 }
 
-@Suite("Names") struct NameTableTests {
+@Suite("Names") struct NameRegistryTests {
   @Test("thousands of names are found, released and found no more")
   func table() {
-    let table = NameTable()
+    let table = NameRegistry()
     let all = (0..<5000).map { Array("name-\($0)".utf8) }
     let participants = all.map { table.make($0) }
     #expect(table.count == 5000)

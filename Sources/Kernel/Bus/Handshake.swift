@@ -17,7 +17,7 @@ enum Handshake: Equatable {
     case refused(String)
   }
 
-  /// Reads a first line. Whether the name is free is for the bus to say.
+  /// Reads a first line. Whether the name is free is for the registry to say.
   static func read(_ line: some Collection<UInt8>) -> FirstLine {
     func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
     var name = Array(line)
@@ -45,7 +45,7 @@ enum Handshake: Equatable {
     if Array(text.utf8) != name || name.contains(where: { $0 < 0x20 || $0 == 0x7f || $0 == 0x22 || $0 == 0x5c }) {
       return "a name is UTF-8 without control characters, quotes and backslashes"
     }
-    if name == Bus.kernelName || name == [0x2a] || name[0] == 0x23 || name[0] == 0x7b {
+    if name == Router.kernelName || name == [0x2a] || name[0] == 0x23 || name[0] == 0x7b {
       return "\(text) is not free: KERNEL, * and names that begin with # or { mean something else"
     }
     return nil

@@ -1,8 +1,9 @@
+import System
 import Wire
 
 /// One gram on its way to a persona.
 struct Mail: Sendable {
-  /// Names it at the bus and in persona.h.
+  /// Names it at the router and in persona.h.
   var token: UInt64
   /// Who sent it: for the shares of the mailbox. 0 is the kernel.
   var sender: UInt64
@@ -22,24 +23,18 @@ struct Mail: Sendable {
 }
 
 /// Mail that waits for a persona, in order, within a quota that is charged to the senders.
-///
-/// A sender may take up to half of what the others have left, so that one that floods fills its own
-/// share and everybody else still gets through. A single message always fits an empty share.
 struct Mailbox: Sendable {
-  private var mail: [Mail?] = []
-  private var head = 0
-  private var used: [UInt64: Int] = [:]
-  /// Bytes that wait.
-  private(set) var bytes = 0
+  private var mail = Deque<Mail>()
+  private var shares = Shares()
 
-  var count: Int { mail.count - head }
-  var isEmpty: Bool { head == mail.count }
+  var count: Int { mail.count }
+  var isEmpty: Bool { mail.isEmpty }
+  /// Bytes that wait.
+  var bytes: Int { shares.total }
 
   /// False, and nothing is kept, if the sender's share is full.
   mutating func offer(_ item: Mail, quota: Int) -> Bool {
-    let own = used[item.sender] ?? 0
-    if own > 0, own + item.line.count > (quota - (bytes - own)) / 2 { return false }
-    if own == 0, bytes + item.line.count > 2 * quota { return false }
+    guard shares.hasRoom(for: item.line.count, of: item.sender, quota: quota) else { return false }
     append(item)
     return true
   }
@@ -47,31 +42,18 @@ struct Mailbox: Sendable {
   /// Keeps it whatever the quota says: it has been accepted before.
   mutating func append(_ item: Mail) {
     mail.append(item)
-    bytes += item.line.count
-    used[item.sender, default: 0] += item.line.count
+    shares.take(item.line.count, item.sender)
   }
 
   mutating func pop() -> Mail? {
-    guard head < mail.count, let item = mail[head] else { return nil }
-    mail[head] = nil
-    head += 1
-    if head == mail.count {
-      mail.removeAll(keepingCapacity: head < 1024)
-      head = 0
-    } else if head > 1024, head > mail.count / 2 {
-      mail.removeFirst(head)
-      head = 0
-    }
-    bytes -= item.line.count
-    let left = used[item.sender]! - item.line.count
-    used[item.sender] = left == 0 ? nil : left
+    guard let item = mail.popFirst() else { return nil }
+    shares.giveBack(item.line.count, item.sender)
     return item
   }
 
   /// Empties it.
   mutating func takeAll() -> [Mail] {
-    let all = mail[head...].map { $0! }
-    self = Mailbox()
-    return all
+    defer { self = Mailbox() }
+    return mail.takeAll()
   }
 }

@@ -1,19 +1,16 @@
-import Glibc
-
 /// A name on the bus, and who answers to it: connections, or one persona. Event loop only.
 final class Participant {
   let name: [UInt8]
   let text: String
-  var connections: ContiguousArray<Connection> = [] { didSet { findOnly() } }
-  var slot: PersonaSlot? { didSet { findOnly() } }
+  private(set) var endpoints: ContiguousArray<any Endpoint> = []
   /// The one connection that answers, if it is one and no persona: the common receiver, found without counting references.
-  /// A connection that closes stays alive until the event loop's turn has ended, so this is good for that long.
+  /// A connection that closes stays alive until the event at hand has been dealt with, so this is good for that long.
   private(set) var only: Unmanaged<Connection>?
   /// The name where it does not move.
   let bytes: UnsafeMutablePointer<UInt8>
   let count: Int
-  /// The next one in the same bucket of the table, which holds a reference.
-  fileprivate var next: Unmanaged<Participant>?
+  /// The next one in the same bucket of the registry, which holds a reference. NameRegistry's own.
+  var next: Unmanaged<Participant>?
 
   init(_ name: [UInt8]) {
     self.name = name
@@ -25,106 +22,29 @@ final class Participant {
 
   deinit { bytes.deallocate() }
 
-  var isEmpty: Bool { connections.isEmpty && slot == nil }
+  var isEmpty: Bool { endpoints.isEmpty }
+  /// A persona answers to it, and so nobody else.
+  var isPersona: Bool { endpoints.first?.worksOnGrams ?? false }
 
-  private func findOnly() { only = slot == nil && connections.count == 1 ? Unmanaged.passUnretained(connections[0]) : nil }
-}
-
-/// Participants by name: a hash table that is asked with bytes in place, once for each message.
-final class NameTable {
-  private var buckets: UnsafeMutablePointer<Unmanaged<Participant>?>
-  private var capacity = 64
-  private(set) var count = 0
-
-  init() {
-    buckets = .allocate(capacity: capacity)
-    buckets.initialize(repeating: nil, count: capacity)
+  func add(_ endpoint: any Endpoint) {
+    endpoints.append(endpoint)
+    findOnly()
   }
 
-  deinit {
-    for participant in all { Unmanaged.passUnretained(participant).release() }
-    buckets.deallocate()
+  func remove(_ endpoint: any Endpoint) {
+    endpoints.removeAll { $0 === endpoint }
+    findOnly()
   }
 
-  @inline(__always)
-  private func bucket(_ bytes: UnsafePointer<UInt8>, _ n: Int) -> Int {
-    var hash: UInt32 = 2_166_136_261
-    var i = 0
-    while i < n {
-      hash = (hash ^ UInt32(bytes[i])) &* 16_777_619
-      i &+= 1
-    }
-    return Int(hash) & (capacity &- 1)
+  func removeAll() {
+    endpoints = []
+    only = nil
   }
 
-  /// Good until the event loop's turn has ended, as `Participant.only` is.
-  @inline(__always)
-  func find(_ bytes: UnsafePointer<UInt8>, _ n: Int) -> Unmanaged<Participant>? {
-    var candidate = buckets[bucket(bytes, n)]
-    while let participant = candidate {
-      if participant._withUnsafeGuaranteedRef({ $0.count == n && memcmp($0.bytes, bytes, n) == 0 }) { return participant }
-      candidate = participant._withUnsafeGuaranteedRef { $0.next }
-    }
-    return nil
-  }
+  /// A gram that was given to it has ended in an error.
+  func countFailure() { for endpoint in endpoints { endpoint.countFailure() } }
 
-  func find(_ name: [UInt8]) -> Participant? {
-    name.isEmpty ? nil : name.withUnsafeBufferPointer { find($0.baseAddress!, $0.count)?.takeUnretainedValue() }
-  }
-
-  /// The participant of that name, made if there is none.
-  func make(_ name: [UInt8]) -> Participant {
-    if let found = find(name) { return found }
-    if count >= capacity { grow() }
-    let participant = Participant(name)
-    insert(Unmanaged.passRetained(participant))
-    count += 1
-    return participant
-  }
-
-  /// Takes it out if nobody answers to it any more.
-  func release(_ participant: Participant) {
-    guard participant.isEmpty else { return }
-    let index = bucket(participant.bytes, participant.count)
-    if buckets[index]?.takeUnretainedValue() === participant {
-      buckets[index] = participant.next
-    } else {
-      var before = buckets[index]?.takeUnretainedValue()
-      while let p = before, p.next?.takeUnretainedValue() !== participant { before = p.next?.takeUnretainedValue() }
-      guard let before else { return }
-      before.next = participant.next
-    }
-    participant.next = nil
-    count -= 1
-    Unmanaged.passUnretained(participant).release()
-  }
-
-  /// In no order.
-  var all: [Participant] {
-    var out: [Participant] = []
-    for index in 0..<capacity {
-      var candidate = buckets[index]?.takeUnretainedValue()
-      while let participant = candidate {
-        out.append(participant)
-        candidate = participant.next?.takeUnretainedValue()
-      }
-    }
-    return out
-  }
-
-  private func insert(_ participant: Unmanaged<Participant>) {
-    let held = participant.takeUnretainedValue()
-    let index = bucket(held.bytes, held.count)
-    held.next = buckets[index]
-    buckets[index] = participant
-  }
-
-  private func grow() {
-    let everybody = all
-    buckets.deallocate()
-    capacity *= 2
-    buckets = .allocate(capacity: capacity)
-    buckets.initialize(repeating: nil, count: capacity)
-    for participant in everybody { insert(Unmanaged.passUnretained(participant)) }
+  private func findOnly() {
+    only = endpoints.count == 1 ? (endpoints[0] as? Connection).map { Unmanaged.passUnretained($0) } : nil
   }
 }

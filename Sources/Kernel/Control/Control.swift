@@ -7,7 +7,7 @@ import Wire
 final class Control {
   typealias Completion = (Result<[UInt8], Failure>) -> Void
 
-  private unowned let bus: Bus
+  private unowned let router: Router
   private unowned let supervisor: Supervisor
   private let version: String
   private let began = MachineClock.now()
@@ -15,14 +15,14 @@ final class Control {
   /// Reads personas.toml again and applies it; libraries for this once, by the name of a persona that comes.
   var reloadConfiguration: (([String: String]) throws(Failure) -> Config.Reload.Reply)?
 
-  init(bus: Bus, supervisor: Supervisor, version: String) {
-    self.bus = bus
+  init(router: Router, supervisor: Supervisor, version: String) {
+    self.router = router
     self.supervisor = supervisor
     self.version = version
     addKernel()
     addTopics()
-    PersonaMethods(supervisor: supervisor, bus: bus).add(to: &methods)
-    ServiceMethods(supervisor: supervisor, bus: bus).add(to: &methods)
+    PersonaMethods(supervisor: supervisor, router: router).add(to: &methods)
+    ServiceMethods(supervisor: supervisor, router: router).add(to: &methods)
   }
 
   /// `client` is nil when a persona asks; `token` names the request, if there is one. The end may come at once or later, once.
@@ -33,10 +33,10 @@ final class Control {
   func welcome(_ participant: Participant) -> [UInt8] {
     PayloadCoding.bytes(
       of: Welcome(
-        version: version, name: participant.text, seq: bus.counters.messages,
+        version: version, name: participant.text, seq: router.counters.messages,
         limits: .init(
-          frame_bytes: bus.limits.frameBytes, queue_bytes: bus.limits.queueBytes, hops: bus.limits.hops,
-          deadline_ms: bus.limits.deadlineMilliseconds),
+          frame_bytes: router.limits.frameBytes, queue_bytes: router.limits.queueBytes, hops: router.limits.hops,
+          deadline_ms: router.limits.deadlineMilliseconds),
         personas: supervisor.slots.map {
           let status = $0.status
           return .init(name: status.name, summary: status.summary, generation: status.generation, talk: status.talk)
@@ -47,11 +47,11 @@ final class Control {
     methods.answer(Ping.self) { _, _ in Nothing() }
     methods.answer(Stats.self) { [unowned self] _, _ in stats() }
     methods.answer(Tap.self) { [unowned self] tap, call in
-      if let client = call.client { bus.setTap(client, tap.on) }
+      if let client = call.client { router.taps.set(client, tap.on) }
       return tap
     }
     methods.answer(Cancel.self) { [unowned self] cancel, call in
-      .init(cancelled: call.client.map { bus.cancel(id: cancel.id.raw, of: $0) } ?? false)
+      .init(cancelled: call.client.map { router.requests.cancel(id: cancel.id.raw, of: $0) } ?? false)
     }
     methods.answer(Config.Reload.self) { [unowned self] request, _ throws(Failure) in
       guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
@@ -65,13 +65,13 @@ final class Control {
       .init(topic: topic.hasPrefix("#") ? String(topic.dropFirst()) : topic, subscribers: subscribers)
     }
     methods.answer(Topics.Subscribe.self) { [unowned self] request, call in
-      count(request.topic, call.client.map { bus.subscribe(name(request.topic), $0) } ?? 0)
+      count(request.topic, call.client.map { router.topics.subscribe($0, to: name(request.topic)) } ?? 0)
     }
     methods.answer(Topics.Unsubscribe.self) { [unowned self] request, call in
-      count(request.topic, call.client.map { bus.unsubscribe(name(request.topic), $0) } ?? 0)
+      count(request.topic, call.client.map { router.topics.unsubscribe($0, from: name(request.topic)) } ?? 0)
     }
     methods.answer(Topics.List.self) { [unowned self] _, _ in
-      .init(topics: bus.topicCounts.map { .init(topic: $0.0, subscribers: $0.1) })
+      .init(topics: router.topics.counts.map { .init(topic: $0.topic, subscribers: $0.subscribers) })
     }
   }
 
@@ -79,8 +79,9 @@ final class Control {
     func counters(_ json: [UInt8]?) -> JSON { json.flatMap { try? JSON(parsing: $0) } ?? .null }
     return Stats.Reply(
       uptime_s: Int((MachineClock.now() - began) / 1_000_000_000), version: version, pid: getpid(), memory_kb: Self.memoryKilobytes(),
-      connections: bus.connections.count, requests: bus.openRequests, messages: bus.counters.messages, errors: bus.counters.errors,
-      undelivered: bus.counters.undelivered, personas: supervisor.slots.map(\.status),
+      connections: router.connections.count, requests: router.requests.count, messages: router.counters.messages,
+      errors: router.counters.errors,
+      undelivered: router.counters.undelivered, personas: supervisor.slots.map(\.status),
       llm: counters(supervisor.language?.statistics()), memory: counters(supervisor.memory?.statistics()))
   }
 

@@ -3,7 +3,7 @@ import Protocol
 /// The methods that the language model and the memory answer. Event loop only.
 struct ServiceMethods {
   unowned let supervisor: Supervisor
-  unowned let bus: Bus
+  unowned let router: Router
 
   func add(to methods: inout MethodTable) {
     for method in KernelMethods.memory {
@@ -51,7 +51,7 @@ struct ServiceMethods {
   }
 
   private func history(_ request: HistoryRequest, _ call: MethodTable.Call) throws(Failure) {
-    let limit = bus.limits.frameBytes - 4096
+    let limit = router.limits.frameBytes - 4096
     let end = onLoop(call.end)
     try language().history(request) { result in
       if case .success(let json) = result, json.count > limit {

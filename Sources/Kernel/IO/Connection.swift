@@ -5,14 +5,14 @@ import Wire
 /// One client's socket: lines in, lines out. Event loop only.
 ///
 /// In: all connections share one read buffer; only a line's unfinished rest is kept here. Each whole
-/// line goes to the bus at once. Out: while nothing waits, lines are noted as pieces of the read
+/// line goes to the router at once. Out: while nothing waits, lines are noted as pieces of the read
 /// buffer and leave together in one `sendmsg` after the batch, uncopied; what the socket does not take
 /// is copied to the queue and goes when it drains.
 final class Connection: EventSource {
   let id: UInt64
   private let descriptor: Int32
   /// BatKernel keeps it for longer than any connection is called.
-  private unowned(unsafe) let bus: Bus
+  unowned(unsafe) let router: Router
   private var tag: UInt64 = 0
   var greeting = Handshake.expected
   /// Who it is, after the first line.
@@ -42,18 +42,17 @@ final class Connection: EventSource {
   private(set) var isClosed = false
   var isDirty = false
 
-  /// Its open requests: what stands in `id`, and the token.
-  var requests: [[UInt8]: UInt64] = [:]
+  /// What it is subscribed to; changed by TopicRegistry alone.
   var topics: Set<[UInt8]> = []
-  var taps = false
+  /// Of what it watches, so much was left out because it did not read.
   var missedTaps = 0
 
-  init(id: UInt64, descriptor: Int32, pid: Int32, bus: Bus) {
+  init(id: UInt64, descriptor: Int32, pid: Int32, router: Router) {
     self.id = id
     self.descriptor = descriptor
     self.pid = pid
-    self.bus = bus
-    tag = bus.loop.add(descriptor, interest, self)
+    self.router = router
+    tag = router.loop.add(descriptor, interest, self)
   }
 
   deinit {
@@ -71,15 +70,15 @@ final class Connection: EventSource {
   // MARK: In
 
   private func readReady() {
-    let bus = bus  // one reference for the whole batch, instead of one a line
-    let shared = bus.readBuffer
+    let router = router  // one reference for the whole batch, instead of one a line
+    let shared = router.readBuffer
     var buffer = shared
-    var capacity = Bus.readBufferBytes
+    var capacity = Router.readBufferBytes
     let kept = partialCount
-    if kept > 0, kept < Bus.readBufferBytes / 2 {
+    if kept > 0, kept < Router.readBufferBytes / 2 {
       memcpy(shared, partial!, kept)
     } else if kept > 0 {
-      reserve(min(kept * 2, bus.limits.frameBytes) + Bus.readBufferBytes)
+      reserve(min(kept * 2, router.limits.frameBytes) + Router.readBufferBytes)
       buffer = partial!
       capacity = partialCapacity
     }
@@ -94,27 +93,27 @@ final class Connection: EventSource {
     var search = kept
     while let newline = memchr(buffer + search, 0x0a, end - search) {
       let next = newline.assumingMemoryBound(to: UInt8.self) - buffer + 1
-      switch framing.ended(length: next - position, limit: bus.limits.frameBytes) {
-      case .take: bus.line(from: self, buffer + position, next - position)
-      case .tooLong: bus.frameTooLong(self)
+      switch framing.ended(length: next - position, limit: router.limits.frameBytes) {
+      case .take: router.line(from: self, buffer + position, next - position)
+      case .tooLong: router.frameTooLong(self)
       case .ignore: break
       }
       position = next
       search = next
       if isClosed { break }
     }
-    bus.flush()
+    router.flush()
     if isClosed { return }
     keep(buffer, from: position, to: end)
-    if !bus.quota.isReadFrom(waiting: queue.count) { updateInterest() }
+    if !router.quota.isReadFrom(waiting: queue.count) { updateInterest() }
   }
 
   private func keep(_ buffer: UnsafeMutablePointer<UInt8>, from position: Int, to end: Int) {
     var rest = end - position
-    switch framing.unfinished(length: rest, limit: bus.limits.frameBytes) {
+    switch framing.unfinished(length: rest, limit: router.limits.frameBytes) {
     case .take: break
     case .tooLong:
-      bus.frameTooLong(self)
+      router.frameTooLong(self)
       rest = 0
     case .ignore: rest = 0
     }
@@ -148,9 +147,9 @@ final class Connection: EventSource {
   func pass(_ line: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {
     if isClosed { return false }
     let waiting = queue.count + pieceBytes
-    if bus.quota.verdict(.message, length: count, waiting: waiting) != .take {
+    if router.quota.verdict(.message, length: count, waiting: waiting) != .take {
       flush()
-      if isClosed || bus.quota.verdict(.message, length: count, waiting: queue.count) != .take { return false }
+      if isClosed || router.quota.verdict(.message, length: count, waiting: queue.count) != .take { return false }
     }
     if pieces == nil { pieces = .allocate(capacity: Self.maximumPieces) }
     let pieces = pieces.unsafelyUnwrapped
@@ -167,7 +166,7 @@ final class Connection: EventSource {
     pieceBytes += count
     if !isDirty {
       isDirty = true
-      bus.dirty.append(self)
+      router.dirty.append(self)
     }
     return true
   }
@@ -177,11 +176,11 @@ final class Connection: EventSource {
   func send(_ line: [UInt8], _ urgency: Quota.Urgency) -> Bool {
     flush()
     if isClosed { return false }
-    switch bus.quota.verdict(urgency, length: line.count, waiting: queue.count) {
+    switch router.quota.verdict(urgency, length: line.count, waiting: queue.count) {
     case .take: break
     case .refuse: return false
     case .cutOff:
-      bus.log.warning(
+      router.log.warning(
         "cut off: it asks and does not read its answers", ["client": participant?.text ?? "?", "pid": pid, "waiting_bytes": queue.count])
       close()
       return false
@@ -247,25 +246,26 @@ final class Connection: EventSource {
       queue.drop(n)
     }
     updateInterest()
-    if missedTaps > 0, queue.isEmpty { bus.reportMissedTaps(self) }
+    if missedTaps > 0, queue.isEmpty { router.taps.reportMissed(self) }
   }
 
   private func updateInterest() {
     if isClosed { return }
-    let wanted = (bus.quota.isReadFrom(waiting: queue.count) ? EPOLLIN.rawValue : 0) | (queue.isEmpty ? 0 : EPOLLOUT.rawValue)
+    let wanted = (router.quota.isReadFrom(waiting: queue.count) ? EPOLLIN.rawValue : 0) | (queue.isEmpty ? 0 : EPOLLOUT.rawValue)
     if wanted != interest {
       interest = wanted
-      bus.loop.change(descriptor, wanted, tag: tag)
+      router.loop.change(descriptor, wanted, tag: tag)
     }
   }
 
-  /// Ends it; what waits is tried once more, so that a last error reaches a client that reads.
+  /// Ends it; what waits is tried once more, so that a last error reaches a client that reads. May be called within any other of its
+  /// functions: what follows for others is done later, see ConnectionRegistry.
   func close() {
     if isClosed { return }
     isClosed = true
     if !queue.isEmpty { _ = bat_send(descriptor, queue.bytes.baseAddress, queue.count) }
-    bus.loop.remove(descriptor, tag: tag)
+    router.loop.remove(descriptor, tag: tag)
     Glibc.close(descriptor)
-    bus.closed(self)
+    router.connections.closed(self)
   }
 }

@@ -70,7 +70,7 @@ final class EventLoop {
 
   func cancel(timer: UInt64) { timers.cancel(timer) }
 
-  /// Called after each event: what other threads want does not wait for the rest of a long batch.
+  /// Called after each event, and after timers: what other threads want does not wait for the rest of a long batch.
   var betweenEvents: () -> Void = {}
 
   /// Serves until `stop`.
@@ -90,7 +90,12 @@ final class EventLoop {
         betweenEvents()
         i += 1
       }
-      while let action = timers.popDue(now: MachineClock.now()) { action() }
+      var isTimeUp = false
+      while let action = timers.popDue(now: MachineClock.now()) {
+        action()
+        isTimeUp = true
+      }
+      if isTimeUp { betweenEvents() }
     }
   }
 

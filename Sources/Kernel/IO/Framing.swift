@@ -5,7 +5,7 @@
 /// A value; lengths are bytes, a whole line's with its newline. The limit may change between two lines.
 struct Framing {
   enum Verdict: Equatable {
-    /// A whole line goes to the bus, an unfinished one is kept.
+    /// A whole line goes to the router, an unfinished one is kept.
     case take
     /// The client is told, once a line; the bytes are thrown away.
     case tooLong

@@ -105,7 +105,7 @@ public enum HostTables {
         if payload.count > generation.payloadLimit { return TOO_LONG }
         guard let payload = json(payload) else { return INVALID }
         guard generation.close(token: token) else { return NOT_FOUND }
-        generation.inbox.post { $0.bus.finish(token, payload: payload) }
+        generation.inbox.post { $0.router.requests.finish(token, payload: payload) }
         return OK
       },
       fail: { host, token, status, why in
@@ -113,7 +113,7 @@ public enum HostTables {
         if generation.phase == .retired { return RETIRED }
         guard generation.close(token: token) else { return NOT_FOUND }
         let failure = Failure(.init(status: status), string(why))
-        generation.inbox.post { $0.bus.fail(token, failure) }
+        generation.inbox.post { $0.router.requests.fail(token, failure) }
         return OK
       },
       stream: { host, token, piece in
@@ -121,7 +121,7 @@ public enum HostTables {
         if generation.phase == .retired { return RETIRED }
         guard generation.isOpen(token: token) else { return NOT_FOUND }
         let text = bytes(piece)
-        generation.inbox.post { $0.bus.stream(token, text) }
+        generation.inbox.post { $0.router.requests.stream(token, text) }
         return OK
       },
       send: { host, cause, target, method, payload in

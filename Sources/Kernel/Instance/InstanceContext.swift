@@ -9,18 +9,14 @@ final class InstanceContext {
   /// What a candidate wants to do; carried out after its switch.
   private var held: [(InstanceContext) -> Void] = []
   private(set) var topics: Set<[UInt8]> = []
-  /// Its requests, by number: timers of the loop, calls to the model, tokens of the bus.
+  /// Its requests, by number: timers of the loop, calls to the model.
   private var timers: [UInt64: UInt64] = [:]
   private var calls: [UInt64: any LanguageCall] = [:]
   /// Operations of the memory, with the gram on whose behalf each is done.
   private var memories: [UInt64: UInt64] = [:]
-  var asks: [UInt64: UInt64] = [:]
-  /// Those of them that the model makes.
+  /// Its asks that the model makes; all of its asks stand in the router's table.
   var toolAsks: [UInt64: ToolAsk] = [:]
-  /// Grams that it has and has not answered.
-  private var grams: Set<UInt64> = []
-
-  var bus: Bus { slot.supervisor.bus }
+  var router: Router { slot.supervisor.router }
 
   init(_ generation: ThreadInstance, slot: PersonaSlot) {
     self.generation = generation
@@ -49,12 +45,12 @@ final class InstanceContext {
   }
 
   /// It has nothing left to finish.
-  var isIdle: Bool { grams.isEmpty && asks.isEmpty && calls.isEmpty && memories.isEmpty }
-  var openGrams: Int { grams.count }
+  var isIdle: Bool { openGrams == 0 && openRequests == 0 }
+  var openGrams: Int { router.requests.tokens(answeredBy: self).count }
   /// How much it waits for itself: questions to the model and to others.
-  var openRequests: Int { calls.count + asks.count + memories.count }
+  var openRequests: Int { calls.count + memories.count + router.requests.count(askedBy: self) }
   /// Who waits for it, one entry for each gram.
-  var askers: [String] { grams.map { bus.request($0)?.askerName ?? "nobody" } }
+  var askers: [String] { router.requests.tokens(answeredBy: self).map { router.requests.request($0)?.askerName ?? "nobody" } }
 
   // MARK: Mail
 
@@ -68,10 +64,9 @@ final class InstanceContext {
 
   /// From now on the gram is this generation's to answer. False: its request has ended meanwhile, and nobody wants it any more.
   func begin(_ mail: Mail) -> Bool {
-    guard bus.request(mail.token) != nil else { return false }
+    guard router.requests.request(mail.token) != nil else { return false }
     generation.open(token: mail.token)
-    grams.insert(mail.token)
-    bus.handed(mail.token, to: self)
+    router.handed(mail.token, to: self)
     slot.recorder.began(mail, generation: generation.number)
     return true
   }
@@ -80,22 +75,19 @@ final class InstanceContext {
   func giveBack(_ mail: [Mail]) {
     for item in mail {
       _ = generation.close(token: item.token)
-      grams.remove(item.token)
+      router.requests.takenBack(item.token)
       slot.recorder.gaveBack(item.token)
     }
   }
 
-  func gramEnded(_ token: UInt64) {
-    grams.remove(token)
-    slot.settled(self)
-  }
+  func gramEnded(_ token: UInt64) { slot.settled(self) }
 
   // MARK: What the persona wants
 
   func send(cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8]) {
     slot.recorder.gram(0, cause: cause, target: target, method: method, payload: payload)
     if slot.supervisor.stub != nil { return }
-    bus.send(from: self, cause: cause, target: target, method: method, payload: payload)
+    router.send(from: self, cause: cause, target: target, method: method, payload: payload)
   }
 
   func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
@@ -105,7 +97,7 @@ final class InstanceContext {
         target: String(decoding: target, as: UTF8.self), method: String(decoding: method, as: UTF8.self), payload: Self.json(payload))
       return stub.answer(errand) { [self] in stubAnswered(request, $0, parts: stream) }
     }
-    bus.ask(
+    router.ask(
       from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
       stream: stream)
     slot.settled(self)
@@ -113,16 +105,16 @@ final class InstanceContext {
 
   func subscribe(_ topic: [UInt8]) {
     topics.insert(topic[0] == 0x23 ? topic : [0x23] + topic)
-    if slot.current === self { bus.setTopics(of: slot, topics) }
+    if slot.current === self { router.setTopics(of: slot, topics) }
   }
 
   func unsubscribe(_ topic: [UInt8]) {
     topics.remove(topic.first == 0x23 ? topic : [0x23] + topic)
-    if slot.current === self { bus.setTopics(of: slot, topics) }
+    if slot.current === self { router.setTopics(of: slot, topics) }
   }
 
   func timer(_ request: UInt64, milliseconds: UInt64) {
-    timers[request] = bus.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
+    timers[request] = router.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
       guard let self else { return }
       timers[request] = nil
       generation.complete(request, 0, [])
@@ -131,6 +123,7 @@ final class InstanceContext {
 
   /// A request of its own has ended: it is recorded, and the persona is told. An empty result is null.
   func complete(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
+    router.requests.ended(request)
     let result = result.map { $0.isEmpty ? Array("null".utf8) : $0 }
     if let tool = toolAsks.removeValue(forKey: request) { return tool.done(result) }
     slot.recorder.ended(request: request, result)
@@ -162,10 +155,10 @@ final class InstanceContext {
     order.generation = generation.number
     order.isInteractive = false
     if cause != 0 {
-      guard let origin = bus.request(cause) else {
+      guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is asked has ended")))
       }
-      origin.children.append((self, request))
+      if let failure = router.requests.begin(request, of: self, for: cause) { return complete(request, .failure(failure)) }
       order.isInteractive = origin.isInteractive
       order.deadline = Int64(origin.deadline / 1_000_000)
       if let conversation = ToolCatalog.conversation(of: question, of: slot.name, among: origin.conversations) {
@@ -188,7 +181,7 @@ final class InstanceContext {
       switch event {
       case .piece(let text):
         let bytes = Array(text.utf8)
-        if streamTo != 0, generation.isOpen(token: streamTo) { generation.inbox.post { $0.bus.stream(streamTo, bytes) } }
+        if streamTo != 0, generation.isOpen(token: streamTo) { generation.inbox.post { $0.router.requests.stream(streamTo, bytes) } }
         if parts { generation.part(request, bytes) }
       case .finished(let result):
         generation.inbox.post { $0.supervisor.callEnded(id, request, result) }
@@ -218,10 +211,10 @@ final class InstanceContext {
     }
     var trace: String?
     if cause != 0 {
-      guard let origin = bus.request(cause) else {
+      guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is done has ended")))
       }
-      origin.children.append((self, request))
+      if let failure = router.requests.begin(request, of: self, for: cause) { return complete(request, .failure(failure)) }
       if !origin.trace.isEmpty { trace = String(decoding: origin.trace, as: UTF8.self) }
     }
     memories[request] = cause
@@ -235,7 +228,7 @@ final class InstanceContext {
   /// The end of an operation; one that was cancelled has ended before.
   func remembered(_ request: UInt64, _ result: Result<MemoryResult, Failure>) {
     guard let cause = memories.removeValue(forKey: request) else { return }
-    if case .success(let answer) = result { bus.request(cause)?.citations += answer.citations }
+    if case .success(let answer) = result { router.requests.request(cause)?.citations += answer.citations }
     complete(request, result.map(\.json))
     slot.settled(self)
   }
@@ -244,15 +237,15 @@ final class InstanceContext {
 
   func cancel(request: UInt64) {
     if let timer = timers.removeValue(forKey: request) {
-      bus.loop.cancel(timer: timer)
+      router.loop.cancel(timer: timer)
       generation.complete(request, Failure(.cancelled, "cancelled"))
     } else if let call = calls[request] {
       call.cancel()
     } else if memories.removeValue(forKey: request) != nil {
       complete(request, .failure(Failure(.cancelled, "cancelled; what was to be changed is changed all the same")))
       slot.settled(self)
-    } else if let token = asks[request] {
-      bus.cancel(token, Failure(.cancelled, "cancelled by the asker"))
+    } else if let token = router.requests.token(askedBy: self, id: InstanceAsker.id(request)) {
+      router.requests.cancel(token, Failure(.cancelled, "cancelled by the asker"))
     }
   }
 
@@ -261,12 +254,10 @@ final class InstanceContext {
   /// Everything that it has begun ends; whoever waits for it is told.
   func abandon(_ failure: Failure) {
     held = []
-    for timer in timers.values { bus.loop.cancel(timer: timer) }
+    for timer in timers.values { router.loop.cancel(timer: timer) }
     timers = [:]
-    for token in grams { bus.cancel(token, failure) }
-    grams = []
-    for token in Array(asks.values) { bus.cancel(token, failure) }
-    asks = [:]
+    for token in router.requests.tokens(answeredBy: self) { router.requests.cancel(token, failure) }
+    for token in router.requests.tokens(askedBy: self) { router.requests.cancel(token, failure) }
     for call in calls.values { call.cancel() }
     calls = [:]
     memories = [:]

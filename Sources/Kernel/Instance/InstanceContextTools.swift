@@ -26,7 +26,7 @@ extension InstanceContext {
     }
     let number = ThreadInstance.nextRequest()
     toolAsks[number] = ToolAsk(chat: chat, done: done)
-    bus.ask(
+    router.ask(
       from: self, request: number, cause: cause, target: Array(target.utf8), method: Array(method.utf8), payload: arguments,
       milliseconds: 0, stream: false, conversation: conversation)
   }
@@ -34,7 +34,9 @@ extension InstanceContext {
   /// Nobody waits any more for what was called during a question.
   func cancelTools(of chat: UInt64) {
     for (number, ask) in toolAsks where ask.chat == chat {
-      if let token = asks[number] { bus.cancel(token, Failure(.cancelled, "the question to the model has ended")) }
+      if let token = router.requests.token(askedBy: self, id: InstanceAsker.id(number)) {
+        router.requests.cancel(token, Failure(.cancelled, "the question to the model has ended"))
+      }
     }
   }
 }

@@ -87,7 +87,7 @@ final class PersonaSlot {
     }
   }
 
-  var loop: EventLoop { supervisor.bus.loop }
+  var loop: EventLoop { supervisor.router.loop }
 
   init(_ configuration: PersonaConfiguration, supervisor: Supervisor, senderID: UInt64) throws(Failure) {
     self.configuration = configuration
@@ -95,8 +95,8 @@ final class PersonaSlot {
     self.senderID = senderID
     recorder = Recorder(limit: supervisor.settings.recordedGrams)
     name = configuration.name
-    participant = try supervisor.bus.claim(name: configuration.name)
-    participant.slot = self
+    participant = try supervisor.router.claim(name: configuration.name)
+    participant.add(self)
   }
 
   // MARK: Mail

@@ -4,7 +4,7 @@ import System
 
 /// All personas of the house: who is to be here, whose file has changed, who is leaving. Event loop only.
 final class Supervisor {
-  let bus: Bus
+  let router: Router
   let inbox: LoopInbox
   let logger: Logger
   let log: Log
@@ -26,11 +26,11 @@ final class Supervisor {
   var onDrained: (() -> Void)?
 
   init(
-    bus: Bus, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, stage: ReplayHost?,
+    router: Router, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, stage: ReplayHost?,
     language: (any LanguageService)?,
     memory: (any MemoryService)?, configuration: Configuration
   ) {
-    self.bus = bus
+    self.router = router
     self.inbox = inbox
     self.logger = logger
     self.language = language
@@ -105,7 +105,7 @@ final class Supervisor {
         guard let self, slot.isLeaving else { return }
         slot.hasLeft = true
         slots.removeAll { $0 === slot }
-        bus.release(slot.participant)
+        router.release(slot.participant)
       }
     }
     for persona in personas {
@@ -144,14 +144,14 @@ final class Supervisor {
       log.warning(
         "many generations are kept in memory; restart the kernel when it suits you", ["persona": receipt.persona, "generations": kept])
     }
-    bus.announce("receipt", PayloadCoding.bytes(of: receipt))
+    router.announce("receipt", PayloadCoding.bytes(of: receipt))
   }
 
   // MARK: Files
 
   private func watch() {
     if watcher == nil {
-      watcher = LibraryMonitor(loop: bus.loop, inbox: inbox, log: log, quietMilliseconds: settings.settleMilliseconds) { [weak self] in
+      watcher = LibraryMonitor(loop: router.loop, inbox: inbox, log: log, quietMilliseconds: settings.settleMilliseconds) { [weak self] in
         self?.changed($0)
       }
     }

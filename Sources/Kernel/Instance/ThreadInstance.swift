@@ -152,10 +152,10 @@ final class ThreadInstance: @unchecked Sendable {
     guard close(token: mail.token) else { return }
     let token = mail.token
     if status >= 0 {
-      inbox.post { $0.bus.finish(token, payload: []) }
+      inbox.post { $0.router.requests.finish(token, payload: []) }
     } else {
       let failure = failure(status, "receive")
-      inbox.post { $0.bus.fail(token, failure) }
+      inbox.post { $0.router.requests.fail(token, failure) }
     }
   }
 

@@ -100,7 +100,7 @@ extension PersonaSlot {
     lastNumber += 1
     let generation = ThreadInstance(
       persona: name, number: lastNumber, library: library, configuration: configuration.json, state: store, inbox: supervisor.inbox,
-      payloadLimit: supervisor.bus.limits.frameBytes - 4096,
+      payloadLimit: supervisor.router.limits.frameBytes - 4096,
       log: supervisor.logger.part(name))
     let context = InstanceContext(generation, slot: self)
     supervisor.add(context)
@@ -174,7 +174,7 @@ extension PersonaSlot {
     attempt.pausedAt = 0
     // What it sends itself comes behind what has waited for it.
     candidate.carryOut()
-    supervisor.bus.setTopics(of: self, candidate.topics)
+    supervisor.router.setTopics(of: self, candidate.topics)
     if let old { drain(old, "\(name) was replaced, and its old code did not finish this in time") }
     trialEnd = MachineClock.now() + UInt64(supervisor.settings.trialMilliseconds) * 1_000_000
     askHealth()
@@ -208,7 +208,7 @@ extension PersonaSlot {
     if current == nil {
       let reason = failure?.message ?? "no generation of it could be loaded"
       state = .failed(reason)
-      supervisor.bus.bounce(held.takeAll(), Failure(.unknownTarget, "\(name) is not running: \(reason)"))
+      supervisor.router.bounce(held.takeAll(), Failure(.unknownTarget, "\(name) is not running: \(reason)"))
     }
     var warnings = attempt.library?.image.warnings ?? []
     if outcome != .refused, let warning = attempt.stateWarning { warnings.append(warning) }
@@ -312,7 +312,7 @@ extension PersonaSlot {
     let about = old.generation.library.image.about
     keep(saved, about)
     current = nil
-    supervisor.bus.setTopics(of: self, [])
+    supervisor.router.setTopics(of: self, [])
     drain(old, "\(name) was unloaded before it had finished this")
     tell(
       Receipt(

@@ -148,16 +148,13 @@ final class ReplayRunner: StubResponder {
     line.trace = Array(gram.trace.utf8)
     line.hops = gram.hops
     line.stream = gram.wantsStream
-    let bytes = Array(line.bytes().dropLast())
-    var envelope = Envelope()
-    let code = bytes.withUnsafeBytes { Envelope.scan($0, into: &envelope) }
-    precondition(code == 0, "a line that the kernel made is a gram")
-    // One whom the answer does not reach: it is in the recorder.
-    let asker: Request.Asker = gram.wantsReply ? .name(Participant(line.source)) : .nobody
-    token = kernel.bus.open(
-      asker: asker, target: slot.participant, trace: line.trace, hops: gram.hops, milliseconds: 86_400_000, stream: gram.wantsStream)
+    let asker: any Asker = gram.wantsReply ? NameAsker(absent: Participant(line.source)) : NoAsker(log: kernel.router.log)
+    token = kernel.router.requests.nextToken()
+    var copy = Gram(token: token, line, asker: asker, sender: nil, senderID: 1)
+    copy.milliseconds = 86_400_000
+    copy.recipient = slot.participant
     startClock()
-    guard kernel.bus.hand(token, to: slot, bytes, envelope, source: line.source, sender: 1, topic: Array(gram.topic.utf8)) else {
+    guard kernel.router.deliver(copy) else {
       return end(["error": .string("\(recording.persona) does not run any more, and takes no message \(index + 1)")])
     }
   }
@@ -168,7 +165,7 @@ final class ReplayRunner: StubResponder {
     clock = kernel.loop.after(milliseconds: limit) { [unowned self] in
       clock = nil
       if isStuck { return hung() }
-      kernel.bus.cancel(token, Failure(.deadline, "no answer from \(recording.persona) within \(limit) ms"))
+      kernel.router.requests.cancel(token, Failure(.deadline, "no answer from \(recording.persona) within \(limit) ms"))
     }
   }
 

@@ -1,0 +1,194 @@
+import Protocol
+import Wire
+
+/// Who is told what becomes of a gram. Event loop only.
+protocol Asker {
+  /// For people.
+  var name: String { get }
+  /// Whose open requests it belongs to; nil: nobody's.
+  var owner: AnyObject? { get }
+  /// The name that the answer of a client is addressed to.
+  var participant: Participant? { get }
+  /// Names the request among those of its owner. Empty: it is not named.
+  var id: [UInt8] { get }
+  /// A reply reaches somebody.
+  var waits: Bool { get }
+  /// A person may be waiting: the chain was begun by a client.
+  var isInteractive: Bool { get }
+
+  /// Nothing comes of the gram, and no request is open. `isNamed` is false where the error must not be taken for the gram's answer.
+  func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool)
+  /// A gram for many has been given to so many.
+  func published(_ gram: Gram, to count: Int)
+  /// The request has ended in a reply. Empty: there is nothing to say.
+  func answered(_ request: OpenRequest, _ payload: [UInt8])
+  /// The request has ended in an error, told in the name of `source`.
+  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8])
+  /// A piece of the reply ahead of it. False: too much waits for the asker to read.
+  func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool
+  /// A client's gram that answers the request, or is a piece of the answer.
+  func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool)
+}
+
+/// A client that has sent a gram with an `id`.
+struct ConnectionAsker: Asker {
+  let connection: Connection
+  let id: [UInt8]
+
+  private var replies: Replies { connection.router.replies }
+
+  var name: String { connection.participant?.text ?? "a client that has gone" }
+  var owner: AnyObject? { connection }
+  var participant: Participant? { connection.participant }
+  var waits: Bool { true }
+  var isInteractive: Bool { true }
+
+  func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool) { connection.refused(gram, failure, re: isNamed ? id : []) }
+
+  func published(_ gram: Gram, to count: Int) {
+    replies.send("reply", Array("{\"delivered\":\(count)}".utf8), to: connection, re: id)
+  }
+
+  func answered(_ request: OpenRequest, _ payload: [UInt8]) {
+    sendHeld(request, isLast: true)
+    replies.send("reply", payload, to: connection, re: id, source: request.targetName, trace: request.trace)
+  }
+
+  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) {
+    sendHeld(request, isLast: true)
+    replies.error(failure, to: connection, re: id, source: source, target: request.target?.name ?? [], trace: request.trace)
+  }
+
+  /// While the client does not read, pieces are merged.
+  func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool {
+    let quota = connection.router.limits.queueBytes / 4
+    request.held.append(text)
+    if connection.waitingBytes > quota { return request.held.count <= quota }
+    sendHeld(request, isLast: false)
+    return true
+  }
+
+  func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {
+    let gram = gram.re == id ? gram : gram.replacing(gram.envelope.re, with: id)
+    connection.send(gram.line.bytes, isPiece ? .copy : .answer)
+  }
+
+  private func sendHeld(_ request: OpenRequest, isLast: Bool) {
+    // A piece in JSON has at most six times the bytes of its text.
+    while let text = request.held.next(isLast: isLast, atMost: max(64, connection.router.limits.frameBytes / 8)) {
+      var payload: [UInt8] = []
+      payload.append(#"{"text":"#)
+      payload.appendJSON(text)
+      payload.append(0x7d)
+      replies.send("delta", payload, to: connection, re: id, source: request.targetName)
+    }
+  }
+}
+
+/// A client that has sent a gram without `id` to a persona: an answer goes to all connections of its name.
+struct NameAsker: Asker {
+  let name: String
+  private let known: Participant
+  private let replies: Replies?
+
+  init(participant: Participant, replies: Replies) {
+    (known, name, self.replies) = (participant, participant.text, replies)
+  }
+
+  /// For a replay: no answer reaches it, it is in the recorder.
+  init(absent: Participant) { (known, name, replies) = (absent, absent.text, nil) }
+
+  var owner: AnyObject? { nil }
+  var participant: Participant? { known }
+  var id: [UInt8] { [] }
+  var waits: Bool { true }
+  var isInteractive: Bool { true }
+
+  func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool) { gram.sender?.refused(gram, failure, re: []) }
+  func published(_ gram: Gram, to count: Int) {}
+
+  func answered(_ request: OpenRequest, _ payload: [UInt8]) {
+    if !payload.isEmpty { replies?.send("reply", payload, to: known, source: request.targetName, trace: request.trace) }
+  }
+
+  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) {
+    replies?.error(failure, to: known, source: source, target: request.target?.name ?? [])
+  }
+
+  func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool { true }
+  func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {}
+}
+
+/// A persona's instance that has asked by persona.h, or whose model calls a tool.
+struct InstanceAsker: Asker {
+  let context: InstanceContext
+  /// The instance's number of it.
+  let request: UInt64
+  /// What it is asked for began with a client.
+  let isInteractive: Bool
+
+  static func id(_ request: UInt64) -> [UInt8] { Array(String(request).utf8) }
+
+  var name: String { context.slot.name }
+  var owner: AnyObject? { context }
+  var participant: Participant? { context.slot.participant }
+  var id: [UInt8] { Self.id(request) }
+  var waits: Bool { true }
+
+  func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool) { context.complete(request, .failure(failure)) }
+  func published(_ gram: Gram, to count: Int) {}
+  func answered(_ request: OpenRequest, _ payload: [UInt8]) { context.complete(self.request, .success(payload)) }
+  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) { context.complete(self.request, .failure(failure)) }
+
+  func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool {
+    context.generation.part(self.request, text)
+    return true
+  }
+
+  func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {
+    let payload = gram.payload.isEmpty ? Array("null".utf8) : gram.payload
+    if isPiece {
+      if let text = (try? PayloadCoding.value(Delta.self, from: payload))?.text { _ = streamed(request, Array(text.utf8)) }
+    } else if gram.method.elementsEqual("error".utf8) {
+      let told = try? PayloadCoding.value(ErrorReport.self, from: payload).failure
+      let source = String(decoding: gram.source, as: UTF8.self)
+      let failure = told.flatMap { $0.message.isEmpty ? nil : $0 } ?? Failure(told?.code ?? .failed, "\(source) answered with an error")
+      context.complete(self.request, .failure(failure))
+    } else {
+      context.complete(self.request, .success(payload))
+    }
+  }
+}
+
+/// Nobody: what a persona sends, and what is published.
+struct NoAsker: Asker {
+  let log: Log
+
+  var name: String { "nobody" }
+  var owner: AnyObject? { nil }
+  var participant: Participant? { nil }
+  var id: [UInt8] { [] }
+  var waits: Bool { false }
+  var isInteractive: Bool { false }
+
+  func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool) { gram.sender?.refused(gram, failure, re: []) }
+
+  func published(_ gram: Gram, to count: Int) {
+    // A topic may well have no subscribers.
+    if count == 0, gram.target == [0x2a] { refused(gram, Failure(.unknownTarget, "nobody else is here"), isNamed: false) }
+  }
+
+  func answered(_ request: OpenRequest, _ payload: [UInt8]) {}
+
+  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) {
+    log.warning(
+      "a gram failed and nobody waits for it",
+      [
+        "persona": request.target?.text ?? "KERNEL", "code": failure.code.rawValue, "error": failure.message,
+        "keep": request.answerer == nil ? "" : "parlor capture \(request.target?.text ?? "") --failed",
+      ])
+  }
+
+  func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool { true }
+  func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {}
+}

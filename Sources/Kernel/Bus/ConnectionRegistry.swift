@@ -1,0 +1,95 @@
+import Protocol
+import System
+import Wire
+
+/// The clients that are connected: how each comes, gets its name, and goes. Event loop only.
+///
+/// Closing is a queue. `Connection.close` puts the connection there, and what others must be told because of it is done by `workOff`,
+/// after the event at hand. So a client that goes while another is told of the end of a third is never a call within a call.
+final class ConnectionRegistry {
+  private unowned let router: Router
+  private let log: Log
+  private var connections: [UInt64: Connection] = [:]
+  private var lastID: UInt64 = 0
+  private var closing = Deque<Connection>()
+  /// Stands in the names that the kernel gives: conversations are kept by the client's name longer than a kernel runs, and
+  /// who comes tomorrow must not find those of a stranger.
+  private let runTag = String(UInt32.random(in: 0x10_0000...0xFF_FFFF), radix: 16)
+
+  init(router: Router, log: Log) {
+    self.router = router
+    self.log = log
+  }
+
+  var count: Int { connections.count }
+  /// Those that said hello.
+  var attached: [Connection] { connections.values.filter { $0.greeting == .attached && !$0.isClosed } }
+
+  func accept(_ descriptor: Int32, pid: Int32) {
+    lastID += 1
+    connections[lastID] = Connection(id: lastID, descriptor: descriptor, pid: pid, router: router)
+  }
+
+  // MARK: Names
+
+  /// Its first line.
+  func greet(_ connection: Connection, _ line: UnsafeRawBufferPointer) {
+    let name: [UInt8]
+    let greeting: Handshake
+    switch Handshake.read(line) {
+    case .refused(let reason): return turnAway(connection, reason)
+    case .name(let given, let kind):
+      name = given ?? Array("client-\(runTag)-\(connection.id)".utf8)
+      greeting = kind
+    }
+    let participant = router.names.make(name)
+    if participant.isPersona {
+      return turnAway(connection, "\(participant.text) is a persona of this kernel; take another name")
+    }
+    participant.add(connection)
+    connection.participant = participant
+    connection.greeting = greeting
+    log.debug("here", ["client": participant.text, "pid": connection.pid, "hello": greeting == .attached])
+    if greeting == .attached { router.replies.send("welcome", router.control.welcome(participant), to: connection) }
+  }
+
+  private func turnAway(_ connection: Connection, _ reason: String) {
+    router.refuse(connection, Failure(.nameRefused, reason))
+    connection.close()
+  }
+
+  // MARK: Closing
+
+  func closeAll() { for connection in connections.values { connection.close() } }
+
+  /// It has closed: it gets nothing more from now on. What follows from that is done by `workOff`.
+  func closed(_ connection: Connection) {
+    connection.participant?.remove(connection)
+    router.topics.set([], of: connection)
+    router.taps.set(connection, false)
+    closing.append(connection)
+    router.hasClosed = true
+  }
+
+  /// Tells whoever waits for, or is waited for by, connections that have closed. Not within a call of any of them.
+  func workOff() {
+    while let connection = closing.popFirst() {
+      connections[connection.id] = nil
+      for token in router.requests.tokens(askedBy: connection) {
+        router.requests.cancel(token, Failure(.cancelled, "the asker has gone"))
+      }
+      guard let participant = connection.participant else { continue }
+      log.debug("gone", ["client": participant.text, "pid": connection.pid])
+      if participant.isEmpty { vacate(participant) }
+    }
+  }
+
+  /// Nobody is left to answer what this name was asked.
+  private func vacate(_ participant: Participant) {
+    for token in router.requests.tokens(askedOf: participant) {
+      router.requests.fail(token, Failure(.unknownTarget, "\(participant.text) has gone without answering"))
+    }
+    router.requests.forget(participant)
+    router.names.release(participant)
+  }
+}

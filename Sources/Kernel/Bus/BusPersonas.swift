@@ -111,7 +111,7 @@ extension Router {
       let token = open(
         asker: .persona(context, request: number), target: participant, trace: trace, hops: hops, milliseconds: allowed, stream: stream,
         isForPerson: origin?.isInteractive ?? false)
-      context.asks[number] = token
+      context.asked(number, token: token)
       table[token]?.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])
       origin?.children.append((context, number))
       return token

@@ -36,7 +36,7 @@ extension Router {
     if let timer = request.timer { loop.cancel(timer: timer) }
     switch request.asker {
     case .connection(let connection, let id): connection.requests[id] = nil
-    case .persona(let context, let number): context.asks[number] = nil
+    case .persona(let context, let number): context.askEnded(number)
     default: break
     }
     if let answerer = request.answerer { answerer.gramEnded(token) }
@@ -113,7 +113,7 @@ extension Router {
   /// Ends it because nobody waits any more; what runs on its behalf is cancelled too.
   func cancel(_ token: UInt64, _ failure: Failure) {
     guard let request = table[token] else { return }
-    _ = request.answerer?.generation.close(token: token)  // a reply that still comes finds it ended
+    request.answerer?.revoke(token)
     let children = request.children
     end(token, failure)
     for child in children { child.context.cancel(request: child.request) }
@@ -135,7 +135,7 @@ extension Router {
     case .connection(let connection, let id):
       request.heldText.append(contentsOf: text)
       sendHeld(request, connection, id, final: false)
-    case .persona(let context, let number): context.generation.part(number, text)
+    case .persona(let context, let number): context.instance.part(number, text)
     case .name, .nobody: break
     }
   }

@@ -316,11 +316,11 @@ final class Router {
     case .persona(let context, let number):
       let payload = envelope.payload.isPresent ? Array(raw[envelope.payload.range]) : Array("null".utf8)
       if isDelta {
-        if let text = deltaText(payload) { context.generation.part(number, text) }
+        if let text = deltaText(payload) { context.instance.part(number, text) }
         return
       }
       close(token)
-      context.asks[number] = nil
+      context.askEnded(number)
       if method == Array("error".utf8) {
         context.complete(number, .failure(clientFailure(payload, from: me)))
       } else {

@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// The grams that have not ended. Event loop only.

@@ -189,13 +189,15 @@ final class PersonaSlot {
     guard let context = current, context.configuration != configuration.json, told !== context else { return }
     told = context
     context.configuration = configuration.json
-    context.instance.configure(configuration.json, then: supervisor.inbox.onLoop { [self] result in
-      if case .failure(let failure) = result {
-        supervisor.log.error("did not take its new configuration", ["persona": name, "error": failure.message])
-      }
-      if told === context { told = nil }
-      tellConfiguration()
-    })
+    context.instance.configure(
+      configuration.json,
+      then: supervisor.inbox.onLoop { [self] result in
+        if case .failure(let failure) = result {
+          supervisor.log.error("did not take its new configuration", ["persona": name, "error": failure.message])
+        }
+        if told === context { told = nil }
+        tellConfiguration()
+      })
   }
 
   // MARK: What is known of it

@@ -82,10 +82,11 @@ final class MessageCapture {
     // One question at a time, so that they do not pile up where the code does not come back.
     if asked === context { return }
     asked = context
-    context.instance.save(then: slot.supervisor.inbox.onLoop { [slot] result in
-      let bytes = (try? result.get()) ?? nil
-      slot.messages.saved(by: context, bytes.map { SavedState(schema: schema, bytes: $0) })
-    })
+    context.instance.save(
+      then: slot.supervisor.inbox.onLoop { [slot] result in
+        let bytes = (try? result.get()) ?? nil
+        slot.messages.saved(by: context, bytes.map { SavedState(schema: schema, bytes: $0) })
+      })
   }
 
   private func saved(by context: InstanceContext, _ state: SavedState?) {

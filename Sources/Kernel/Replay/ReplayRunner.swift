@@ -77,7 +77,9 @@ final class ReplayRunner: StubResponder {
     configuration["name"] = .string(recording.persona)
     let persona = PersonaConfiguration(
       name: recording.persona, library: job.library, prompt: configuration["prompt"]?.string ?? "", json: JSON.object(configuration).bytes)
-    let isHere = kernel.supervisor.add(persona, .image(image)) { prepare($0) } done: { [unowned self] receipt in
+    let isHere = kernel.supervisor.add(persona, .image(image)) {
+      prepare($0)
+    } done: { [unowned self] receipt in
       if receipt.outcome == .refused { return end(["error": .string(receipt.reason ?? "it was refused")]) }
       if job.waits { wire.say(["ready": true]) } else { next() }
     }

@@ -40,11 +40,12 @@ final class Shadow {
         keptState: captured.state)
       slot.supervisor.preparer.play(
         request, captured.whole, on: stage, model: slot.shadows.liveModel, cancellation: cancellation,
-        then: Self.comparing(slot.supervisor.inbox.onLoop { result in
-          slot.shadows.cancellation = nil
-          if case .success(let compared) = result { slot.shadows.keep(compared.image, messages: compared.messages) }
-          done(result.map(\.json))
-        }))
+        then: Self.comparing(
+          slot.supervisor.inbox.onLoop { result in
+            slot.shadows.cancellation = nil
+            if case .success(let compared) = result { slot.shadows.keep(compared.image, messages: compared.messages) }
+            done(result.map(\.json))
+          }))
     }
     return cancellation
   }

@@ -49,8 +49,10 @@ public final class BatKernel {
     Listener.makeFolder(runtimeFolder)
     do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
     supervisor = Supervisor(
-      router: router, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language, memory: memory,
-      configuration: configuration)
+      .init(
+        router: router, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language,
+        memory: memory),
+      configuration)
     control = Control(router: router, supervisor: supervisor, version: Self.version)
     router.control = control
     if readConfiguration != nil {

@@ -66,9 +66,9 @@ struct Comparison {
 
   private func differences(_ then: Recording.Message, _ now: Recording.Message) -> String {
     var text = ""
-    let (old, new) = (then.steps.map(\.errand), now.steps.map(\.errand))
-    for errand in old where !new.contains(errand) { text += "   then, and not now: it \(Self.short(errand))\n" }
-    for errand in new where !old.contains(errand) { text += "   now, and not then: it \(Self.short(errand))\n" }
+    let (old, new) = (then.steps.map(\.call), now.steps.map(\.call))
+    for call in old where !new.contains(call) { text += "   then, and not now: it \(Self.short(call))\n" }
+    for call in new where !old.contains(call) { text += "   now, and not then: it \(Self.short(call))\n" }
     if text.isEmpty, old != new { text += "   it wants the same of others, in another order or number\n" }
     guard then.end != now.end else { return text }
     let (was, isNow) = (then.end.text, now.end.text)
@@ -79,13 +79,13 @@ struct Comparison {
 
   private static func whole(_ end: Recording.End) -> String { if case .result(let json) = end { json.text } else { end.text } }
 
-  private static func short(_ errand: OutboundCall) -> String {
+  private static func short(_ call: OutboundCall) -> String {
     let detail: JSON
-    switch errand {
+    switch call {
     case .chat(let question): detail = question["text"] ?? question
     case .memory(_, let arguments): detail = arguments["text"] ?? arguments
     case .ask(_, _, let payload), .send(_, _, let payload): detail = payload["content"] ?? payload
     }
-    return "\(errand.text): \(detail.plain)".oneLine(300)
+    return "\(call.text): \(detail.plain)".oneLine(300)
   }
 }

@@ -40,7 +40,7 @@ import Wire
     _ = try client.gram { $0.method == "told" }
     let message = try #require(try captured(client, "WORDS", id: 2).messages.first)
     #expect(message.end == .result(["content": "yes"]))
-    #expect(message.steps.map(\.errand) == [.send(target: "#learnt", method: "told", payload: 1)])
+    #expect(message.steps.map(\.call) == [.send(target: "#learnt", method: "told", payload: 1)])
   }
 
   @Test("a gram is played as it came: who waits for it, how far it has come")
@@ -137,7 +137,7 @@ import Wire
   @Test("a colleague who is asked something new is held back in a shadow; a replay takes what comes nearest")
   func colleagues() throws {
     let library = try Fixtures.build("echo", defines: ["NAME": "A"])
-    let then = Recording.Step(errand: .ask(target: "B", method: "echo", payload: "other words"), end: .result(["from": "B"]))
+    let then = Recording.Step(call: .ask(target: "B", method: "echo", payload: "other words"), end: .result(["from": "B"]))
     let stage = ReplayHost(command: Self.stage)
     #expect(try stage.play(recording("ask", "B", [then]), library: library).messages.first?.end == .result(["from": "B"]))
     let shadow = try stage.play(recording("ask", "B", [then]), library: library, model: { _, _ in NoCall() })

@@ -24,9 +24,9 @@ import Wire
       .init(
         gram: .init(source: "G", method: "m", payload: ["x": 1], topic: "#t", trace: "tr"),
         steps: [
-          .init(errand: .chat(["text": "q"]), end: .result(["text": "a"])),
-          .init(errand: .ask(target: "B", method: "m", payload: .null), end: .failure(Failure(.deadline, "late"))),
-          .init(errand: .send(target: "#t", method: "n", payload: "p"), end: nil),
+          .init(call: .chat(["text": "q"]), end: .result(["text": "a"])),
+          .init(call: .ask(target: "B", method: "m", payload: .null), end: .failure(Failure(.deadline, "late"))),
+          .init(call: .send(target: "#t", method: "n", payload: "p"), end: nil),
         ], end: .result("r"), generation: 3, milliseconds: 4),
       .init(gram: .init(source: "G", method: "m", payload: .null), end: .failure(Failure(.llmCutOff, "cut"))),
       .init(gram: .init(source: "G", method: "m", payload: .null)),
@@ -58,14 +58,14 @@ import Wire
     #expect(recording.persona == "A" && recording.library?.hasSuffix("libA.so") == true && recording.state?.schema == 1)
     let messages = recording.messages
     #expect(messages.map(\.gram.method) == ["think", "ask", "ask", "publish"] && messages[1].gram.trace == "t")
-    #expect(messages[0].steps == [.init(errand: .chat(["text": "why?"]), end: .result(["text": "an answer"]))])
+    #expect(messages[0].steps == [.init(call: .chat(["text": "why?"]), end: .result(["text": "an answer"]))])
     #expect(messages[0].end == .result(["text": "an answer"]))
-    #expect(messages[1].steps.first?.errand == .ask(target: "B", method: "echo", payload: .null))
+    #expect(messages[1].steps.first?.call == .ask(target: "B", method: "echo", payload: .null))
     guard case .result(let answer)? = messages[1].steps.first?.end else { throw Client.Lost(description: "\(messages[1])") }
     #expect(answer["count"] == 1)
     guard case .failure(let failure)? = messages[2].steps.first?.end else { throw Client.Lost(description: "\(messages[2])") }
     #expect(failure.code == .unknownTarget && messages[2].end == .failure(failure))
-    #expect(messages[3].steps == [.init(errand: .send(target: "#echo", method: "published", payload: 7), end: nil)])
+    #expect(messages[3].steps == [.init(call: .send(target: "#echo", method: "published", payload: 7), end: nil)])
     #expect(messages[3].end == .silence)
     #expect(try captured(client, "A", failed: true, id: 6).messages == [messages[2]])
   }

@@ -141,7 +141,7 @@ struct InstanceAsker: Asker {
   func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) { context.complete(self.request, .failure(failure)) }
 
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool {
-    context.generation.part(self.request, text)
+    context.instance.part(self.request, text)
     return true
   }
 

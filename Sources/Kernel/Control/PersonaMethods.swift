@@ -19,7 +19,7 @@ struct PersonaMethods {
     methods.serve(Personas.Shadow.self) { [self] request, call throws(Failure) in
       if let library = request.library { try checkAbsolute(library) }
       let cancellation = try slot(request.name).shadow(last: request.last ?? 20, path: request.library, done: call.end)
-      router.requests.request(call.token)?.onEnd = { cancellation.fall() }
+      router.requests.request(call.token)?.onEnd = { cancellation.cancel() }
     }
     methods.serve(Personas.Promote.self) { [self] request, call throws(Failure) in
       try slot(request.name).promote { call.end($0.map { PayloadCoding.bytes(of: $0) }) }

@@ -26,13 +26,19 @@ public enum HostTables {
         service: { _, name in HostTables.table(String(cString: name)) },
         explain: { host, why in ThreadInstance.of(host).explain(HostTables.string(why)) },
         post: { host, job, context in
-          let generation = ThreadInstance.of(host)
           let work = Work(job: job, context: context)
-          return generation.lane.lane.run { work.job(work.context) } ? OK : RETIRED
+          switch ThreadInstance.of(host).post({ work.job(work.context) }) {
+          case .success: return OK
+          case .failure(.closed): return RETIRED
+          case .failure(.full): return QUEUE_FULL
+          }
         },
         cancel: { host, request in
-          let generation = ThreadInstance.of(host)
-          HostTables.perform(generation) { $0.cancel(request: request) }
+          let instance = ThreadInstance.of(host)
+          // Each open request at most once, so this needs no share of the quota.
+          guard instance.requests.cancel(request) else { return }
+          let id = ObjectIdentifier(instance)
+          instance.inbox.post { $0.supervisor.perform(id) { $0.cancel(request: request) } }
         }))
     return host
   }
@@ -64,7 +70,7 @@ public enum HostTables {
   }
 
   static func bytes(_ text: persona_text) -> [UInt8] {
-    Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : text.count))
+    Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : max(0, text.count)))
   }
   static func string(_ text: persona_text) -> String { String(decoding: bytes(text), as: UTF8.self) }
 
@@ -74,14 +80,45 @@ public enum HostTables {
     return bytes.isEmpty || bytes.withUnsafeBytes(isJSONValue) ? bytes : nil
   }
 
-  /// On the event loop, for this generation; not after its retirement, and for a candidate after its switch.
-  private static func perform(_ generation: ThreadInstance, _ body: @escaping @Sendable (InstanceContext) -> Void) {
-    let id = ObjectIdentifier(generation)
-    generation.inbox.post { $0.supervisor.perform(id, body) }
+  /// On the event loop, for this instance; not after its retirement, and for a candidate after its switch.
+  ///
+  /// `weight`: the bytes that wait with it. False: so much of this instance waits there already that this is not taken.
+  private static func perform(
+    _ instance: ThreadInstance, weight: Int = 0, _ body: @escaping @Sendable (InstanceContext) -> Void
+  ) -> Bool {
+    guard instance.quota.take(weight) else { return false }
+    let id = ObjectIdentifier(instance)
+    instance.inbox.post { kernel in
+      kernel.supervisor.perform(id) { context in
+        instance.quota.giveBack(weight)
+        body(context)
+      }
+    }
+    return true
+  }
+
+  /// Begins a request, and what it is about on the event loop; `body` gets its number.
+  private static func begin(
+    _ instance: ThreadInstance, _ call: PendingRequests.Call, weight: Int = 0, into number: UnsafeMutablePointer<UInt64>,
+    _ body: @escaping @Sendable (InstanceContext, UInt64) -> Void
+  ) -> persona_status {
+    guard let request = instance.requests.begin(call) else { return QUEUE_FULL }
+    number.pointee = request
+    if perform(instance, weight: weight, { body($0, request) }) { return OK }
+    _ = instance.requests.end(request)
+    return QUEUE_FULL
   }
 
   private static func write(_ bytes: [UInt8], _ sink: UnsafePointer<persona_sink>) -> persona_status {
     bytes.withUnsafeBytes { sink.pointee.write(sink.pointee.context, $0.baseAddress, $0.count) }
+  }
+
+  private static func status(_ change: StateStore.Change) -> persona_status {
+    switch change {
+    case .done: OK
+    case .full: TOO_LONG
+    case .retired: RETIRED
+    }
   }
 
   private static func list(_ strings: [String]) -> [UInt8] {
@@ -100,153 +137,142 @@ public enum HostTables {
     persona_bus_v1(
       size: UInt32(MemoryLayout<persona_bus_v1>.size),
       reply: { host, token, payload in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        if payload.count > generation.payloadLimit { return TOO_LONG }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        if payload.count > instance.payloadLimit { return TOO_LONG }
         guard let payload = json(payload) else { return INVALID }
-        guard generation.close(token: token) else { return NOT_FOUND }
-        generation.inbox.post { $0.router.requests.finish(token, payload: payload) }
+        guard instance.close(token: token) else { return NOT_FOUND }
+        instance.inbox.post { $0.router.requests.finish(token, payload: payload) }
         return OK
       },
       fail: { host, token, status, why in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        guard generation.close(token: token) else { return NOT_FOUND }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        guard instance.close(token: token) else { return NOT_FOUND }
         let failure = Failure(.init(status: status), string(why))
-        generation.inbox.post { $0.router.requests.fail(token, failure) }
+        instance.inbox.post { $0.router.requests.fail(token, failure) }
         return OK
       },
       stream: { host, token, piece in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        guard generation.isOpen(token: token) else { return NOT_FOUND }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        guard instance.isOpen(token: token) else { return NOT_FOUND }
         let text = bytes(piece)
-        generation.inbox.post { $0.router.requests.stream(token, text) }
-        return OK
+        return perform(instance, weight: text.count) { $0.router.requests.stream(token, text) } ? OK : QUEUE_FULL
       },
       send: { host, cause, target, method, payload in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        if payload.count > generation.payloadLimit { return TOO_LONG }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        if payload.count > instance.payloadLimit { return TOO_LONG }
         guard let payload = json(payload), target.count > 0 else { return INVALID }
         let (target, method) = (bytes(target), bytes(method))
-        perform(generation) { $0.send(cause: cause, target: target, method: method, payload: payload) }
-        return OK
+        let taken = perform(instance, weight: payload.count) {
+          $0.send(cause: cause, target: target, method: method, payload: payload)
+        }
+        return taken ? OK : QUEUE_FULL
       },
       ask: { host, cause, target, method, payload, deadline, part, done, context, request in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        if payload.count > generation.payloadLimit { return TOO_LONG }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        if payload.count > instance.payloadLimit { return TOO_LONG }
         guard let payload = json(payload), target.count > 0 else { return INVALID }
         let (target, method) = (bytes(target), bytes(method))
-        let id = generation.begin(.init(part: part, done: done, context: context))
         let wantsStream = part != nil
-        perform(generation) {
-          $0.ask(id, cause: cause, target: target, method: method, payload: payload, milliseconds: deadline, stream: wantsStream)
+        return begin(instance, .init(part: part, done: done, context: context), weight: payload.count, into: request) {
+          $0.ask($1, cause: cause, target: target, method: method, payload: payload, milliseconds: deadline, stream: wantsStream)
         }
-        request.pointee = id
-        return OK
       },
       subscribe: { host, topic in
-        let generation = ThreadInstance.of(host)
-        if generation.phase.rawValue >= ThreadInstance.Phase.draining.rawValue { return RETIRED }
+        let instance = ThreadInstance.of(host)
+        if instance.phase.rawValue >= InstancePhase.draining.rawValue { return RETIRED }
         guard topic.count > 0 else { return INVALID }
         let topic = bytes(topic)
-        perform(generation) { $0.subscribe(topic) }
-        return OK
+        return perform(instance, weight: topic.count) { $0.subscribe(topic) } ? OK : QUEUE_FULL
       },
       unsubscribe: { host, topic in
-        let generation = ThreadInstance.of(host)
-        if generation.phase.rawValue >= ThreadInstance.Phase.draining.rawValue { return RETIRED }
+        let instance = ThreadInstance.of(host)
+        if instance.phase.rawValue >= InstancePhase.draining.rawValue { return RETIRED }
         let topic = bytes(topic)
-        perform(generation) { $0.unsubscribe(topic) }
-        return OK
+        return perform(instance, weight: topic.count) { $0.unsubscribe(topic) } ? OK : QUEUE_FULL
       }))
 
   private nonisolated(unsafe) static let llm = keep(
     persona_llm_v1(
       size: UInt32(MemoryLayout<persona_llm_v1>.size),
       chat: { host, cause, question, streamTo, part, done, context, request in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
         guard let question = json(question), !question.isEmpty else { return INVALID }
-        let id = generation.begin(.init(part: part, done: done, context: context))
         let wantsParts = part != nil
-        perform(generation) { $0.chat(id, cause: cause, question: question, streamTo: streamTo, parts: wantsParts) }
-        request.pointee = id
-        return OK
+        return begin(instance, .init(part: part, done: done, context: context), weight: question.count, into: request) {
+          $0.chat($1, cause: cause, question: question, streamTo: streamTo, parts: wantsParts)
+        }
       },
       forget: { host, thread in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
         let thread = string(thread)
-        perform(generation) { $0.forget(thread: thread) }
-        return OK
+        return perform(instance, weight: thread.utf8.count) { $0.forget(thread: thread) } ? OK : QUEUE_FULL
       }))
 
   private nonisolated(unsafe) static let rag = keep(
     persona_rag_v1(
       size: UInt32(MemoryLayout<persona_rag_v1>.size),
       perform: { host, cause, operation, arguments, done, context, request in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
         guard let arguments = json(arguments), operation.count > 0 else { return INVALID }
         let operation = string(operation)
-        let id = generation.begin(.init(part: nil, done: done, context: context))
-        perform(generation) { $0.remember(id, cause: cause, operation: operation, arguments: arguments) }
-        request.pointee = id
-        return OK
+        return begin(instance, .init(part: nil, done: done, context: context), weight: arguments.count, into: request) {
+          $0.remember($1, cause: cause, operation: operation, arguments: arguments)
+        }
       }))
 
   private nonisolated(unsafe) static let state = keep(
     persona_state_v1(
       size: UInt32(MemoryLayout<persona_state_v1>.size),
       get: { host, key, into in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        guard let value = generation.stateValue(string(key)) else { return NOT_FOUND }
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        guard let value = instance.value(string(key)) else { return NOT_FOUND }
         return write(value, into)
       },
       put: { host, key, value in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        return generation.setState(string(key), bytes(value)) ? OK : TOO_LONG
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        return status(instance.setValue(string(key), bytes(value)))
       },
       remove: { host, key in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        _ = generation.setState(string(key), nil)
-        return OK
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        return status(instance.setValue(string(key), nil))
       },
       keys: { host, prefix, into in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        return write(list(generation.stateKeys(prefix: string(prefix))), into)
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        return write(list(instance.keys(prefix: string(prefix))), into)
       }))
 
   private nonisolated(unsafe) static let timer = keep(
     persona_timer_v1(
       size: UInt32(MemoryLayout<persona_timer_v1>.size),
       after: { host, milliseconds, done, context, request in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        let id = generation.begin(.init(part: nil, done: done, context: context))
-        perform(generation) { $0.timer(id, milliseconds: milliseconds) }
-        request.pointee = id
-        return OK
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        return begin(instance, .init(part: nil, done: done, context: context), into: request) { $0.timer($1, milliseconds: milliseconds) }
       }))
 
   private nonisolated(unsafe) static let log = keep(
     persona_log_v1(
       size: UInt32(MemoryLayout<persona_log_v1>.size),
       write: { host, level, line in
-        let generation = ThreadInstance.of(host)
+        let instance = ThreadInstance.of(host)
         let text = string(line)
         switch level {
-        case Int32(PERSONA_LOG_DEBUG): generation.log.debug(text)
-        case Int32(PERSONA_LOG_INFO): generation.log.info(text)
-        case Int32(PERSONA_LOG_WARNING): generation.log.warning(text)
-        default: generation.log.error(text)
+        case Int32(PERSONA_LOG_DEBUG): instance.log.debug(text)
+        case Int32(PERSONA_LOG_INFO): instance.log.info(text)
+        case Int32(PERSONA_LOG_WARNING): instance.log.warning(text)
+        default: instance.log.error(text)
         }
       }))
 
@@ -254,14 +280,15 @@ public enum HostTables {
     persona_config_v1(
       size: UInt32(MemoryLayout<persona_config_v1>.size),
       get: { host, into in
-        let generation = ThreadInstance.of(host)
-        if generation.phase == .retired { return RETIRED }
-        return write(generation.currentConfiguration, into)
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        return write(instance.configuration, into)
       }))
 }
 
 private let OK: persona_status = 0
 private let INVALID: persona_status = -2
 private let RETIRED: persona_status = -3
+private let QUEUE_FULL: persona_status = -7
 private let TOO_LONG: persona_status = -9
 private let NOT_FOUND: persona_status = -12

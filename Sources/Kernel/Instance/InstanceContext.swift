@@ -1,40 +1,34 @@
 import Protocol
 import Wire
 
-/// What the event loop knows of one generation: what it has begun, and what it has been given. Event loop only.
+/// What the event loop knows of one instance: what it has been given, and what it wants of others. Event loop only.
 final class InstanceContext {
-  let generation: ThreadInstance
+  let instance: any Instance
   /// Kept alive by what it has begun, also when the slot has left the house.
   let slot: PersonaSlot
+  /// Its part of personas.toml as it was made with, or told last.
+  var configuration: [UInt8]
   /// What a candidate wants to do; carried out after its switch.
   private var held: [(InstanceContext) -> Void] = []
   private(set) var topics: Set<[UInt8]> = []
-  /// Its requests, by number: timers of the loop, calls to the model.
-  private var timers: [UInt64: UInt64] = [:]
-  private var calls: [UInt64: any LanguageCall] = [:]
-  /// Operations of the memory, with the gram on whose behalf each is done.
-  private var memories: [UInt64: UInt64] = [:]
-  /// Its asks that the model makes; all of its asks stand in the router's table.
-  var toolAsks: [UInt64: ToolAsk] = [:]
+  /// What it has begun, but for its asks, which stand in the router's table.
+  private var requests = OpenRequests()
+
   var router: Router { slot.supervisor.router }
 
-  init(_ generation: ThreadInstance, slot: PersonaSlot) {
-    self.generation = generation
+  init(_ instance: any Instance, slot: PersonaSlot, configuration: [UInt8]) {
+    self.instance = instance
+    self.configuration = configuration
     self.slot = slot
   }
 
   /// Does it now, or after the switch.
   func perform(_ body: @escaping (InstanceContext) -> Void) {
-    switch generation.phase {
+    switch instance.phase {
     case .candidate: held.append(body)
     // Of a retired one it is what it said before: its later calls are refused where they are made.
     case .live, .draining, .retired: body(self)
     }
-  }
-
-  func goLive() {
-    generation.phase = .live
-    generation.commitState()
   }
 
   /// What it wanted to do as a candidate.
@@ -48,7 +42,7 @@ final class InstanceContext {
   var isIdle: Bool { openGrams == 0 && openRequests == 0 }
   var openGrams: Int { router.requests.tokens(answeredBy: self).count }
   /// How much it waits for itself: questions to the model and to others.
-  var openRequests: Int { calls.count + memories.count + router.requests.count(askedBy: self) }
+  var openRequests: Int { requests.count + router.requests.count(askedBy: self) }
   /// Who waits for it, one entry for each gram.
   var askers: [String] { router.requests.tokens(answeredBy: self).map { router.requests.request($0)?.askerName ?? "nobody" } }
 
@@ -57,24 +51,24 @@ final class InstanceContext {
   /// Puts mail on the lane; false if the sender's share of the mailbox is full.
   func take(_ mail: Mail, quota: Int) -> Bool {
     guard begin(mail) else { return true }
-    if generation.lane.lane.offer(mail, quota: quota) { return true }
+    if instance.offer(mail, quota: quota) { return true }
     giveBack([mail])
     return false
   }
 
-  /// From now on the gram is this generation's to answer. False: its request has ended meanwhile, and nobody wants it any more.
+  /// From now on the gram is this instance's to answer. False: its request has ended meanwhile, and nobody wants it any more.
   func begin(_ mail: Mail) -> Bool {
     guard router.requests.request(mail.token) != nil else { return false }
-    generation.open(token: mail.token)
+    instance.open(token: mail.token)
     router.handed(mail.token, to: self)
-    slot.recorder.began(mail, generation: generation.number)
+    slot.recorder.began(mail, generation: instance.number)
     return true
   }
 
-  /// Mail that this generation has not begun is somebody else's now.
+  /// Mail that this instance has not begun is somebody else's now.
   func giveBack(_ mail: [Mail]) {
     for item in mail {
-      _ = generation.close(token: item.token)
+      _ = instance.close(token: item.token)
       router.requests.takenBack(item.token)
       slot.recorder.gaveBack(item.token)
     }
@@ -93,9 +87,9 @@ final class InstanceContext {
   func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
     slot.recorder.gram(request, cause: cause, target: target, method: method, payload: payload)
     if let stub = slot.supervisor.stub {
-      let errand = OutboundCall.ask(
+      let call = OutboundCall.ask(
         target: String(decoding: target, as: UTF8.self), method: String(decoding: method, as: UTF8.self), payload: Self.json(payload))
-      return stub.answer(errand) { [self] in stubAnswered(request, $0, parts: stream) }
+      return stub.answer(call) { [self] in stubAnswered(request, $0, parts: stream) }
     }
     router.ask(
       from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
@@ -104,7 +98,7 @@ final class InstanceContext {
   }
 
   func subscribe(_ topic: [UInt8]) {
-    topics.insert(topic[0] == 0x23 ? topic : [0x23] + topic)
+    topics.insert(topic.first == 0x23 ? topic : [0x23] + topic)
     if slot.current === self { router.setTopics(of: slot, topics) }
   }
 
@@ -114,28 +108,25 @@ final class InstanceContext {
   }
 
   func timer(_ request: UInt64, milliseconds: UInt64) {
-    timers[request] = router.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
-      guard let self else { return }
-      timers[request] = nil
-      generation.complete(request, 0, [])
+    let timer = router.loop.after(milliseconds: Int(clamping: min(milliseconds, 1 << 40))) { [weak self] in
+      guard let self, requests.endTimer(request) != nil else { return }
+      instance.complete(request, .success([]))
     }
+    requests.beginTimer(request, timer)
   }
 
   /// A request of its own has ended: it is recorded, and the persona is told. An empty result is null.
   func complete(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
     router.requests.ended(request)
     let result = result.map { $0.isEmpty ? Array("null".utf8) : $0 }
-    if let tool = toolAsks.removeValue(forKey: request) { return tool.done(result) }
+    if let tool = requests.endTool(request) { return tool.done(result) }
     slot.recorder.ended(request: request, result)
-    switch result {
-    case .success(let json): generation.complete(request, 0, json)
-    case .failure(let failure): generation.complete(request, failure)
-    }
+    instance.complete(request, result)
   }
 
   private func stubAnswered(_ request: UInt64, _ result: Result<JSON, Failure>, parts: Bool) {
     if parts, case .success(let answer) = result {
-      generation.part(request, Array((answer["text"] ?? answer["content"] ?? .null).plain.utf8))
+      instance.part(request, Array((answer["text"] ?? answer["content"] ?? .null).plain.utf8))
     }
     complete(request, result.map(\.bytes))
   }
@@ -152,7 +143,7 @@ final class InstanceContext {
     }
     var order = LanguageQuestion(
       persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, body: question)
-    order.generation = generation.number
+    order.generation = instance.number
     order.isInteractive = false
     if cause != 0 {
       guard let origin = router.requests.request(cause) else {
@@ -165,12 +156,12 @@ final class InstanceContext {
         return complete(request, .failure(ToolCatalog.circle(conversation)))
       }
     }
-    let generation = generation
-    let id = ObjectIdentifier(generation)
+    let (instance, inbox) = (instance, slot.supervisor.inbox)
+    let id = ObjectIdentifier(instance)
     do throws(Failure) { order.tools = try ToolCatalog.tools(of: question, for: slot) } catch { return complete(request, .failure(error)) }
     let conversation = order.tools.isEmpty ? nil : ToolCatalog.conversation(of: question, of: slot.name)
     order.onToolCall = { tool, arguments, done in
-      generation.inbox.post { kernel in
+      inbox.post { kernel in
         guard let context = kernel.supervisor.context(id) else {
           return done(.failure(Failure(.retired, "the generation that asked has ended")))
         }
@@ -181,19 +172,17 @@ final class InstanceContext {
       switch event {
       case .piece(let text):
         let bytes = Array(text.utf8)
-        if streamTo != 0, generation.isOpen(token: streamTo) { generation.inbox.post { $0.router.requests.stream(streamTo, bytes) } }
-        if parts { generation.part(request, bytes) }
+        if streamTo != 0, instance.isOpen(token: streamTo) { inbox.post { $0.router.requests.stream(streamTo, bytes) } }
+        if parts { instance.part(request, bytes) }
       case .finished(let result):
-        generation.inbox.post { $0.supervisor.callEnded(id, request, result) }
+        inbox.post { $0.supervisor.context(id)?.callEnded(request, result) }
       }
     }
-    calls[request] = call
+    requests.beginChat(request, call)
   }
 
-  func isAsking(_ request: UInt64) -> Bool { calls[request] != nil }
-
-  func callEnded(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
-    calls[request] = nil
+  private func callEnded(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
+    requests.endChat(request)
     cancelTools(of: request)
     complete(request, result)
     slot.settled(self)
@@ -217,17 +206,17 @@ final class InstanceContext {
       if let failure = router.requests.begin(request, of: self, for: cause) { return complete(request, .failure(failure)) }
       if !origin.trace.isEmpty { trace = String(decoding: origin.trace, as: UTF8.self) }
     }
-    memories[request] = cause
-    let generation = generation
-    let id = ObjectIdentifier(generation)
+    requests.beginMemory(request, cause: cause)
+    let (instance, inbox) = (instance, slot.supervisor.inbox)
+    let id = ObjectIdentifier(instance)
     memory.perform(.init(actor: .persona(slot.name), operation: operation, arguments: arguments, trace: trace)) { result in
-      generation.inbox.post { $0.supervisor.remembered(id, request, result) }
+      inbox.post { $0.supervisor.context(id)?.remembered(request, result) }
     }
   }
 
   /// The end of an operation; one that was cancelled has ended before.
-  func remembered(_ request: UInt64, _ result: Result<MemoryResult, Failure>) {
-    guard let cause = memories.removeValue(forKey: request) else { return }
+  private func remembered(_ request: UInt64, _ result: Result<MemoryResult, Failure>) {
+    guard let cause = requests.endMemory(request) else { return }
     if case .success(let answer) = result { router.requests.request(cause)?.citations += answer.citations }
     complete(request, result.map(\.json))
     slot.settled(self)
@@ -236,16 +225,49 @@ final class InstanceContext {
   func forget(thread: String) { slot.supervisor.language?.forget(persona: slot.name, thread: thread) }
 
   func cancel(request: UInt64) {
-    if let timer = timers.removeValue(forKey: request) {
+    if let timer = requests.endTimer(request) {
       router.loop.cancel(timer: timer)
-      generation.complete(request, Failure(.cancelled, "cancelled"))
-    } else if let call = calls[request] {
+      instance.complete(request, .failure(Failure(.cancelled, "cancelled")))
+    } else if let call = requests.chat(request) {
       call.cancel()
-    } else if memories.removeValue(forKey: request) != nil {
+    } else if requests.endMemory(request) != nil {
       complete(request, .failure(Failure(.cancelled, "cancelled; what was to be changed is changed all the same")))
       slot.settled(self)
     } else if let token = router.requests.token(askedBy: self, id: InstanceAsker.id(request)) {
       router.requests.cancel(token, Failure(.cancelled, "cancelled by the asker"))
+    }
+  }
+
+  // MARK: Tools: what the model calls on behalf of the persona
+
+  /// Asks the persona whose method the tool is; `done` is called once. It is no step of the persona's own: what is recorded is
+  /// the question's result, which tells of it.
+  func callTool(
+    _ tool: String, _ arguments: [UInt8], chat: UInt64, conversation: String?, cause: UInt64,
+    done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void
+  ) {
+    guard requests.isChat(chat), let (target, method) = ToolCatalog.split(tool) else {
+      return done(.failure(Failure(.cancelled, "the question during which \(tool) was called has ended")))
+    }
+    // They come from a model by a service: what makes no gram must not become one.
+    guard arguments.withUnsafeBytes(isJSONValue) else {
+      return done(.failure(Failure(.badJSON, "the arguments of \(tool) are no JSON")))
+    }
+    guard arguments.count <= slot.supervisor.payloadLimit else {
+      return done(.failure(Failure(.tooLong, "the arguments of \(tool) have \(arguments.count) bytes, which makes no gram")))
+    }
+    let number = PendingRequests.nextNumber()
+    requests.beginTool(number, .init(chat: chat, done: done))
+    router.ask(
+      from: self, request: number, cause: cause, target: Array(target.utf8), method: Array(method.utf8), payload: arguments,
+      milliseconds: 0, stream: false, conversation: conversation)
+  }
+
+  /// Nobody waits any more for what was called during a question.
+  private func cancelTools(of chat: UInt64) {
+    for number in requests.tools(during: chat) {
+      guard let token = router.requests.token(askedBy: self, id: InstanceAsker.id(number)) else { continue }
+      router.requests.cancel(token, Failure(.cancelled, "the question to the model has ended"))
     }
   }
 
@@ -254,13 +276,11 @@ final class InstanceContext {
   /// Everything that it has begun ends; whoever waits for it is told.
   func abandon(_ failure: Failure) {
     held = []
-    for timer in timers.values { router.loop.cancel(timer: timer) }
-    timers = [:]
     for token in router.requests.tokens(answeredBy: self) { router.requests.cancel(token, failure) }
     for token in router.requests.tokens(askedBy: self) { router.requests.cancel(token, failure) }
-    for call in calls.values { call.cancel() }
-    calls = [:]
-    memories = [:]
+    let (timers, calls) = requests.takeAll()
+    for timer in timers { router.loop.cancel(timer: timer) }
+    for call in calls { call.cancel() }
     topics = []
   }
 }

@@ -1,54 +1,66 @@
 import Glibc
 import System
 
-/// The one thread on which a generation's code runs: its mail and its jobs, one at a time.
+/// The one thread on which an instance's code runs: its mail and its jobs, one at a time.
 ///
-/// Jobs (completions, posted work, the steps of a life) are in order among themselves, mail too;
-/// between the two the lane takes turns. Mail can be paused and taken back; jobs go on.
+/// Jobs (ends of requests, posted work, the steps of a life) are in order among themselves, mail too; between the two the lane takes
+/// turns. Mail can be paused and taken back; jobs go on.
+///
+/// What waits here is bounded by whoever brings it: mail by the senders' shares of the mailbox, jobs that a persona posts by
+/// `postLimit`, ends and pieces of requests by `PendingRequests`, steps by the event loop, which begins few at a time.
 package final class Lane: @unchecked Sendable {
   package typealias Job = @Sendable () -> Void
 
-  // Guarded by `mutex`.
-  private var jobs: [Job?] = []
-  private var jobHead = 0
-  private var mail = Mailbox()
-  private var paused = true
-  private var closed = false
-  private var waiting = false
-  /// When the call that is running now began, in nanoseconds; 0: none.
-  private var busySince: UInt64 = 0
+  /// So many jobs that the persona has posted itself may wait.
+  static let postLimit = 65_536
 
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private let wake: UnsafeMutablePointer<pthread_cond_t>
+  /// Why a posted job was not taken.
+  enum Refusal: Error { case closed, full }
+
+  private enum Work {
+    case job(Job)
+    case mail(Mail)
+    case end
+  }
+  private struct State {
+    var jobs = Deque<(run: Job, isPosted: Bool)>()
+    /// How many of the jobs are posted ones.
+    var posted = 0
+    var mail = Mailbox()
+    var isPaused = true
+    var isClosed = false
+    /// It is mail's turn.
+    var prefersMail = false
+    /// When the call that is running now began, in nanoseconds; 0: none.
+    var busySince: UInt64 = 0
+
+    /// What is to be done next; nil: nothing yet.
+    mutating func next() -> Work? {
+      busySince = 0
+      var item = prefersMail && !isPaused ? mail.pop() : nil
+      let job = item == nil ? jobs.popFirst() : nil
+      if item == nil, job == nil, !isPaused { item = mail.pop() }
+      guard item != nil || job != nil else { return isClosed ? .end : nil }
+      busySince = MachineClock.now()
+      prefersMail = job != nil
+      if job?.isPosted == true { posted -= 1 }
+      return job.map { .job($0.run) } ?? item.map { .mail($0) }
+    }
+  }
+
+  private let state = Monitor(State())
   private let receive: @Sendable (Mail) -> Void
-  /// The thread, for `isCurrent`. Written once, by the thread itself, before anything runs there.
+  /// For `isCurrent`. Written once, by the thread itself, before anything runs there.
   private nonisolated(unsafe) var thread: pthread_t = 0
 
   /// Starts the thread. Mail is paused until `resume`.
   init(name: String, receive: @escaping @Sendable (Mail) -> Void) {
     self.receive = receive
-    mutex = .allocate(capacity: 1)
-    wake = .allocate(capacity: 1)
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(wake, nil)
     startThread(name: name) { [self] in run() }
   }
 
   /// A lane for jobs alone.
   package convenience init(name: String) { self.init(name: name) { _ in } }
-
-  deinit {
-    pthread_cond_destroy(wake)
-    pthread_mutex_destroy(mutex)
-    wake.deallocate()
-    mutex.deallocate()
-  }
-
-  private func locked<R>(_ body: () -> R) -> R {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return body()
-  }
 
   /// True on the lane's own thread.
   package var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
@@ -56,91 +68,63 @@ package final class Lane: @unchecked Sendable {
   /// Adds a job; false if the lane has ended and it will not run. Any thread.
   @discardableResult
   package func run(_ job: @escaping Job) -> Bool {
-    locked {
-      if closed { return false }
-      jobs.append(job)
-      if waiting { pthread_cond_signal(wake) }
+    state.withLock { state in
+      if state.isClosed { return false }
+      state.jobs.append((job, false))
       return true
+    }
+  }
+
+  /// Adds a job of the persona's own. Any thread.
+  func post(_ job: @escaping Job) -> Result<Void, Refusal> {
+    state.withLock { state in
+      if state.isClosed { return .failure(.closed) }
+      if state.posted >= Self.postLimit { return .failure(.full) }
+      state.posted += 1
+      state.jobs.append((job, true))
+      return .success(())
     }
   }
 
   /// Adds mail; false if the sender's share is full. Any thread.
-  func offer(_ item: Mail, quota: Int) -> Bool {
-    locked {
-      guard mail.offer(item, quota: quota) else { return false }
-      if waiting, !paused { pthread_cond_signal(wake) }
-      return true
-    }
-  }
+  func offer(_ item: Mail, quota: Int) -> Bool { state.withLock { $0.mail.offer(item, quota: quota) } }
 
   /// From now on no mail is begun; returns what has not been, in order.
   func pause() -> [Mail] {
-    locked {
-      paused = true
-      return mail.takeAll()
+    state.withLock { state in
+      state.isPaused = true
+      return state.mail.takeAll()
     }
   }
 
   /// Begins with this mail, which came before anything that is offered later.
   func resume(with first: [Mail]) {
-    locked {
-      precondition(mail.isEmpty, "a lane is resumed with the mail that came first")
-      for item in first { mail.append(item) }
-      paused = false
-      pthread_cond_signal(wake)
+    state.withLock { state in
+      precondition(state.mail.isEmpty, "a lane is resumed with the mail that came first")
+      for item in first { state.mail.append(item) }
+      state.isPaused = false
     }
   }
 
   /// The thread ends after the jobs that are queued now.
-  package func close() {
-    locked {
-      closed = true
-      pthread_cond_signal(wake)
-    }
-  }
+  package func close() { state.withLock { $0.isClosed = true } }
 
   /// How much mail waits, and for how many nanoseconds the call that runs now has been running.
   func load(now: UInt64) -> (waiting: Int, busy: UInt64) {
-    locked { (mail.count, busySince == 0 ? 0 : now - min(now, busySince)) }
+    state.withLock { ($0.mail.count, $0.busySince == 0 ? 0 : now - min(now, $0.busySince)) }
   }
 
   /// A job is running or waits to be run. Any thread.
-  package var isBusy: Bool { locked { busySince != 0 || jobHead < jobs.count } }
+  package var isBusy: Bool { state.withLock { $0.busySince != 0 || !$0.jobs.isEmpty } }
 
   private func run() {
     thread = pthread_self()
-    var preferMail = false
-    pthread_mutex_lock(mutex)
     while true {
-      var job: Job?
-      var item: Mail?
-      if preferMail, !paused { item = mail.pop() }
-      if item == nil, jobHead < jobs.count {
-        job = jobs[jobHead]
-        jobs[jobHead] = nil
-        jobHead += 1
-        if jobHead == jobs.count {
-          jobs.removeAll(keepingCapacity: jobHead < 1024)
-          jobHead = 0
-        }
+      switch state.wait(until: { $0.next() }) {
+      case .job(let job): job()
+      case .mail(let mail): receive(mail)
+      case .end: return
       }
-      if item == nil, job == nil, !paused { item = mail.pop() }
-      if job == nil, item == nil {
-        if closed { break }
-        waiting = true
-        pthread_cond_wait(wake, mutex)
-        waiting = false
-        continue
-      }
-      busySince = MachineClock.now()
-      pthread_mutex_unlock(mutex)
-      preferMail = job != nil
-      if let job { job() } else if let item { receive(item) }
-      job = nil
-      item = nil
-      pthread_mutex_lock(mutex)
-      busySince = 0
     }
-    pthread_mutex_unlock(mutex)
   }
 }

@@ -1,11 +1,11 @@
-import Glibc
 import Protocol
 import System
 
-/// One persona's place in the house: its name, its mailbox, its state, and the generations that come and go. Event loop only.
+/// One persona's place in the kernel: its name, the mail that waits for it, its configuration, and the instance that runs.
+/// Event loop only.
 ///
-/// It performs what `ReloadMachine` decides. One attempt runs at a time; what is asked for meanwhile
-/// waits for its end.
+/// How instances come and go is the reload driver's matter; whether one is well, the health monitor's; what is tried and recorded,
+/// the shadow's and the capture's.
 final class PersonaSlot {
   enum State: Equatable {
     case loading, running, unloaded
@@ -19,73 +19,43 @@ final class PersonaSlot {
     case image(LibraryImage)
     case library(LoadedLibrary, reason: String?)
   }
+  /// Whether it is in personas.toml.
+  enum Stay {
+    case here
+    /// No more: it goes when it has finished.
+    case leaving
+    /// It has gone, and nothing can be loaded here.
+    case gone
+  }
 
   unowned let supervisor: Supervisor
   let name: String
   let participant: Participant
-  var configuration: PersonaConfiguration
-  let store = StateStore()
   /// For shares of mailboxes: personas are senders like connections.
   let senderID: UInt64
-
-  var state = State.unloaded
-  var current: InstanceContext?
-  var draining: [InstanceContext] = []
-  var held = Mailbox()
+  let store = StateStore()
   let recorder: Recorder
-  /// A version that has been prepared, and waits to be promoted or dropped. While it does, a changed file is not taken up by itself.
-  var shadowed: LibraryImage?
-  /// The play of a shadow that is under way.
-  var shadowPlay: CancellationHandle?
+  private(set) var configuration: PersonaConfiguration
+  private(set) var state = State.unloaded
+  private(set) var stay = Stay.here
+  private(set) var current: InstanceContext?
+  var saved = SavedStates()
+  var lineage = Lineage()
+  /// Written by the bus.
   var topics: Set<[UInt8]> = []
-  /// Open libraries that have run here, oldest first; the last is the current one's. What a rollback goes back to.
-  var lineage: [LoadedLibrary] = []
-  var lastNumber = 0
-  /// All that have lived here, oldest first: their code stays in memory.
-  var generations: [(number: Int, library: LoadedLibrary)] = []
-  var lastReceipt: Receipt?
-  /// The last state of each schema, for rollbacks and later loads.
-  var states: [UInt32: [UInt8]] = [:]
-  var lastSchema: UInt32?
-  var received: UInt64 = 0
-  var failed: UInt64 = 0
+  private(set) var received: UInt64 = 0
+  private(set) var failed: UInt64 = 0
 
-  var attempt: Attempt?
-  /// What waits for the end of the attempt or departure that is under way.
-  var queue: [() -> Void] = []
-  var trialEnd: UInt64 = 0
-  var healthTimer: UInt64?
-  var healthAsked: UInt64 = 0
-  var sick = false
-  var departure: Departure?
-  /// It is in personas.toml no more, and goes when it has finished; then it has left, and nothing can be loaded here.
-  var isLeaving = false
-  var hasLeft = false
+  private(set) lazy var reload = ReloadDriver(of: self)
+  private(set) lazy var health = HealthMonitor(of: self)
+  private(set) lazy var shadows = Shadow(of: self)
+  private(set) lazy var messages = MessageCapture(of: self)
 
-  final class Attempt {
-    var machine: ReloadMachine
-    let began = MachineClock.now()
-    let done: (Receipt) -> Void
-    var reason: String?
-    var path: String?
-    var image: LibraryImage?
-    var library: LoadedLibrary?
-    var rehearsal: Int?
-    var candidate: InstanceContext?
-    var timer: UInt64?
-    var pausedAt: UInt64 = 0
-    var pause: Int?
-    var heldCount: Int?
-    var stateBytes: Int?
-    /// That it began with less than what was last saved.
-    var stateWarning: String?
-    var from: Int?
-    init(_ machine: ReloadMachine, from: Int?, done: @escaping (Receipt) -> Void) {
-      self.machine = machine
-      self.from = from
-      self.done = done
-    }
-  }
+  /// Mail that waits because a switch is under way, or because nothing runs yet.
+  private var held = Mailbox()
+  private var isPaused = false
+  /// The instance that is being told its configuration.
+  private weak var told: InstanceContext?
 
   var loop: EventLoop { supervisor.router.loop }
 
@@ -111,7 +81,7 @@ final class PersonaSlot {
     case .loading, .running: break
     }
     let taken: Bool
-    if let current, !isHolding { taken = current.take(mail, quota: quota) } else { taken = held.offer(mail, quota: quota) }
+    if let current, !isPaused { taken = current.take(mail, quota: quota) } else { taken = held.offer(mail, quota: quota) }
     if taken {
       received &+= 1
       return nil
@@ -122,59 +92,83 @@ final class PersonaSlot {
     )
   }
 
-  /// Mail waits here because a switch is under way, or because there is no generation yet.
-  var isHolding: Bool { current == nil || attempt?.pausedAt ?? 0 > 0 }
+  /// From now on mail waits here; so does what the running instance has not begun.
+  func pauseMail() {
+    guard let current else { return }
+    isPaused = true
+    let back = current.instance.pause()
+    current.giveBack(back)
+    for item in back { held.append(item) }
+  }
 
-  // MARK: Health
+  /// The running instance gets what has waited. Returns how much that was.
+  func resumeMail() -> Int {
+    isPaused = false
+    guard let current else { return 0 }
+    let waiting = held.takeAll().filter(current.begin)
+    current.instance.resume(with: waiting)
+    return waiting.count
+  }
 
-  func askHealth() {
-    if let healthTimer { loop.cancel(timer: healthTimer) }
-    guard let context = current else { return }
-    // Often in its trial, and while an answer to a question of the trial is awaited.
-    let isSoon = MachineClock.now() < trialEnd || healthAsked > 0 && !sick
-    let interval = isSoon ? max(10, min(100, supervisor.settings.trialMilliseconds / 4)) : 10_000
-    healthTimer = loop.after(milliseconds: interval) { [weak self, weak context] in
-      guard let self, let context, current === context else { return }
-      if attempt != nil { return askHealth() }
-      let now = MachineClock.now()
-      if healthAsked > 0 {
-        // The last question is still out: the lane does not come back.
-        if now - healthAsked > UInt64(supervisor.settings.callMilliseconds) * 1_000_000 {
-          sickness(
-            context, askedAt: healthAsked, "it has not come back from a call for \((now - healthAsked) / 1_000_000) ms")
-        }
-        return askHealth()
-      }
-      healthAsked = now
-      let generation = context.generation
-      let box = LoopOnly((self, context))
-      generation.lane.lane.run {
-        var problem: String?
-        do throws(Failure) { try generation.health() } catch { problem = error.message }
-        let found = problem
-        generation.inbox.post { _ in
-          let (slot, context) = box.value
-          guard slot.current === context else { return }
-          slot.healthAsked = 0
-          if let found { slot.sickness(context, askedAt: now, found) } else { slot.sick = false }
-        }
-      }
-      askHealth()
+  /// The switch: this instance answers from now on. Returns the one that did before.
+  func takeOver(by candidate: InstanceContext) -> InstanceContext? {
+    let old = current
+    current = candidate
+    state = .running
+    candidate.instance.enter(.live)
+    return old
+  }
+
+  /// Nothing answers any more.
+  func leaveCurrent() {
+    current = nil
+    supervisor.router.setTopics(of: self, [])
+  }
+
+  func countFailure() { failed &+= 1 }
+
+  // MARK: Coming and going
+
+  func load(_ source: Source, force: Bool, done: @escaping (Receipt) -> Void) { reload.load(source, force: force, done: done) }
+
+  /// Brings the library before the current one back, as a new generation.
+  func rollBack(reason: String?, done: @escaping (Receipt) -> Void) { reload.rollBack(reason: reason, done: done) }
+
+  /// Saves, finishes what it has been given, and ends. The name stays, with what it has kept.
+  func unload(done: @escaping (Receipt) -> Void) { reload.unload(done: done) }
+
+  /// An attempt begins: where nothing runs, mail waits for it.
+  func beginLoading() { if current == nil { state = .loading } }
+
+  func beginUnloading() { state = .unloaded }
+
+  /// An attempt has ended, and nothing runs: what has waited for it is told why.
+  func fail(_ reason: String) {
+    state = .failed(reason)
+    supervisor.router.bounce(held.takeAll(), Failure(.unknownTarget, "\(name) is not running: \(reason)"))
+  }
+
+  /// An instance may have nothing left to do.
+  func settled(_ context: InstanceContext) { reload.settled(context) }
+
+  /// It is in personas.toml no more: it finishes. `gone` is called unless it has come back by then.
+  func leave(gone: @escaping () -> Void) {
+    stay = .leaving
+    unload { [weak self] _ in
+      guard let self, stay == .leaving else { return }
+      stay = .gone
+      gone()
     }
   }
 
-  /// What was asked in the trial counts for the trial, however long the answer took.
-  func sickness(_ context: InstanceContext, askedAt: UInt64, _ problem: String) {
-    if askedAt < trialEnd, lineage.count >= 2, attempt == nil {
-      trialEnd = 0
-      rollBack(reason: "generation \(context.generation.number) failed its trial: \(problem)") { _ in }
-    } else if !sick {
-      sick = true
-      supervisor.log.warning("not well", ["persona": name, "generation": context.generation.number, "problem": problem])
-    }
+  /// It is in personas.toml again.
+  func comeBack(_ new: PersonaConfiguration) {
+    stay = .here
+    configuration = new
+    load(.file(), force: false) { _ in }
   }
 
-  // MARK: Configuration and status
+  // MARK: Configuration
 
   /// Its part of personas.toml has changed. A changed library is loaded, and so is one that has failed; else the persona is told.
   func configure(_ new: PersonaConfiguration) {
@@ -189,47 +183,43 @@ final class PersonaSlot {
     }
   }
 
-  /// It was to leave, and is in personas.toml again.
-  func comeBack(_ new: PersonaConfiguration) {
-    isLeaving = false
-    configuration = new
-    load(.file(), force: false) { _ in }
-  }
-
-  /// Tells the running generation its configuration, if it was made with another one.
+  /// Tells the running instance its configuration, if it was made with another one. One call at a time: what changes meanwhile is
+  /// told after it.
   func tellConfiguration() {
-    guard let generation = current?.generation, generation.currentConfiguration != configuration.json else { return }
-    let log = supervisor.log
-    let json = configuration.json
-    generation.lane.lane.run {
-      do throws(Failure) { try generation.configChanged(json) } catch {
-        log.error("did not take its new configuration", ["persona": generation.persona, "error": error.message])
-      }
-    }
+    guard let context = current, context.configuration != configuration.json, told !== context else { return }
+    told = context
+    context.configuration = configuration.json
+    context.instance.configure(
+      configuration.json,
+      then: supervisor.inbox.onLoop { [self] result in
+        if case .failure(let failure) = result {
+          supervisor.log.error("did not take its new configuration", ["persona": name, "error": failure.message])
+        }
+        if told === context { told = nil }
+        tellConfiguration()
+      })
   }
 
-  func countFailure() { failed &+= 1 }
+  // MARK: What is known of it
 
-  var isQuiet: Bool { draining.isEmpty && (current?.isIdle ?? true) && attempt == nil && held.isEmpty }
+  var status: Personas.Status { PersonaReport(of: self).status }
+  /// What `personas.show` answers.
+  var details: Personas.Details { PersonaReport(of: self).details }
+  /// How much mail waits here.
+  var waiting: Int { held.count }
 
-  var status: Personas.Status {
-    let load = current?.generation.lane.lane.load(now: MachineClock.now())
-    var reason: String?
-    let word: Personas.Status.State
-    switch state {
-    case .loading: word = .loading
-    case .running: word = .running
-    case .unloaded: word = .unloaded
-    case .failed(let why):
-      word = .failed
-      reason = why
-    }
-    return Personas.Status(
-      name: name, summary: configuration.summary ?? current?.generation.library.image.about.summary,
-      version: current?.generation.library.image.about.version,
-      library: configuration.library, generation: current?.generation.number, state: word, reason: reason,
-      talk: current?.generation.library.image.about.talk, draining: draining.count,
-      kept: generations.count, generations: generations.suffix(20).map(\.number), received: received, failed: failed,
-      queued: held.count + (load?.waiting ?? 0), busy_ms: Int((load?.busy ?? 0) / 1_000_000))
+  func list(last: Int) -> [UInt8] { messages.list(last: last) }
+
+  func capture(_ choice: Recorder.Choice, _ answer: @escaping (Result<[UInt8], Failure>) -> Void) throws(Failure) {
+    try messages.capture(choice, answer)
   }
+
+  func shadow(
+    last: Int, path: String?, done: @escaping (Result<[UInt8], Failure>) -> Void
+  ) throws(Failure) -> CancellationHandle {
+    try shadows.play(last: last, path: path, messages: messages, done: done)
+  }
+
+  func promote(done: @escaping (Result<Receipt, Failure>) -> Void) { shadows.promote(done: done) }
+  func dropShadow() throws(Failure) { try shadows.drop() }
 }

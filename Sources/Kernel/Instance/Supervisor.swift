@@ -1,69 +1,89 @@
-import Glibc
 import Protocol
 import System
 
-/// All personas of the house: who is to be here, whose file has changed, who is leaving. Event loop only.
+/// All personas of the kernel: who is to be here, whose file has changed, who is leaving. Event loop only.
 final class Supervisor {
+  /// What it works with.
+  struct Surroundings {
+    let router: Router
+    let inbox: LoopInbox
+    let logger: Logger
+    let store: LibraryStore
+    /// Nil: libraries are not rehearsed.
+    var rehearsal: Rehearsal?
+    /// Nil: new versions answer no copies of old messages.
+    var stage: ReplayHost?
+    var language: (any LanguageService)?
+    var memory: (any MemoryService)?
+  }
+
   let router: Router
   let inbox: LoopInbox
-  let logger: Logger
   let log: Log
   let preparer: LibraryPreparer
   let language: (any LanguageService)?
-  let stage: ReplayHost?
   let memory: (any MemoryService)?
+  let stage: ReplayHost?
   private(set) var settings: ReloadConfiguration
-  private let folders: [String]
+  private let logger: Logger
+  private let folders: LibraryFolders
 
   /// In the order of personas.toml, then of loading.
   private(set) var slots: [PersonaSlot] = []
+  /// All instances that have not ended, by the identity that other threads know them by.
   private var contexts: [ObjectIdentifier: InstanceContext] = [:]
-  private var watcher: LibraryMonitor?
   private var lastSender: UInt64 = 1 << 48
-  /// Answers what personas want of others, in the place of the bus and the services: on the stage of a replay.
+  /// Answers what personas want of others, in the place of the bus and the services: in a replay.
   var stub: (any StubResponder)?
-  /// Called when the last generation has ended, while the house shuts down.
+  /// Called when the last instance has ended, while the kernel shuts down.
   var onDrained: (() -> Void)?
 
-  init(
-    router: Router, inbox: LoopInbox, logger: Logger, store: LibraryStore, rehearsal: Rehearsal?, stage: ReplayHost?,
-    language: (any LanguageService)?,
-    memory: (any MemoryService)?, configuration: Configuration
-  ) {
-    self.router = router
-    self.inbox = inbox
-    self.logger = logger
-    self.language = language
-    self.stage = stage
-    self.memory = memory
-    log = logger.part("reload")
-    preparer = LibraryPreparer(store: store, folders: configuration.pluginFolders, rehearsal: rehearsal, inbox: inbox)
+  init(_ surroundings: Surroundings, _ configuration: Configuration) {
+    router = surroundings.router
+    inbox = surroundings.inbox
+    logger = surroundings.logger
+    language = surroundings.language
+    memory = surroundings.memory
+    stage = surroundings.stage
+    let (log, loop, inbox) = (surroundings.logger.part("reload"), surroundings.router.loop, surroundings.inbox)
+    self.log = log
+    preparer = LibraryPreparer(
+      store: surroundings.store, folders: configuration.pluginFolders, rehearsal: surroundings.rehearsal)
     settings = configuration.reload
-    folders = configuration.pluginFolders
+    let quiet = configuration.reload.settleMilliseconds
+    folders = LibraryFolders(configuration.pluginFolders) {
+      LibraryMonitor(loop: loop, inbox: inbox, log: log, quietMilliseconds: quiet, settled: $0)
+    }
   }
 
   func slot(_ name: String) -> PersonaSlot? { slots.first { $0.name == name } }
 
-  // MARK: Generations
+  // MARK: Instances
 
-  func add(_ context: InstanceContext) { contexts[ObjectIdentifier(context.generation)] = context }
-  func isKnown(_ context: InstanceContext) -> Bool { contexts[ObjectIdentifier(context.generation)] === context }
+  /// The longest payload that still makes a frame, in bytes.
+  var payloadLimit: Int { max(0, router.limits.frameBytes - 4096) }
+
+  /// A new instance for a persona, not created yet. Where it runs is decided here.
+  func instance(of library: LoadedLibrary, for slot: PersonaSlot) -> any Instance {
+    ThreadInstance(
+      persona: slot.name, number: slot.lineage.nextNumber(), library: library, configuration: slot.configuration.json,
+      state: slot.store, inbox: inbox, payloadLimit: payloadLimit, log: logger.part(slot.name))
+  }
+
+  func add(_ context: InstanceContext) { contexts[ObjectIdentifier(context.instance)] = context }
+  func isKnown(_ context: InstanceContext) -> Bool { contexts[ObjectIdentifier(context.instance)] === context }
   func remove(_ context: InstanceContext) {
-    contexts[ObjectIdentifier(context.generation)] = nil
+    contexts[ObjectIdentifier(context.instance)] = nil
     if isEmpty { onDrained?() }
   }
 
-  func perform(_ id: ObjectIdentifier, _ body: @escaping (InstanceContext) -> Void) { contexts[id]?.perform(body) }
+  /// Of an instance that has not ended.
   func context(_ id: ObjectIdentifier) -> InstanceContext? { contexts[id] }
-  func callEnded(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<[UInt8], Failure>) { contexts[id]?.callEnded(request, result) }
-
-  func remembered(_ id: ObjectIdentifier, _ request: UInt64, _ result: Result<MemoryResult, Failure>) {
-    contexts[id]?.remembered(request, result)
-  }
+  func perform(_ id: ObjectIdentifier, _ body: @escaping (InstanceContext) -> Void) { contexts[id]?.perform(body) }
 
   // MARK: Coming and going
 
-  /// Makes the personas of the configuration be here; `done` gets each one's receipt.
+  /// Makes the personas of the configuration be here.
   func start(_ personas: [PersonaConfiguration]) {
     for persona in personas { add(persona) }
     if settings.watch { watch() }
@@ -97,15 +117,11 @@ final class Supervisor {
     self.settings = settings
     for slot in slots { slot.recorder.limit = settings.recordedGrams }
     var changes = Config.Reload.Reply()
-    for slot in slots where !slot.isLeaving && !personas.contains(where: { $0.name == slot.name }) {
+    for slot in slots where slot.stay == .here && !personas.contains(where: { $0.name == slot.name }) {
       changes.removed.append(slot.name)
-      slot.isLeaving = true
-      slot.unload { [weak self] _ in
-        // It may be wanted again before it has finished.
-        guard let self, slot.isLeaving else { return }
-        slot.hasLeft = true
-        slots.removeAll { $0 === slot }
-        router.release(slot.participant)
+      slot.leave { [weak self, unowned slot] in
+        self?.slots.removeAll { $0 === slot }
+        self?.router.release(slot.participant)
       }
     }
     for persona in personas {
@@ -113,7 +129,7 @@ final class Supervisor {
         if add(persona, .file(path: libraries[persona.name])) { changes.added.append(persona.name) }
         continue
       }
-      if slot.isLeaving {
+      if slot.stay == .leaving {
         changes.added.append(persona.name)
         slot.comeBack(persona)
       } else if slot.configuration != persona {
@@ -149,30 +165,13 @@ final class Supervisor {
 
   // MARK: Files
 
-  private func watch() {
-    if watcher == nil {
-      watcher = LibraryMonitor(loop: router.loop, inbox: inbox, log: log, quietMilliseconds: settings.settleMilliseconds) { [weak self] in
-        self?.changed($0)
-      }
-    }
-    for folder in folders { watcher?.watch(folder: folder) }
-    for slot in slots where slot.configuration.library.contains("/") {
-      let path = slot.configuration.library
-      watcher?.watch(folder: String(path[..<path.lastIndex(of: "/")!]))
-    }
-  }
+  private func watch() { folders.watch(slots.map(\.configuration.library)) { [weak self] in self?.changed($0) } }
 
   /// A file is new or has been written, and has come to rest; nil: look at all of them.
   private func changed(_ path: String?) {
     for slot in slots {
-      if let path {
-        guard let library = try? LibraryFile.resolve(slot.configuration.library, in: folders),
-          Self.canonical(library) == Self.canonical(path)
-        else {
-          continue
-        }
-      }
-      if slot.shadowed != nil {
+      if let path, !folders.isFile(of: slot.configuration.library, at: path) { continue }
+      if slot.shadows.isWaiting {
         log.info("a changed library waits: a shadow of it is to be promoted or dropped first", ["persona": slot.name])
         continue
       }
@@ -183,24 +182,17 @@ final class Supervisor {
     }
   }
 
-  /// Without links, doubled slashes and dots; as it is if it does not exist.
-  private static func canonical(_ path: String) -> String {
-    guard let real = realpath(path, nil) else { return path }
-    defer { free(real) }
-    return String(cString: real)
-  }
-
   // MARK: The end
 
   /// No new mail; each finishes what it has begun, saves, and ends.
   func shutDown() {
-    watcher?.close()
+    folders.close()
     for slot in slots {
-      slot.shadowPlay?.fall()
+      slot.shadows.cancel()
       slot.unload { _ in }
     }
   }
 
-  /// No generation runs, drains, begins or ends.
+  /// No instance runs, drains, begins or ends.
   var isEmpty: Bool { contexts.isEmpty }
 }

@@ -5,50 +5,38 @@ import Synchronization
 import System
 import Wire
 
-/// One instance of one version of a persona's library, with the lane on which it runs.
+/// An instance in this process: the persona's C functions on a lane of their own.
 ///
-/// It is what the C side holds (`persona_host.kernel`), so it is never freed: a persona that calls
-/// after its end finds a retired generation and gets PERSONA_E_RETIRED. What the event loop knows of
-/// it is in `InstanceContext`.
-final class ThreadInstance: @unchecked Sendable {
-  enum Phase: Int { case candidate, live, draining, retired }
+/// It is what the C side holds (`persona_host.kernel`), so it is never freed: a persona that calls after its end finds a retired
+/// instance and gets PERSONA_E_RETIRED. What the event loop knows of it is in `InstanceContext`.
+final class ThreadInstance: Instance, @unchecked Sendable {
+  /// The longest state that `save` may write, in bytes.
+  static let stateLimit = 64 << 20
 
   let persona: String
   let number: Int
-  let library: LoadedLibrary
-  let lane: LaneBox
-  let state: StateStore
   let inbox: LoopInbox
   let log: Log
   /// The longest payload that still makes a frame, in bytes.
   let payloadLimit: Int
-
-  /// The steps go in one direction only; written by the event loop.
-  private let phaseValue = Atomic<Int>(Phase.candidate.rawValue)
-  var phase: Phase {
-    get { Phase(rawValue: phaseValue.load(ordering: .acquiring))! }
-    set { phaseValue.store(newValue.rawValue, ordering: .releasing) }
-  }
-
-  /// Requests that have not completed: what to call. An entry is taken out by whoever completes it.
-  struct Pending: @unchecked Sendable {
-    var part: persona_part?
-    var done: persona_done
-    var context: UnsafeMutableRawPointer?
-  }
-  private let pending = Mutex<[UInt64: Pending]>([:])
-  /// Grams that were handed over and not yet answered.
-  private let tokens = Mutex<Set<UInt64>>([])
-  /// What a candidate has put into its state; nil: removed.
-  private let overlay = Mutex<[String: [UInt8]?]>([:])
-  private let configuration: Mutex<[UInt8]>
+  /// What may wait for the event loop.
+  let quota = ActionQuota()
+  let requests = PendingRequests()
+  private let library: LoadedLibrary
+  private let tokens = OpenTokens()
+  private let values: StateStore
+  private let json: Mutex<[UInt8]>
+  /// Written by the event loop and at the end of the lane.
+  private let phaseValue = Atomic<Int>(InstancePhase.candidate.rawValue)
+  /// Set once, in init.
+  private var lane: Lane!
+  /// Set once, in init, and then the C side's.
+  private let host: UnsafeMutablePointer<persona_host>
 
   // Lane only.
-  private var instance: OpaquePointer?
+  /// What the library calls `self`.
+  private var object: OpaquePointer?
   private var explanation = ""
-  private(set) var host: UnsafeMutablePointer<persona_host>
-
-  private static let lastRequest = Atomic<UInt64>(0)
 
   init(
     persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox,
@@ -57,97 +45,160 @@ final class ThreadInstance: @unchecked Sendable {
     self.persona = persona
     self.number = number
     self.library = library
-    self.configuration = Mutex(configuration)
-    self.state = state
     self.inbox = inbox
     self.payloadLimit = payloadLimit
     self.log = log
+    json = Mutex(configuration)
+    values = state
+    state.open(number)
     host = HostTables.host()
-    lane = LaneBox()
     host.pointee.kernel = Unmanaged.passRetained(self).toOpaque()
-    lane.lane = Lane(name: "\(persona)-\(number)") { [self] mail in receive(mail) }
+    lane = Lane(name: "\(persona)-\(number)") { [self] mail in receive(mail) }
   }
 
   static func of(_ host: UnsafePointer<persona_host>) -> ThreadInstance {
     Unmanaged<ThreadInstance>.fromOpaque(host.pointee.kernel).takeUnretainedValue()
   }
 
-  // MARK: The steps of a life. Lane only.
+  var image: LibraryImage { library.image }
+  var phase: InstancePhase { InstancePhase(rawValue: phaseValue.load(ordering: .acquiring)) ?? .retired }
+  /// What it was made with, or told last.
+  var configuration: [UInt8] { json.withLock { $0 } }
 
-  func create() throws(Failure) {
-    try withText(configuration.withLock { $0 }, "create") { text in
+  func enter(_ phase: InstancePhase) {
+    phaseValue.store(phase.rawValue, ordering: .releasing)
+    switch phase {
+    case .candidate, .draining: break
+    case .live:
+      for key in values.commit(number) {
+        log.warning("a value that \(persona) put before its switch does not fit its state any more and is left out", ["key": key])
+      }
+    case .retired: values.close(number)
+    }
+  }
+
+  // MARK: Steps
+
+  /// Runs a step on the lane.
+  private func step<Value>(_ then: @escaping StepEnd<Value>, _ body: @escaping @Sendable () throws(Failure) -> Value) {
+    lane.run {
+      let result: Result<Value, Failure>
+      do throws(Failure) { result = .success(try body()) } catch { result = .failure(error) }
+      then(result)
+    }
+  }
+
+  func create(then: @escaping StepEnd<Void>) {
+    step(then) { [self] () throws(Failure) in
       var made: OpaquePointer?
-      let status = library.entry.pointee.create(host, text, &made)
-      if status >= 0, made == nil {
-        explanation = "create returned no instance"
-        return -1
+      try call("create") { configuration.lend { library.entry.pointee.create(host, $0, &made) } }
+      guard let made else { throw Failure(.failed, "create of \(persona) returned no instance") }
+      object = made
+    }
+  }
+
+  func load(_ state: SavedState, then: @escaping StepEnd<Void>) {
+    step(then) { [self] () throws(Failure) in
+      guard let load = library.vtable.load else {
+        throw Failure(
+          .state, "\(persona) has a state of \(state.bytes.count) bytes, and this version has no load function to read it")
       }
-      instance = made
-      return status
+      let instance = try created()
+      try call("load") { state.bytes.lend { load(instance, state.schema, $0) } }
     }
   }
 
-  func load(schema: UInt32, state: [UInt8]) throws(Failure) {
-    guard let load = library.vtable.load else {
-      throw Failure(.state, "\(persona) has a state of \(state.count) bytes, and this version has no load function to read it")
+  func start(then: @escaping StepEnd<Void>) {
+    step(then) { [self] () throws(Failure) in
+      guard let start = library.vtable.start else { return }
+      let instance = try created()
+      try call("start") { start(instance) }
     }
-    try withText(state, "load") { load(instance!, schema, $0) }
   }
 
-  func start() throws(Failure) {
-    guard let start = library.vtable.start else { return }
-    try check(start(instance!), "start")
-  }
-
-  /// The state, or nil if this persona keeps none.
-  func save(limit: Int = 64 << 20) throws(Failure) -> [UInt8]? {
-    guard let save = library.vtable.save, library.image.about.state != nil else { return nil }
-    let collector = Collector(limit: limit)
-    let status = withExtendedLifetime(collector) {
-      var sink = collector.sink
-      return save(instance!, &sink)
+  func save(then: @escaping StepEnd<[UInt8]?>) {
+    step(then) { [self] () throws(Failure) in
+      guard let save = library.vtable.save, library.image.about.state != nil else { return nil }
+      let instance = try created()
+      let collector = OutputCollector(limit: Self.stateLimit)
+      let status = collector.collect { save(instance, $0) }
+      if collector.hasOverflowed { throw Failure(.tooLong, "\(persona) wrote a state of more than \(Self.stateLimit) bytes") }
+      if status < 0 { throw failure(status, "save") }
+      return collector.bytes
     }
-    if collector.overflow { throw Failure(.tooLong, "\(persona) wrote a state of more than \(limit) bytes") }
-    try check(status, "save")
-    return collector.bytes
   }
 
-  func configChanged(_ json: [UInt8]) throws(Failure) {
-    configuration.withLock { $0 = json }
-    guard let changed = library.vtable.config_changed, instance != nil else { return }
-    try withText(json, "config_changed") { changed(instance!, $0) }
+  func health(then: @escaping StepEnd<Void>) {
+    step(then) { [self] () throws(Failure) in
+      guard let health = library.vtable.health else { return }
+      let instance = try created()
+      try call("health") { health(instance) }
+    }
   }
 
-  func health() throws(Failure) {
-    guard let health = library.vtable.health, instance != nil else { return }
-    try check(health(instance!), "health")
+  func configure(_ new: [UInt8], then: @escaping StepEnd<Void>) {
+    step(then) { [self] () throws(Failure) in
+      json.withLock { $0 = new }
+      guard let changed = library.vtable.config_changed, let object else { return }
+      try call("config_changed") { new.lend { changed(object, $0) } }
+    }
   }
 
-  /// stop, then every open request ends with PERSONA_E_RETIRED, then destroy; then the lane ends.
-  func end() {
-    if let instance {
-      library.vtable.stop?(instance)
-      phase = .retired
-      let left = pending.withLock { pending in
-        let left = pending.sorted { $0.key < $1.key }
-        pending = [:]
-        return left
+  func end(then: @escaping @Sendable () -> Void) {
+    lane.run { [self] in
+      if let object {
+        library.vtable.stop?(object)
+        enter(.retired)
+        for (request, call) in requests.endAll() {
+          Self.tell(call, request, Int32(PERSONA_E_RETIRED), Array("this generation has been replaced".utf8))
+        }
+        library.vtable.destroy?(object)
+        self.object = nil
       }
-      for (request, call) in left { Self.call(call, request, Int32(PERSONA_E_RETIRED), Array("this generation has been replaced".utf8)) }
-      library.vtable.destroy?(instance)
-      self.instance = nil
+      enter(.retired)
+      lane.close()
+      then()
     }
-    phase = .retired
-    lane.lane.close()
   }
 
+  func barrier(then: @escaping @Sendable () -> Void) { lane.run(then) }
+
+  private func created() throws(Failure) -> OpaquePointer {
+    guard let object else { throw Failure(.retired, "this generation of \(persona) has ended") }
+    return object
+  }
+
+  private func call(_ step: String, _ body: () -> persona_status) throws(Failure) {
+    explanation = ""
+    let status = body()
+    if status < 0 { throw failure(status, step) }
+  }
+
+  private func failure(_ status: persona_status, _ step: String) -> Failure {
+    defer { explanation = "" }
+    return Failure(
+      .init(status: status), explanation.isEmpty ? "\(persona) returned status \(status) from \(step) and did not explain it" : explanation)
+  }
+
+  /// Lane only.
+  func explain(_ why: String) { explanation = why }
+
+  // MARK: Mail
+
+  func open(token: UInt64) { tokens.open(token) }
+  func close(token: UInt64) -> Bool { tokens.close(token) }
+  func isOpen(token: UInt64) -> Bool { tokens.contains(token) }
+  func offer(_ mail: Mail, quota: Int) -> Bool { lane.offer(mail, quota: quota) }
+  func pause() -> [Mail] { lane.pause() }
+  func resume(with first: [Mail]) { lane.resume(with: first) }
+  func load(now: UInt64) -> (waiting: Int, busy: UInt64) { lane.load(now: now) }
+
+  /// Lane only.
   private func receive(_ mail: Mail) {
     // One whose asker has gone while it waited is not begun.
-    guard let instance, let receive = library.vtable.receive, isOpen(token: mail.token) else { return }
+    guard let object, let receive = library.vtable.receive, isOpen(token: mail.token) else { return }
     explanation = ""
-    let status = mail.withGram { gram in
-      withUnsafePointer(to: gram) { receive(instance, $0) }
-    }
+    let status = mail.lend { receive(object, $0) }
     if status == Int32(PERSONA_LATER) { return }
     guard close(token: mail.token) else { return }
     let token = mail.token
@@ -159,171 +210,33 @@ final class ThreadInstance: @unchecked Sendable {
     }
   }
 
-  private func withText(_ bytes: [UInt8], _ step: String, _ call: (persona_text) -> persona_status) throws(Failure) {
-    explanation = ""
-    let status = bytes.withUnsafeBytes { raw in
-      call(persona_text(bytes: raw.baseAddress?.assumingMemoryBound(to: CChar.self), count: raw.count))
-    }
-    try check(status, step)
-  }
+  // MARK: Requests, posted jobs and values. Any thread.
 
-  private func check(_ status: persona_status, _ step: String) throws(Failure) {
-    if status < 0 { throw failure(status, step) }
-  }
-
-  private func failure(_ status: persona_status, _ step: String) -> Failure {
-    defer { explanation = "" }
-    return Failure(
-      .init(status: status), explanation.isEmpty ? "\(persona) returned status \(status) from \(step) and did not explain it" : explanation)
-  }
-
-  // MARK: What the persona calls, and what answers it. Any thread unless it says so.
-
-  /// Lane only.
-  func explain(_ why: String) { explanation = why }
-
-  func open(token: UInt64) { tokens.withLock { _ = $0.insert(token) } }
-
-  /// True for the one who ends it.
-  func close(token: UInt64) -> Bool { tokens.withLock { $0.remove(token) != nil } }
-
-  func isOpen(token: UInt64) -> Bool { tokens.withLock { $0.contains(token) } }
-
-  static func nextRequest() -> UInt64 { lastRequest.wrappingAdd(1, ordering: .relaxed).newValue }
-
-  /// A number for a new request, unique in the process, and what to call when it ends.
-  func begin(_ call: Pending) -> UInt64 {
-    let request = Self.nextRequest()
-    pending.withLock { $0[request] = call }
-    return request
-  }
-
-  /// Ends a request, on the lane, if nobody has before. Any thread.
-  func complete(_ request: UInt64, _ status: Int32, _ result: [UInt8]) {
-    lane.lane.run { [self] in
-      guard let call = pending.withLock({ $0.removeValue(forKey: request) }) else { return }
-      Self.call(call, request, status, result)
+  func complete(_ request: UInt64, _ result: Result<[UInt8], Failure>) {
+    lane.run { [self] in
+      guard let call = requests.end(request) else { return }
+      switch result {
+      case .success(let json): Self.tell(call, request, 0, json)
+      case .failure(let failure): Self.tell(call, request, failure.code.status, Array(failure.message.utf8))
+      }
     }
   }
 
-  func complete(_ request: UInt64, _ failure: Failure) { complete(request, failure.code.status, Array(failure.message.utf8)) }
-
-  /// A piece of a request's growing result. Any thread.
   func part(_ request: UInt64, _ text: [UInt8]) {
-    lane.lane.run { [self] in
-      guard let call = pending.withLock({ $0[request] }), let part = call.part else { return }
-      text.withUnsafeBytes { raw in
-        part(call.context, request, persona_text(bytes: raw.baseAddress?.assumingMemoryBound(to: CChar.self), count: raw.count))
-      }
+    guard requests.hold(text, for: request) else { return }
+    lane.run { [self] in
+      guard let (call, text) = requests.takeHeld(for: request), let part = call.part else { return }
+      text.lend { part(call.context, request, $0) }
     }
   }
 
-  private static func call(_ call: Pending, _ request: UInt64, _ status: Int32, _ result: [UInt8]) {
-    result.withUnsafeBytes { raw in
-      call.done(call.context, request, status, persona_text(bytes: raw.baseAddress?.assumingMemoryBound(to: CChar.self), count: raw.count))
-    }
+  private static func tell(_ call: PendingRequests.Call, _ request: UInt64, _ status: Int32, _ result: [UInt8]) {
+    result.lend { call.done(call.context, request, status, $0) }
   }
 
-  var currentConfiguration: [UInt8] { configuration.withLock { $0 } }
+  func post(_ job: @escaping Lane.Job) -> Result<Void, Lane.Refusal> { lane.post(job) }
 
-  func stateValue(_ key: String) -> [UInt8]? {
-    if phase == .candidate, let held = overlay.withLock({ $0[key] }) { return held }
-    return state.get(key)
-  }
-
-  func setState(_ key: String, _ value: [UInt8]?) -> Bool {
-    if phase == .candidate {
-      if let value, value.count > StateStore.limit { return false }
-      overlay.withLock { $0[key] = .some(value) }
-      return true
-    }
-    return state.set(key, value)
-  }
-
-  func stateKeys(prefix: String) -> [String] {
-    var keys = Set(state.keys(prefix: prefix))
-    if phase == .candidate {
-      for (key, value) in overlay.withLock({ $0 }) where key.hasPrefix(prefix) {
-        if value == nil { keys.remove(key) } else { keys.insert(key) }
-      }
-    }
-    return keys.sorted()
-  }
-
-  /// The switch: what the candidate put becomes true. Event loop only.
-  func commitState() {
-    let held = overlay.withLock { overlay in
-      let held = overlay
-      overlay = [:]
-      return held
-    }
-    for (key, value) in held where !state.set(key, value) {
-      log.warning("a value that \(persona) put before its switch does not fit its state any more and is left out", ["key": key])
-    }
-  }
-}
-
-/// Lets the lane's closure hold the generation that holds the lane; set once, in init.
-final class LaneBox: @unchecked Sendable {
-  var lane: Lane!
-}
-
-/// Collects what a persona writes into a sink.
-private final class Collector {
-  var bytes: [UInt8] = []
-  var overflow = false
-  let limit: Int
-
-  init(limit: Int) { self.limit = limit }
-
-  /// Valid while the collector lives.
-  var sink: persona_sink {
-    persona_sink(context: Unmanaged.passUnretained(self).toOpaque()) { context, source, count in
-      let collector = Unmanaged<Collector>.fromOpaque(context!).takeUnretainedValue()
-      if collector.bytes.count + count > collector.limit {
-        collector.overflow = true
-        return Int32(PERSONA_E_TOO_LONG)
-      }
-      if count > 0 { collector.bytes.append(contentsOf: UnsafeRawBufferPointer(start: source, count: count)) }
-      return 0
-    }
-  }
-}
-
-extension Mail {
-  /// Lends the gram as persona.h describes it.
-  func withGram<R>(_ body: (persona_gram_v1) -> R) -> R {
-    line.withUnsafeBytes { raw in
-      source.withUnsafeBytes { source in
-        trace.withUnsafeBytes { trace in
-          topic.withUnsafeBytes { topic in
-            let plainMethod = envelope.method.escaped ? unescaped(UnsafeRawBufferPointer(rebasing: raw[envelope.method.range])) : []
-            return plainMethod.withUnsafeBytes { plain in
-              func text(_ field: Envelope.Field) -> persona_text {
-                field.isPresent ? Self.text(UnsafeRawBufferPointer(rebasing: raw[field.range])) : persona_text()
-              }
-              var gram = persona_gram_v1()
-              gram.token = token
-              gram.source = Self.text(source)
-              gram.method = envelope.method.escaped ? Self.text(plain) : text(envelope.method)
-              gram.payload = envelope.payload.isPresent ? text(envelope.payload) : HostTables.null
-              gram.topic = Self.text(topic)
-              gram.trace = Self.text(trace)
-              let now = MachineClock.now()
-              gram.deadline_ms = deadline == 0 ? 0 : max(1, (deadline - min(deadline, now)) / 1_000_000)
-              gram.flags =
-                (wantsReply ? UInt32(PERSONA_GRAM_WANTS_REPLY) : 0) | (wantsStream ? UInt32(PERSONA_GRAM_WANTS_STREAM) : 0)
-                | (self.topic.isEmpty ? 0 : UInt32(PERSONA_GRAM_PUBLISHED))
-              gram.hops = UInt32(hops)
-              return body(gram)
-            }
-          }
-        }
-      }
-    }
-  }
-
-  private static func text(_ raw: UnsafeRawBufferPointer) -> persona_text {
-    persona_text(bytes: raw.baseAddress?.assumingMemoryBound(to: CChar.self), count: raw.count)
-  }
+  func value(_ key: String) -> [UInt8]? { values.get(key, by: number) }
+  func setValue(_ key: String, _ value: [UInt8]?) -> StateStore.Change { values.set(key, value, by: number) }
+  func keys(prefix: String) -> [String] { values.keys(prefix: prefix, by: number) }
 }

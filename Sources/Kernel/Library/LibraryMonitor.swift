@@ -2,7 +2,7 @@ import CPlatform
 import Glibc
 import System
 
-/// Brings the watcher's news to the event loop, and waits for each changed file to come to rest. Event loop only.
+/// Brings what the watcher sees to the event loop, and waits for each changed file to come to rest. Event loop only.
 final class LibraryMonitor: EventSource {
   private unowned let loop: EventLoop
   private let inbox: LoopInbox
@@ -11,7 +11,8 @@ final class LibraryMonitor: EventSource {
   private let quiet: Int
   private let settled: (String?) -> Void
   private var tag: UInt64 = 0
-  private var settling: [String: Debounce] = [:]
+  /// The files that have changed and have not come to rest, by path.
+  private var pending: [String: Debounce] = [:]
   private var isClosed = false
 
   /// `settled` gets the path of a file that is whole again, or nil: anything may have changed.
@@ -40,8 +41,8 @@ final class LibraryMonitor: EventSource {
       switch change {
       case .file(let path):
         // Looking at it begins with its first event; later ones are seen by what they have changed.
-        if path.hasSuffix(".so"), settling[path] == nil {
-          settling[path] = Debounce(quietMilliseconds: UInt64(quiet))
+        if path.hasSuffix(".so"), pending[path] == nil {
+          pending[path] = Debounce(quietMilliseconds: UInt64(quiet))
           look(path)
         }
       case .everything: settled(nil)
@@ -52,21 +53,23 @@ final class LibraryMonitor: EventSource {
 
   /// Reads the file on a thread of its own: a library may be large and its disk slow.
   private func look(_ path: String) {
-    let (door, inbox) = (LoopOnly(self), inbox)
-    startThread(name: "settling") {
+    let (box, inbox) = (LoopOnly(self), inbox)
+    startThread(name: "library") {
       let look = Debounce.Look(at: path)
-      inbox.post { _ in door.value.judge(look, of: path) }
+      inbox.post { _ in box.value.judge(look, of: path) }
     }
   }
 
   private func judge(_ look: Debounce.Look?, of path: String) {
-    guard !isClosed, settling[path] != nil else { return }
-    switch settling[path]!.observe(look, at: MachineClock.now() / 1_000_000) {
+    guard !isClosed, var debounce = pending[path] else { return }
+    let verdict = debounce.observe(look, at: MachineClock.now() / 1_000_000)
+    pending[path] = debounce
+    switch verdict {
     case .wait(let milliseconds): loop.after(milliseconds: Int(milliseconds)) { [weak self] in self?.look(path) }
     case .settled:
-      settling[path] = nil
+      pending[path] = nil
       settled(path)
-    case .unfinished: settling[path] = nil
+    case .unfinished: pending[path] = nil
     }
   }
 

@@ -4,18 +4,15 @@ import System
 
 /// Where libraries are made ready, away from the event loop: found, copied, checked, rehearsed, opened.
 ///
-/// Each order gets a thread of its own, since it may wait for a child process; everything in it is a value.
+/// Each request gets a thread of its own, since it may wait for a child process; the event loop makes one at a time for each persona.
 final class LibraryPreparer: Sendable {
-  struct Order: Sendable {
-    var name: String
+  struct Request: Sendable {
     /// A name or a path, as in personas.toml.
     var library: String
     var configuration: PersonaConfiguration
-    /// The generation that it may become: for the copy's file name.
-    var number: Int
-    var running: ThreadInstance?
-    /// The last saved state and its schema, if nothing runs that could be asked.
-    var keptState: (UInt32, [UInt8])?
+    var running: (any Instance)?
+    /// The last saved state, if nothing runs that could be asked.
+    var keptState: SavedState?
     /// A copy that was made before: it is not looked for again.
     var image: LibraryImage?
     /// Do nothing if the file's hash is this.
@@ -29,24 +26,18 @@ final class LibraryPreparer: Sendable {
   private let store: LibraryStore
   private let folders: [String]
   private let rehearsal: Rehearsal?
-  private let inbox: LoopInbox
 
   /// `rehearsal` nil: libraries are opened without one.
-  init(store: LibraryStore, folders: [String], rehearsal: Rehearsal?, inbox: LoopInbox) {
+  init(store: LibraryStore, folders: [String], rehearsal: Rehearsal?) {
     self.store = store
     self.folders = folders
     self.rehearsal = rehearsal
-    self.inbox = inbox
   }
 
-  func prepare(_ order: Order, then: @escaping @Sendable (Result<Outcome, Failure>, LoopInbox) -> Void) {
-    let inbox = inbox
+  /// `then` is called on a thread of the preparer's.
+  func prepare(_ request: Request, then: @escaping StepEnd<Outcome>) {
     startThread(name: "preparer") { [self] in
-      do throws(Failure) {
-        then(.success(try make(order)), inbox)
-      } catch {
-        then(.failure(error), inbox)
-      }
+      do throws(Failure) { then(.success(try make(request))) } catch { then(.failure(error)) }
     }
   }
 
@@ -58,43 +49,41 @@ final class LibraryPreparer: Sendable {
 
   /// Makes a library ready, but for opening it, and plays it a recording.
   func play(
-    _ order: Order, _ recording: @escaping @Sendable () -> Recording, on stage: ReplayHost, model: @escaping ReplayHost.Model,
-    cancellation: CancellationHandle,
-    then: @escaping @Sendable (Result<Played, Failure>, LoopInbox) -> Void
+    _ request: Request, _ recording: @escaping @Sendable () -> Recording, on stage: ReplayHost, model: @escaping ReplayHost.Model,
+    cancellation: CancellationHandle, then: @escaping StepEnd<Played>
   ) {
-    let inbox = inbox
     startThread(name: "shadow") { [self] in
       do throws(Failure) {
         let recording = recording()
-        guard let made = try image(order) else { preconditionFailure("a shadow is made of any file") }
+        guard let made = try image(request) else { throw Failure(.failed, "\(request.library) is the file that runs already") }
         do throws(Failure) {
           let play = try stage.play(recording, library: made.image.path, model: model, cancellation: cancellation)
-          then(.success(Played(image: made.image, recording: recording, play: play)), inbox)
+          then(.success(Played(image: made.image, recording: recording, play: play)))
         } catch {
           unlink(made.image.path)
           throw error
         }
       } catch {
-        then(.failure(error), inbox)
+        then(.failure(error))
       }
     }
   }
 
-  private func make(_ order: Order) throws(Failure) -> Outcome {
-    if let image = order.image { return .ready(try open(image), rehearsalMilliseconds: try again(image, order)) }
-    guard let made = try image(order) else { return .unchanged }
+  private func make(_ request: Request) throws(Failure) -> Outcome {
+    if let image = request.image { return .ready(try open(image), rehearsalMilliseconds: try again(image, request)) }
+    guard let made = try image(request) else { return .unchanged }
     return .ready(try open(made.image), rehearsalMilliseconds: made.rehearsalMilliseconds)
   }
 
   /// The very copy, and the state and the generation of now.
-  private func again(_ image: LibraryImage, _ order: Order) throws(Failure) -> Int? {
+  private func again(_ image: LibraryImage, _ request: Request) throws(Failure) -> Int? {
     do throws(LibraryError) {
       let file = try LibraryFile(reading: image.path)
       guard file.hash == image.hash else {
         throw LibraryError(.copy, "\(image.path) is not what was copied there: look after that disk")
       }
-      _ = try file.check(services: HostTables.services, running: order.running?.library.image.about.state)
-      return try rehearse(image, order)
+      _ = try file.check(services: HostTables.services, running: request.running?.image.about.state)
+      return try rehearse(image, request)
     } catch {
       throw Failure(error)
     }
@@ -110,22 +99,22 @@ final class LibraryPreparer: Sendable {
   }
 
   /// Found, copied, checked and rehearsed; nil: unchanged.
-  private func image(_ order: Order) throws(Failure) -> Made? {
+  private func image(_ request: Request) throws(Failure) -> Made? {
     do throws(LibraryError) {
-      let file = try LibraryFile(reading: try LibraryFile.resolve(order.library, in: folders))
-      if file.hash == order.unlessHash { return nil }
-      let image = try store.image(of: file, services: HostTables.services, running: order.running?.library.image.about.state)
-      return Made(image: image, rehearsalMilliseconds: try rehearse(image, order))
+      let file = try LibraryFile(reading: try LibraryFile.resolve(request.library, in: folders))
+      if file.hash == request.unlessHash { return nil }
+      let image = try store.image(of: file, services: HostTables.services, running: request.running?.image.about.state)
+      return Made(image: image, rehearsalMilliseconds: try rehearse(image, request))
     } catch {
       throw Failure(error)
     }
   }
 
-  private func rehearse(_ image: LibraryImage, _ order: Order) throws(LibraryError) -> Int? {
+  private func rehearse(_ image: LibraryImage, _ request: Request) throws(LibraryError) -> Int? {
     guard let rehearsal else { return nil }
     let began = MachineClock.now()
     do throws(Failure) {
-      try rehearsal.play(image: image, configuration: order.configuration, state: rehearsalState(order, image.about))
+      try rehearsal.play(image: image, configuration: request.configuration, state: rehearsalState(request, image.about))
     } catch {
       throw LibraryError(.rehearsal, error.message)
     }
@@ -133,13 +122,13 @@ final class LibraryPreparer: Sendable {
   }
 
   /// A copy of the state as it is now, taken between two grams; the last kept one if the lane does not come back.
-  private func rehearsalState(_ order: Order, _ about: About) -> (UInt32, [UInt8])? {
+  private func rehearsalState(_ request: Request, _ about: About) -> SavedState? {
     guard let readable = about.state.map({ $0.reads...$0.writes }) else { return nil }
-    if let running = order.running, let schema = running.library.image.about.state?.writes {
-      let answer = Promise<[UInt8]?>()
-      running.lane.lane.run { answer.fulfill((try? running.save()) ?? nil) }
-      if let state = answer.wait(milliseconds: 1000) ?? nil, readable.contains(schema) { return (schema, state) }
+    if let running = request.running, let schema = running.image.about.state?.writes, readable.contains(schema) {
+      let saved = Promise<[UInt8]?>()
+      running.save { saved.fulfill((try? $0.get()) ?? nil) }
+      if let bytes = saved.wait(milliseconds: 1000) ?? nil { return SavedState(schema: schema, bytes: bytes) }
     }
-    return order.keptState.flatMap { readable.contains($0.0) ? $0 : nil }
+    return request.keptState.flatMap { readable.contains($0.schema) ? $0 : nil }
   }
 }

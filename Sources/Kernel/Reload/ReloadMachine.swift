@@ -8,7 +8,7 @@ import Protocol
 /// and lets the old lane go on. Events that come late (a create that returns after its time is over)
 /// find the machine done, and are ignored.
 struct ReloadMachine: Equatable {
-  enum ReplayHost: Equatable { case preparing, creating, saving, starting, done }
+  enum Stage: Equatable { case preparing, creating, saving, starting, done }
 
   enum Event: Equatable {
     /// Copied, checked, rehearsed and opened.
@@ -42,7 +42,7 @@ struct ReloadMachine: Equatable {
     case disarm
   }
 
-  private(set) var stage = ReplayHost.preparing
+  private(set) var stage = Stage.preparing
   /// There is a generation to take over from.
   let hasOld: Bool
   /// Go on without the state of a generation that does not come back from a call.

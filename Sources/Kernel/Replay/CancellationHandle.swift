@@ -4,7 +4,7 @@ import Synchronization
 /// Ends a play early: its child process, and the questions that it has with the live model. Any thread.
 public final class CancellationHandle: Sendable {
   private struct State {
-    var isDown = false
+    var isCancelled = false
     var child: pid_t?
     /// By number; nil: it is only just being asked.
     var calls: [Int: (any LanguageCall)?] = [:]
@@ -13,12 +13,12 @@ public final class CancellationHandle: Sendable {
 
   public init() {}
 
-  public var isDown: Bool { state.withLock { $0.isDown } }
+  public var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
   /// Again, or after the end, is no error.
-  public func fall() {
+  public func cancel() {
     let calls = state.withLock { state in
-      state.isDown = true
+      state.isCancelled = true
       // Still ours: it is taken out of here before it is waited for.
       if let child = state.child { kill(child, SIGKILL) }
       return state.calls
@@ -26,15 +26,15 @@ public final class CancellationHandle: Sendable {
     for call in calls.values { call?.cancel() }
   }
 
-  func rise(on child: pid_t) {
+  func attach(_ child: pid_t) {
     state.withLock { state in
       state.child = child
-      if state.isDown { kill(child, SIGKILL) }
+      if state.isCancelled { kill(child, SIGKILL) }
     }
   }
 
-  /// The child has ended, and what it had asked is of no use any more.
-  func close() {
+  /// The child is about to be waited for, and what it had asked is of no use any more.
+  func detach() {
     let calls = state.withLock { state in
       defer { (state.child, state.calls) = (nil, [:]) }
       return state.calls
@@ -50,15 +50,15 @@ public final class CancellationHandle: Sendable {
   func ask(_ question: Int, _ start: () -> any LanguageCall) {
     state.withLock { $0.calls[question] = .some(nil) }
     let call = start()
-    let isDown = state.withLock { state in
+    let isTooLate = state.withLock { state in
       if state.calls[question] != nil { state.calls[question] = call }
-      return state.isDown
+      return state.isCancelled
     }
-    if isDown { call.cancel() }
+    if isTooLate { call.cancel() }
   }
 
   func answered(_ question: Int) { state.withLock { $0.calls[question] = nil } }
 
-  /// Nobody waits for it any more.
+  /// Nobody waits for this question any more.
   func cancel(_ question: Int) { (state.withLock { $0.calls[question] } ?? nil)?.cancel() }
 }

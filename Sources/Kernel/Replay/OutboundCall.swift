@@ -1,7 +1,7 @@
 import Protocol
 import Wire
 
-/// What a persona wants of others while it works on a gram: recorded for a replay, and answered by a stand-in there.
+/// What a persona wants of others while it works on a gram: recorded for a replay, and answered by a stub there.
 public enum OutboundCall: Sendable, Equatable {
   /// The question as it was given to llm/1.
   case chat(JSON)
@@ -33,8 +33,8 @@ public enum OutboundCall: Sendable, Equatable {
   }
 }
 
-/// Answers a persona's errands in the place of the bus, the language model and the memory: on the stage of a replay. Event loop only.
+/// Answers a persona's calls in the place of the bus, the language model and the memory, in a replay. Event loop only.
 protocol StubResponder: AnyObject {
   /// `end` is called once, now or later; of a `send` there is nothing to be told.
-  func answer(_ errand: OutboundCall, _ end: @escaping (Result<JSON, Failure>) -> Void)
+  func answer(_ call: OutboundCall, _ end: @escaping (Result<JSON, Failure>) -> Void)
 }

@@ -108,7 +108,7 @@ struct RecordedMessage: Sendable {
         payload: mail.envelope.payload.isPresent ? Self.json(Array(mail.line[mail.envelope.payload.range])) : .null,
         topic: Self.text(mail.topic), trace: Self.text(mail.trace), hops: mail.hops, wantsReply: mail.wantsReply,
         wantsStream: mail.wantsStream),
-      steps: steps.map { .init(errand: Self.errand($0.want), end: $0.end.map(Self.end)) },
+      steps: steps.map { .init(call: Self.call($0.want), end: $0.end.map(Self.end)) },
       end: end.map(Self.end) ?? .silence, generation: generation, milliseconds: milliseconds)
   }
 
@@ -132,7 +132,7 @@ struct RecordedMessage: Sendable {
     return .object(members)
   }
 
-  private static func errand(_ want: Want) -> OutboundCall {
+  private static func call(_ want: Want) -> OutboundCall {
     switch want {
     case .chat(let question): .chat(json(question))
     case .memory(let operation, let arguments): .memory(operation: operation, arguments: json(arguments))

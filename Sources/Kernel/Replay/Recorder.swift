@@ -14,12 +14,13 @@ final class Recorder {
   /// Called when a gram has ended.
   var onEnd: ((RecordedMessage) -> Void)?
 
+  /// Those that are being worked on, by token.
   private var open: [UInt64: RecordedMessage] = [:]
   /// The gram on whose behalf a request was made.
   private var causes: [UInt64: UInt64] = [:]
-  /// Those that have ended begin at `head`, oldest first.
-  private var ended: [RecordedMessage?] = []
-  private var head = 0
+  /// Those that have ended, by token, and in their order, oldest first.
+  private var ended: [UInt64: RecordedMessage] = [:]
+  private var order = Deque<UInt64>()
   private var used = 0
 
   init(limit: Int) { self.limit = limit }
@@ -28,15 +29,15 @@ final class Recorder {
 
   func began(_ mail: Mail, generation: Int) {
     if limit == 0 { return }
-    var take = RecordedMessage(mail: mail, generation: generation, began: MachineClock.now())
-    if take.weight > longest { take.shed() }
-    open[mail.token] = take
+    var message = RecordedMessage(mail: mail, generation: generation, began: MachineClock.now())
+    if message.weight > longest { message.shed() }
+    open[mail.token] = message
   }
 
   /// It goes to another generation, or to nobody.
   func gaveBack(_ token: UInt64) {
-    guard let take = open.removeValue(forKey: token) else { return }
-    for step in take.steps { causes[step.request] = nil }
+    guard let message = open.removeValue(forKey: token) else { return }
+    for step in message.steps { causes[step.request] = nil }
   }
 
   func chat(_ request: UInt64, cause: UInt64, question: [UInt8]) { add(.init(request: request, want: .chat(question)), cause) }
@@ -54,14 +55,14 @@ final class Recorder {
   private func add(_ step: RecordedMessage.Step, _ cause: UInt64) {
     if limit == 0 || cause == 0 { return }
     if open[cause] != nil {
-      open[cause]!.add(step, atMost: longest)
+      open[cause]?.add(step, atMost: longest)
       if step.request != 0 { causes[step.request] = cause }
-    } else if step.request == 0, let index = ended[head...].lastIndex(where: { $0?.mail.token == cause }), var take = ended[index] {
+    } else if step.request == 0, var message = ended[cause] {
       // It has answered, and then sends: that belongs to the gram, too.
-      used -= take.weight
-      take.add(step, atMost: longest)
-      used += take.weight
-      ended[index] = take
+      used -= message.weight
+      message.add(step, atMost: longest)
+      used += message.weight
+      ended[cause] = message
       trim()
     }
   }
@@ -72,24 +73,19 @@ final class Recorder {
   }
 
   func ended(_ token: UInt64, _ result: Result<[UInt8], Failure>) {
-    guard var take = open.removeValue(forKey: token) else { return }
-    for step in take.steps { causes[step.request] = nil }
-    take.end(result, at: MachineClock.now(), atMost: longest)
-    ended.append(take)
-    used += take.weight
+    guard var message = open.removeValue(forKey: token) else { return }
+    for step in message.steps { causes[step.request] = nil }
+    message.end(result, at: MachineClock.now(), atMost: longest)
+    ended[token] = message
+    order.append(token)
+    used += message.weight
     trim()
-    onEnd?(take)
+    onEnd?(message)
   }
 
   private func trim() {
-    while head < ended.count, ended.count - head > limit || used > room {
-      used -= ended[head]?.weight ?? 0
-      ended[head] = nil
-      head += 1
-    }
-    if head == ended.count || head > 32 && head > ended.count / 2 {
-      ended.removeFirst(head)
-      head = 0
+    while order.count > limit || used > room, let oldest = order.popFirst() {
+      used -= ended.removeValue(forKey: oldest)?.weight ?? 0
     }
     if limit == 0 { (open, causes) = ([:], [:]) }
   }
@@ -106,8 +102,8 @@ final class Recorder {
   }
 
   /// Oldest first.
-  func takes(_ choice: Choice) -> [RecordedMessage] {
-    let kept = ended[head...].compactMap(\.self)
+  func messages(_ choice: Choice) -> [RecordedMessage] {
+    let kept = order.compactMap { ended[$0] }
     switch choice {
     case .last(let count): return kept.suffix(max(0, count))
     case .lastFailed(let count): return kept.filter(\.hasFailed).suffix(max(0, count))

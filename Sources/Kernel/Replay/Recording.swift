@@ -54,7 +54,7 @@ public struct Recording: Sendable, Equatable {
     }
   }
   public struct Step: Sendable, Equatable {
-    public var errand: OutboundCall
+    public var call: OutboundCall
     /// Nil: there was no end, or (of a send) there is none.
     public var end: End?
   }
@@ -71,8 +71,8 @@ public struct Recording: Sendable, Equatable {
     public var generation: Int?
     public var milliseconds: Int?
 
-    /// What people would call the same: the end, and the errands in their order.
-    public func isSame(as other: Message) -> Bool { end.isSame(as: other.end) && steps.map(\.errand) == other.steps.map(\.errand) }
+    /// What people would call the same: the end, and the calls in their order.
+    public func isSame(as other: Message) -> Bool { end.isSame(as: other.end) && steps.map(\.call) == other.steps.map(\.call) }
   }
 
   public var persona: String
@@ -159,7 +159,7 @@ extension Recording.Message {
     }
     self.gram = .init(
       source: source, method: method, payload: gram["payload"] ?? .null, topic: gram["topic"]?.string ?? "",
-      trace: gram["trace"]?.string ?? "", hops: max(0, gram["hops"]?.int ?? 0), wantsReply: gram["wants_reply"]?.bool,
+      trace: gram["trace"]?.string ?? "", hops: min(max(0, gram["hops"]?.int ?? 0), 1 << 16), wantsReply: gram["wants_reply"]?.bool,
       wantsStream: gram["wants_stream"] == true)
     for (index, step) in (json["steps"]?.array ?? []).enumerated() {
       guard let step = Recording.Step(step) else {
@@ -176,7 +176,7 @@ extension Recording.Message {
 extension Recording.Step {
   var json: JSON {
     var members: [String: JSON]
-    switch errand {
+    switch call {
     case .chat(let question): members = ["chat": question]
     case .memory(let operation, let arguments):
       members = ["memory": ["operation": .string(operation), "arguments": arguments]]
@@ -195,13 +195,13 @@ extension Recording.Step {
       return (target, method, json["payload"] ?? .null)
     }
     if let question = json["chat"] {
-      errand = .chat(question)
+      call = .chat(question)
     } else if let memory = json["memory"], let operation = memory["operation"]?.string {
-      errand = .memory(operation: operation, arguments: memory["arguments"] ?? [:])
+      call = .memory(operation: operation, arguments: memory["arguments"] ?? [:])
     } else if let (target, method, payload) = json["ask"].flatMap(gram) {
-      errand = .ask(target: target, method: method, payload: payload)
+      call = .ask(target: target, method: method, payload: payload)
     } else if let (target, method, payload) = json["send"].flatMap(gram) {
-      errand = .send(target: target, method: method, payload: payload)
+      call = .send(target: target, method: method, payload: payload)
     } else {
       return nil
     }

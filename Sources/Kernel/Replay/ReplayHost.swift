@@ -37,10 +37,17 @@ public struct ReplayHost: Sendable {
   let command: [String]
   /// How long one message may take; what the live model takes does not count.
   let limitMilliseconds: Int
+  /// The longest line that the child may write, in bytes.
+  let longestLine: Int
 
   public init(command: [String], limitMilliseconds: Int = 30_000) {
+    self.init(command: command, limitMilliseconds: limitMilliseconds, longestLine: LineSocket.longestLine)
+  }
+
+  init(command: [String], limitMilliseconds: Int, longestLine: Int) {
     self.command = command
     self.limitMilliseconds = limitMilliseconds
+    self.longestLine = longestLine
   }
 
   /// Waits for the end. Any thread but the event loop's.
@@ -49,36 +56,76 @@ public struct ReplayHost: Sendable {
   ///   - library: the file's full path. It is opened where it is.
   ///   - cancellation: ends it early.
   ///   - onReady: called when the persona is loaded, with the child's process; the messages begin when it returns.
-  /// - Throws: when the library cannot be loaded at all; `cancelled` when the cancellation has fallen.
+  /// - Throws: when the library cannot be loaded at all; `cancelled` when the cancellation was used.
   public func play(
     _ recording: Recording, library: String, model: Model? = nil, cancellation: CancellationHandle = CancellationHandle(),
     onReady: ((pid_t) -> Void)? = nil
   ) throws(Failure) -> Play {
     let (child, socket) = try Self.talking(command)
-    cancellation.rise(on: child.pid)
-    let wire = LineSocket(socket)
+    cancellation.attach(child.pid)
+    let wire = LineSocket(socket, longest: longestLine)
     wire.say([
       "library": .string(library), "recording": recording.json, "limit_ms": .int(limitMilliseconds), "live": .bool(model != nil),
       "wait": .bool(onReady != nil),
     ])
+    var heard = Heard()
+    do throws(LineSocket.Fault) {
+      // The child looks after the limits itself; this one is for a child that cannot.
+      let patience = onReady == nil ? limitMilliseconds + 15_000 : nil
+      while heard.play.broke == nil, let line = try wire.next(within: cancellation.hasQuestions ? nil : patience) {
+        if line["ready"] != nil {
+          onReady?(child.pid)
+          wire.say(["go": true])
+        } else if !consult(model, line, wire, cancellation) {
+          heard.take(line, limitMilliseconds: limitMilliseconds)
+        }
+      }
+    } catch {
+      heard.failed(error)
+    }
+    if heard.play.broke != nil { child.signal(SIGKILL) }
+    cancellation.detach()
+    wire.close()
+    let end = child.wait()
+    if cancellation.isCancelled { throw Failure(.cancelled, "the play was ended early") }
+    return try heard.result(end)
+  }
+
+  /// What is said of questions to the live model; false: the line is about something else.
+  private func consult(_ model: Model?, _ line: JSON, _ wire: LineSocket, _ cancellation: CancellationHandle) -> Bool {
+    if let number = line["cancel"]?.int {
+      cancellation.cancel(number)
+      return true
+    }
+    guard let model, let number = line["chat"]?.int, let question = line["question"] else { return false }
+    cancellation.ask(number) {
+      model(question) { result in
+        cancellation.answered(number)
+        wire.say(Self.answer(number, result))
+      }
+    }
+    return true
+  }
+
+  /// What the child has said so far.
+  private struct Heard {
     var play = Play()
+    /// Why the library cannot be loaded.
     var problem: String?
     var isDone = false
-    // The child looks after the limits itself; this one is for a child that cannot.
-    let patience = onReady == nil ? limitMilliseconds + 15_000 : nil
-    while let line = wire.next(within: cancellation.hasQuestions ? nil : patience) {
-      if let number = line["chat"]?.int, let question = line["question"], let model {
-        cancellation.ask(number) {
-          model(question) { result in
-            cancellation.answered(number)
-            wire.say(Self.answer(number, result))
-          }
-        }
-      } else if let number = line["cancel"]?.int {
-        cancellation.cancel(number)
-      } else if let message = line["message"] {
+
+    mutating func failed(_ fault: LineSocket.Fault) {
+      if case .silent = fault {
+        play.broke = Failure(.deadline, "it hung: \(fault)")
+      } else {
+        play.broke = Failure(.failed, "its process does not keep to the protocol: \(fault)")
+      }
+    }
+
+    mutating func take(_ line: JSON, limitMilliseconds: Int) {
+      if let message = line["message"] {
         do throws(Recording.Malformed) { play.messages.append(try Recording.Message(message)) } catch {
-          preconditionFailure("the stage writes messages: \(error)")
+          play.broke = Failure(.failed, "its process does not keep to the protocol: it wrote what is no message: \(error)")
         }
       } else if let error = line["error"] {
         problem = error.plain
@@ -86,33 +133,27 @@ public struct ReplayHost: Sendable {
         play.broke = Failure(.deadline, "it hung: it did not come back from the message within \(limitMilliseconds) ms")
       } else if line["done"] != nil {
         isDone = true
-      } else if line["ready"] != nil {
-        onReady?(child.pid)
-        wire.say(["go": true])
       }
     }
-    if wire.hasTimedOut {
-      child.signal(SIGKILL)
-      play.broke = Failure(.deadline, "it hung: there was no sign of life for \((patience ?? 0) / 1000) s")
+
+    func result(_ end: Subprocess.Exit) throws(Failure) -> Play {
+      if let problem { throw Failure(.failed, problem) }
+      if isDone || play.broke != nil { return play }
+      var play = play
+      switch end {
+      case .signal(let signal):
+        play.broke = Failure(.failed, "it crashed: \(String(cString: strsignal(signal))) (signal \(signal))")
+      case .status(let status): play.broke = Failure(.failed, "it ended the process, with exit status \(status)")
+      }
+      return play
     }
-    cancellation.close()
-    wire.close()
-    let end = child.wait()
-    if cancellation.isDown { throw Failure(.cancelled, "the play was ended early") }
-    if let problem { throw Failure(.failed, problem) }
-    if isDone || play.broke != nil { return play }
-    switch end {
-    case .signal(let signal): play.broke = Failure(.failed, "it crashed: \(String(cString: strsignal(signal))) (signal \(signal))")
-    case .status(let status): play.broke = Failure(.failed, "it ended the process, with exit status \(status)")
-    }
-    return play
   }
 
   /// The child, with one end of a stream socket for its standard input and output; the other end is the caller's.
   private static func talking(_ command: [String]) throws(Failure) -> (child: Subprocess, socket: Int32) {
     var ends: [Int32] = [0, 0]
     guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-      throw Failure(.failed, "\(command[0]) cannot be started: \(Errno.last)")
+      throw Failure(.failed, "\(command.first ?? "the child") cannot be started: \(Errno.last)")
     }
     defer { close(ends[1]) }
     var plan = Subprocess.Plan(command)

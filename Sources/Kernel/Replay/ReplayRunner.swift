@@ -1,4 +1,3 @@
-import CPlatform
 import FoundationEssentials
 import Glibc
 import Protocol
@@ -8,63 +7,30 @@ import Wire
 /// Leads the persona through the messages of a play, and answers what it wants of others: the child's side of `ReplayHost`.
 /// Event loop only.
 final class ReplayRunner: StubResponder {
-  /// What one message may ask the live model; a persona that goes round in circles must end, too.
-  static let mostQuestions = 16
-
   private unowned let kernel: BatKernel
   private let wire: LineSocket
-  private let recording: Recording
-  private let limit: Int
-  private let isLive: Bool
-  private let waits: Bool
+  private let job: ReplayJob
   private var slot: PersonaSlot?
   private var index = -1
   private var token: UInt64 = 0
   /// When the message at hand has had its time; none while the live model is asked.
   private var clock: UInt64?
-  /// The steps of the message at hand that nothing has been answered from.
-  private var left: [Recording.Step] = []
+  private var answers: ReplayAnswers
   /// What the live model has been asked and has not answered.
   private var asked: [Int: (Result<JSON, Failure>) -> Void] = [:]
   private var lastQuestion = 0
-  private var questions = 0
 
+  /// Returns the exit status.
   static func perform() -> Int32 {
-    // Our words have their own way; the persona finds nothing to read, and what it prints goes to standard error.
-    let socket = fcntl(0, F_DUPFD_CLOEXEC, 3)
-    let nothing = open("/dev/null", O_RDWR | O_CLOEXEC)
-    guard socket >= 0, nothing >= 0 else { return 1 }
-    dup2(nothing, 0)
-    dup2(2, 1)
-    bat_die_with_parent()
+    guard let socket = ChildProgram.keep(0) else { return 1 }
     let wire = LineSocket(socket)
-    guard let order = wire.next(within: 10_000), let library = order["library"]?.string, let json = order["recording"],
-      let recording = try? Recording(json)
-    else { return 2 }
-    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array("\(parent)/bat-stage-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else {
-      wire.say(["error": .string("no folder can be made in \(parent): \(String(cString: strerror(errno)))")])
-      return 1
-    }
-    let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    var configuration = Configuration(socketPath: folder + "/none", pluginFolders: [])
-    configuration.reload.watch = false
-    configuration.reload.recordedGrams = .max
-    configuration.log.level = .error
-    let waits = order["wait"] == true
-    // In a debugger every call may take its time.
-    if waits { configuration.reload.callMilliseconds = 86_400_000 }
-    let made = Result { () throws(Failure) in try BatKernel(configuration, logger: Logger(configuration.log)) }
-    // The library is opened where it is, so the kernel needs no folder; a crash could not remove it.
-    _ = try? FileManager.default.removeItem(atPath: folder)
+    guard let line = (try? wire.next(within: 10_000)) ?? nil, let job = ReplayJob(line) else { return 2 }
     do throws(Failure) {
-      let kernel = try made.get()
-      let manager = ReplayRunner(
-        kernel, wire, recording, limitMilliseconds: order["limit_ms"]?.int ?? 30_000, isLive: order["live"] == true, waits: waits)
-      manager.begin(library: library)
+      let kernel = try kernel(for: job)
+      let runner = ReplayRunner(kernel, wire, job)
+      runner.begin()
       kernel.run()
-      withExtendedLifetime(manager) {}
+      withExtendedLifetime(runner) {}
       return 0
     } catch {
       wire.say(["error": .string(error.message)])
@@ -72,52 +38,70 @@ final class ReplayRunner: StubResponder {
     }
   }
 
-  private init(_ kernel: BatKernel, _ wire: LineSocket, _ recording: Recording, limitMilliseconds: Int, isLive: Bool, waits: Bool) {
+  /// A kernel with nobody in it, and nothing of it left on the disk.
+  private static func kernel(for job: ReplayJob) throws(Failure) -> BatKernel {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(parent)/bat-stage-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw Failure(.failed, "no folder can be made in \(parent): \(Errno.last)") }
+    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    var configuration = Configuration(socketPath: folder + "/none", pluginFolders: [])
+    configuration.reload.watch = false
+    configuration.reload.recordedGrams = .max
+    configuration.log.level = .error
+    // In a debugger every call may take its time.
+    if job.waits { configuration.reload.callMilliseconds = 86_400_000 }
+    // The library is opened where it is, so the kernel needs no folder; a crash could not remove it.
+    defer { _ = try? FileManager.default.removeItem(atPath: folder) }
+    return try BatKernel(configuration, logger: Logger(configuration.log))
+  }
+
+  private init(_ kernel: BatKernel, _ wire: LineSocket, _ job: ReplayJob) {
     self.kernel = kernel
     self.wire = wire
-    self.recording = recording
-    limit = limitMilliseconds
-    self.isLive = isLive
-    self.waits = waits
+    self.job = job
+    answers = ReplayAnswers([], persona: job.recording.persona, isLive: job.isLive)
     kernel.supervisor.stub = self
   }
 
-  private func begin(library: String) {
+  private func begin() {
     let image: LibraryImage
     do throws(LibraryError) {
-      let file = try LibraryFile(reading: library)
+      let file = try LibraryFile(reading: job.library)
       let (about, warnings) = try file.check(services: HostTables.services)
-      image = LibraryImage(path: library, originalPath: library, hash: file.hash, about: about, warnings: warnings)
+      image = LibraryImage(path: job.library, originalPath: job.library, hash: file.hash, about: about, warnings: warnings)
     } catch {
       return end(["error": .string(error.message)])
     }
+    let recording = job.recording
     var configuration = recording.configuration.object ?? [:]
     configuration["name"] = .string(recording.persona)
     let persona = PersonaConfiguration(
-      name: recording.persona, library: library, prompt: configuration["prompt"]?.string ?? "", json: JSON.object(configuration).bytes)
-    let isHere = kernel.supervisor.add(persona, .image(image)) { slot in
-      if let (schema, bytes) = recording.state {
-        slot.states[schema] = bytes
-        slot.lastSchema = schema
-      }
-      for (key, value) in recording.values { _ = slot.store.set(key, value) }
-      (slot.recorder.room, slot.recorder.longest) = (.max, .max)
-      slot.recorder.onEnd = { [unowned self] in ended($0.mail.token) }
-      self.slot = slot
+      name: recording.persona, library: job.library, prompt: configuration["prompt"]?.string ?? "", json: JSON.object(configuration).bytes)
+    let isHere = kernel.supervisor.add(persona, .image(image)) {
+      prepare($0)
     } done: { [unowned self] receipt in
       if receipt.outcome == .refused { return end(["error": .string(receipt.reason ?? "it was refused")]) }
-      if waits { wire.say(["ready": true]) } else { next() }
+      if job.waits { wire.say(["ready": true]) } else { next() }
     }
     guard isHere else { return end(["error": .string("no persona can be called \(recording.persona)")]) }
     listen()
+  }
+
+  /// What it was when it was recorded, and that all it does is kept.
+  private func prepare(_ slot: PersonaSlot) {
+    if let (schema, bytes) = job.recording.state { slot.saved.keep(SavedState(schema: schema, bytes: bytes)) }
+    for (key, value) in job.recording.values { slot.store.set(key, value) }
+    (slot.recorder.room, slot.recorder.longest) = (.max, .max)
+    slot.recorder.onEnd = { [unowned self] in ended($0.mail.token) }
+    self.slot = slot
   }
 
   /// What is said to us comes in while the loop turns.
   private func listen() {
     let box = LoopOnly(self)
     let (wire, inbox) = (wire, kernel.inbox)
-    startThread(name: "stage") {
-      while let line = wire.next(within: nil) { inbox.post { _ in box.value.heard(line) } }
+    startThread(name: "replay") {
+      while let line = (try? wire.next(within: nil)) ?? nil { inbox.post { _ in box.value.heard(line) } }
     }
   }
 
@@ -136,18 +120,16 @@ final class ReplayRunner: StubResponder {
 
   private func next() {
     index += 1
+    let recording = job.recording
     guard index < recording.messages.count, let slot else { return end(["done": true]) }
     let message = recording.messages[index]
-    left = message.steps
-    questions = 0
+    answers = ReplayAnswers(message.steps, persona: recording.persona, isLive: job.isLive)
     wire.say(["begin": .int(index)])
     let gram = message.gram
-    var line = GramLine(target: Array((gram.topic.isEmpty ? recording.persona : gram.topic).utf8), method: Array(gram.method.utf8))
-    line.source = Array(gram.source.utf8)
-    line.payload = gram.payload.bytes
-    line.trace = Array(gram.trace.utf8)
-    line.hops = gram.hops
-    line.stream = gram.wantsStream
+    let line = line(of: gram)
+    guard line.bytes().withUnsafeBytes({ (try? Envelope.scan(UnsafeRawBufferPointer(rebasing: $0.dropLast()))) != nil }) else {
+      return end(["error": .string("message \(index + 1) of the recording makes no gram")])
+    }
     let asker: any Asker = gram.wantsReply ? NameAsker(absent: Participant(line.source)) : NoAsker(log: kernel.router.log)
     token = kernel.router.requests.nextToken()
     var copy = Gram(token: token, line, asker: asker, sender: nil, senderID: 1)
@@ -159,13 +141,24 @@ final class ReplayRunner: StubResponder {
     }
   }
 
+  private func line(of gram: Recording.Gram) -> GramLine {
+    var line = GramLine(target: Array((gram.topic.isEmpty ? job.recording.persona : gram.topic).utf8), method: Array(gram.method.utf8))
+    line.source = Array(gram.source.utf8)
+    line.payload = gram.payload.bytes
+    line.trace = Array(gram.trace.utf8)
+    line.hops = gram.hops
+    line.stream = gram.wantsStream
+    return line
+  }
+
   private func startClock() {
     stopClock()
-    if waits { return }
-    clock = kernel.loop.after(milliseconds: limit) { [unowned self] in
+    if job.waits { return }
+    clock = kernel.loop.after(milliseconds: job.limitMilliseconds) { [unowned self] in
       clock = nil
       if isStuck { return hung() }
-      kernel.router.requests.cancel(token, Failure(.deadline, "no answer from \(recording.persona) within \(limit) ms"))
+      kernel.router.requests.cancel(
+        token, Failure(.deadline, "no answer from \(job.recording.persona) within \(job.limitMilliseconds) ms"))
     }
   }
 
@@ -178,31 +171,33 @@ final class ReplayRunner: StubResponder {
 
   /// The persona's code has not come back for longer than a call may take.
   private var isStuck: Bool {
-    guard let lane = slot?.current?.generation.lane.lane else { return false }
-    return lane.load(now: MachineClock.now()).busy >= UInt64(min(callLimit, limit)) * 1_000_000
+    guard let instance = slot?.current?.instance else { return false }
+    return instance.load(now: MachineClock.now()).busy >= UInt64(clamping: min(callLimit, job.limitMilliseconds)) * 1_000_000
   }
 
   private func hung() { end(["hung": .int(index)]) }
 
   /// The gram has its end; the call in which it got that may still have something to do and to send.
   private func ended(_ token: UInt64) {
-    guard token == self.token, let generation = slot?.current?.generation else { return }
+    guard token == self.token, let instance = slot?.current?.instance else { return }
     stopClock()
-    left = []
+    answers = ReplayAnswers([], persona: job.recording.persona, isLive: job.isLive)
     for (number, end) in asked {
       wire.say(["cancel": .int(number)])
       end(.failure(Failure(.cancelled, "the message has ended")))
     }
     asked = [:]
-    let box = LoopOnly(self)
-    generation.lane.lane.run { generation.inbox.post { _ in box.value.told() } }
+    let (box, inbox) = (LoopOnly(self), kernel.inbox)
+    instance.barrier { inbox.post { _ in box.value.told() } }
     clock = kernel.loop.after(milliseconds: callLimit) { [unowned self] in hung() }
   }
 
   private func told() {
     stopClock()
-    guard let take = slot?.recorder.takes(.token(token)).first else { preconditionFailure("a message that has ended was recorded") }
-    wire.say(["end": .int(index), "message": take.message.json])
+    guard let message = slot?.recorder.messages(.token(token)).first else {
+      return end(["error": .string("message \(index + 1) has ended and was not recorded")])
+    }
+    wire.say(["end": .int(index), "message": message.message.json])
     next()
   }
 
@@ -213,32 +208,14 @@ final class ReplayRunner: StubResponder {
 
   // MARK: What the persona wants of others
 
-  func answer(_ errand: OutboundCall, _ end: @escaping (Result<JSON, Failure>) -> Void) {
-    if let place = left.firstIndex(where: { $0.errand == errand }) { return end(Self.result(of: left.remove(at: place))) }
-    if isLive {
-      guard case .chat(let question) = errand else {
-        return end(.failure(Failure(.failed, "held back in a shadow: \(recording.persona) \(errand.text), which it did not do then")))
-      }
-      questions += 1
-      guard questions <= Self.mostQuestions else {
-        return end(.failure(Failure(.failed, "a shadow may ask the live model \(Self.mostQuestions) times for one message, and no more")))
-      }
+  func answer(_ call: OutboundCall, _ end: @escaping (Result<JSON, Failure>) -> Void) {
+    switch answers.decide(call) {
+    case .now(let result): end(result)
+    case .ask(let question):
       lastQuestion += 1
       asked[lastQuestion] = end
       stopClock()
-      return wire.say(["chat": .int(lastQuestion), "question": question])
-    }
-    // Something like it: asked in other words, or with other details.
-    if let place = left.firstIndex(where: { $0.errand.isLike(errand) }) { return end(Self.result(of: left.remove(at: place))) }
-    end(.failure(Failure(.failed, "the recording holds no answer to this: \(recording.persona) \(errand.text)")))
-  }
-
-  private static func result(of step: Recording.Step) -> Result<JSON, Failure> {
-    switch step.end {
-    case .result(let result): .success(result)
-    case .failure(let failure): .failure(failure)
-    case .silence: .success(.null)
-    case nil: .failure(Failure(.cancelled, "it had no end when it was recorded"))
+      wire.say(["chat": .int(lastQuestion), "question": question])
     }
   }
 }

@@ -172,7 +172,8 @@ public enum HostTables {
         guard let question = json(question), !question.isEmpty else { return INVALID }
         let id = generation.begin(.init(part: part, done: done, context: context))
         let wantsParts = part != nil
-        perform(generation) { $0.chat(id, cause: cause, question: question, streamTo: streamTo, parts: wantsParts) }
+        let read = Result { () throws(Failure) in try ChatRequest(question, of: generation.persona) }
+        perform(generation) { $0.chat(id, cause: cause, question: question, read, streamTo: streamTo, parts: wantsParts) }
         request.pointee = id
         return OK
       },

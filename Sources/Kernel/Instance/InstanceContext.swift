@@ -149,7 +149,10 @@ final class InstanceContext {
 
   private static func json(_ bytes: [UInt8]) -> JSON { (try? JSON(parsing: bytes)) ?? .null }
 
-  func chat(_ request: UInt64, cause: UInt64, question: [UInt8], streamTo: UInt64, parts: Bool) {
+  /// `question` as the persona wrote it, for the recorder; `read`: what it says, or what is wrong with it.
+  func chat(
+    _ request: UInt64, cause: UInt64, question: [UInt8], _ read: Result<ChatRequest, Failure>, streamTo: UInt64, parts: Bool
+  ) {
     slot.recorder.chat(request, cause: cause, question: question)
     if let stub = slot.supervisor.stub {
       return stub.answer(.chat(Self.json(question))) { [self] in stubAnswered(request, $0, parts: parts) }
@@ -157,8 +160,10 @@ final class InstanceContext {
     guard let language = slot.supervisor.language else {
       return complete(request, .failure(Failure(.llmUnreachable, "this kernel runs without a language model")))
     }
+    let asked: ChatRequest
+    do throws(Failure) { asked = try read.get() } catch { return complete(request, .failure(error)) }
     var order = LanguageQuestion(
-      persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, body: question)
+      persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, request: asked)
     order.generation = generation.number
     order.isInteractive = false
     if cause != 0 {
@@ -168,14 +173,14 @@ final class InstanceContext {
       origin.children.append((self, request))
       order.isInteractive = origin.isInteractive
       order.deadline = Int64(origin.deadline / 1_000_000)
-      if let conversation = ToolCatalog.conversation(of: question, of: slot.name, among: origin.conversations) {
+      if let conversation = ToolCatalog.conversation(of: asked, of: slot.name), origin.conversations.contains(conversation) {
         return complete(request, .failure(ToolCatalog.circle(conversation)))
       }
     }
     let generation = generation
     let id = ObjectIdentifier(generation)
-    do throws(Failure) { order.tools = try ToolCatalog.tools(of: question, for: slot) } catch { return complete(request, .failure(error)) }
-    let conversation = order.tools.isEmpty ? nil : ToolCatalog.conversation(of: question, of: slot.name)
+    do throws(Failure) { order.tools = try ToolCatalog.tools(of: asked, for: slot) } catch { return complete(request, .failure(error)) }
+    let conversation = order.tools.isEmpty ? nil : ToolCatalog.conversation(of: asked, of: slot.name)
     order.onToolCall = { tool, arguments, done in
       generation.inbox.post { kernel in
         guard let context = kernel.supervisor.context(id) else {

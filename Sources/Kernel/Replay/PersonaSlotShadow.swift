@@ -55,7 +55,12 @@ extension PersonaSlot {
       // A tool would be called for good.
       body["tools"] = nil
       body["tool_rounds"] = nil
-      let order = LanguageQuestion(persona: name, prompt: prompt, overrides: overrides, body: JSON.object(body).bytes)
+      let request: ChatRequest
+      do throws(Failure) { request = try ChatRequest(JSON.object(body).bytes, of: name) } catch {
+        end(.failure(error))
+        return NoCall()
+      }
+      let order = LanguageQuestion(persona: name, prompt: prompt, overrides: overrides, request: request)
       return language.chat(order) { event in
         if case .finished(let result) = event { end(result.map { (try? JSON(parsing: $0)) ?? .null }) }
       }

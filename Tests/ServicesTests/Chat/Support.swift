@@ -20,7 +20,8 @@ final class Reply: Sendable {
     let (stream, continuation) = AsyncStream<LanguageEvent>.makeStream()
     events = stream
     ends = Mutex(0)
-    var question = LanguageQuestion(persona: persona, prompt: prompt, overrides: overrides, body: Array(body.utf8))
+    let request = try! ChatRequest(Array(body.utf8), of: persona)
+    var question = LanguageQuestion(persona: persona, prompt: prompt, overrides: overrides, request: request)
     change(&question)
     call = models.chat(question) { event in
       continuation.yield(event)

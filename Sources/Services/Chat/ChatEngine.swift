@@ -38,8 +38,14 @@ final class ChatEngine {
     let (history, inbox) = (parts.makeHistory(), parts.inbox)
     let spending = Spending(
       clock: parts.clock,
-      load: { day in history.run { $0.spent(on: day) } done: { spent in inbox.post { $0.spending.add(spent, of: day) } } },
-      keep: { tokens, persona, day in history.run { $0.spend(tokens, persona: persona, day: day) } done: {} })
+      load: { day in
+        history.run {
+          $0.spent(on: day)
+        } done: { spent in
+          inbox.post { $0.spending.add(spent, of: day) }
+        }
+      },
+      keep: { tokens, persona, day in history.run { $0.spend(tokens, persona: persona, day: day) } })
     (self.http, self.history, self.inbox, self.spending, self.events) = (http, history, inbox, spending, events)
     (log, statistics) = (parts.log, parts.statistics)
     pool = ProviderPool(parts.configuration, runtimeFolder: parts.runtimeFolder, http: http, log: parts.log)
@@ -111,7 +117,11 @@ final class ChatEngine {
     if history.isFull {
       return onEnd(.failure(Failure(.queueFull, "too much waits for the file of the conversations: try again later")))
     }
-    history.run { $0.perform(request) } done: { onEnd($0) }
+    history.run {
+      $0.perform(request)
+    } done: {
+      onEnd($0)
+    }
     guard case .forget(let persona, let thread) = request else { return }
     for question in questions.values where question.asked.persona == persona {
       if let key = question.machine.question.thread, thread == nil || key.thread == thread { tell(question.id, .forgotten) }
@@ -240,7 +250,12 @@ final class ChatEngine {
     case .emit(let text): question.onEvent(.piece(text))
     case .settle(let tokens): spending.settle(id, persona: question.asked.persona, tokens: tokens)
     case .learn(let model, let estimate): sender.learn(model, estimate)
-    case .keep(let turn): history.run { $0.append(turn) } done: { [inbox] isKept in inbox.post { $0.tell(id, .kept(isKept)) } }
+    case .keep(let turn):
+      history.run {
+        $0.append(turn)
+      } done: { [inbox] isKept in
+        inbox.post { $0.tell(id, .kept(isKept)) }
+      }
     case .count(.retry): question.provider?.counters.retries += 1
     case .count(.fallback): question.provider?.counters.fallbacks += 1
     case .log(let level, let line): log(level, line)

@@ -9,14 +9,13 @@
 //               └─ Summariser                    has the model summarise what does not fit any more
 //
 // One thread, "llm", owns all of it but the histories, and is begun by the first question; it sleeps in curl_multi_poll and is
-// woken by curl_multi_wakeup. It waits for nothing else: not for the disk, not for a child's end. So nothing below needs a lock,
-// and a kernel that is asked nothing pays nothing.
+// woken by curl_multi_wakeup. It waits neither for the conversations' file nor for a child that ends. So nothing below needs a
+// lock, and a kernel that is asked nothing pays nothing.
 // What decides is a value with its clock as a parameter and no system call: QuestionMachine, Route (to whom), ConversationOrder,
 // Schedule and FairQueue (who is next), Backoff and Breaker (when again), PromptBuilder, Prompt and Summarising (what of a
 // history goes along), Budget, AnswerReader and the two decoders, Supervision (the child), ModelServer (address, bodies, and
 // every failure's wording). HTTPClient, Subprocess, ChildLog and HistoryStore touch the system.
 
-import CCurl
 import Kernel
 import Protocol
 import Synchronization
@@ -60,20 +59,24 @@ public final class LanguageModels: LanguageService {
 
   /// The chat thread sleeps in curl, which any thread may wake.
   private static func worker(_ parts: ChatEngine.Parts) -> SerialWorker<ChatJob> {
-    guard curlIsReady, let multi = curl_multi_init() else { preconditionFailure("libcurl does not begin") }
-    let waker = CurlWaker(multi: multi)
-    let engine = ChatEngine(parts, http: HTTPClient(multi: multi))
+    let http = HTTPClient()
+    let waker = http.waker
+    let engine = ChatEngine(parts, http: http)
     return SerialWorker(
       perform: { engine.round($0) }, sleep: { engine.sleep() }, wake: { waker.wake() },
       end: {
         engine.stop()
-        curl_multi_cleanup(multi)
+        http.close()
       })
   }
 
   public func chat(_ question: LanguageQuestion, onEvent: @escaping @Sendable (LanguageEvent) -> Void) -> LanguageCall {
     let id = nextID.add(1, ordering: .relaxed).newValue
-    post { $0.ask(id, question, onEvent: onEvent) } refused: { onEvent(.finished(.failure($0))) }
+    post {
+      $0.ask(id, question, onEvent: onEvent)
+    } refused: {
+      onEvent(.finished(.failure($0)))
+    }
     return Call(id: id, thread: thread)
   }
 
@@ -86,14 +89,22 @@ public final class LanguageModels: LanguageService {
   }
 
   public func history(_ request: HistoryRequest, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
-    post { $0.history(request, onEnd: onEnd) } refused: { onEnd(.failure($0)) }
+    post {
+      $0.history(request, onEnd: onEnd)
+    } refused: {
+      onEnd(.failure($0))
+    }
   }
 
   /// Takes a changed `[llm]`. Questions that are with the model are not disturbed, unless it was the local one and goes away.
   public func configure(_ configuration: LanguageConfiguration) { _ = thread.post { $0.configure(configuration) } }
 
   public func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
-    post { $0.models(of: provider, done: done) } refused: { done(.failure($0)) }
+    post {
+      $0.models(of: provider, done: done)
+    } refused: {
+      done(.failure($0))
+    }
   }
 
   public func statistics() -> [UInt8] { PayloadCoding.bytes(of: statisticsBoard.read()) }
@@ -135,12 +146,3 @@ public final class LanguageModels: LanguageService {
     }
   }
 }
-
-/// The one thing about a multi handle that any thread may do while it exists.
-private struct CurlWaker: @unchecked Sendable {
-  let multi: UnsafeMutableRawPointer
-  func wake() { curl_multi_wakeup(multi) }
-}
-
-/// Once in a process, by the first who needs it: it takes a few milliseconds.
-let curlIsReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK

@@ -103,6 +103,7 @@ struct PromptBuilder: Sendable {
   /// nobody knows, and it costs nothing.
   func cost(of answer: Answer, text: String) -> Int {
     if text.isEmpty, answer.promptTokens == nil { return 0 }
-    return (answer.promptTokens ?? prompt?.estimated ?? 0) + (answer.completionTokens ?? estimate.tokens(bytes: text.utf8.count, messages: 0))
+    return (answer.promptTokens ?? prompt?.estimated ?? 0)
+      + (answer.completionTokens ?? estimate.tokens(bytes: text.utf8.count, messages: 0))
   }
 }

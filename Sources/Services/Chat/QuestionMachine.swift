@@ -96,13 +96,9 @@ struct QuestionMachine: Sendable {
   private(set) var prompts = PromptBuilder()
   /// As it was when the question was sent; a change of configuration meets later questions.
   private(set) var server: ModelServer?
-  private let route: Route
+  private var route: RouteProgress
   /// When nobody wants the answer any more.
   private let deadline: Milliseconds?
-  /// The place in `route.legs`.
-  private var leg = 0
-  /// Why the legs before this one did not answer.
-  private var failures: [Failure] = []
   /// Nil: it has not been sent on this leg yet, or has called tools since.
   private var backoff: Backoff?
   private var hasReconnected = false
@@ -114,20 +110,13 @@ struct QuestionMachine: Sendable {
 
   init(_ question: ChatQuestion, _ route: Route, deadline: Milliseconds?) {
     self.question = question
-    self.route = route
+    self.route = RouteProgress(route)
     self.deadline = deadline
-    self.question.model = route.legs[0].model
+    self.question.model = self.route.leg.model
   }
 
-  var isKeeping: Bool { if case .keeping = state { true } else { false } }
-  var isWithServer: Bool {
-    switch state {
-    case .sending, .streaming: true
-    default: false
-    }
-  }
   /// Its leg's provider.
-  var provider: String { route.legs[leg].provider }
+  var provider: String { route.leg.provider }
   var mayCallTools: Bool { progress.roundCount < question.toolRounds }
   /// When `timerDue` is wanted.
   var timer: Milliseconds? { if case .backingOff(let until) = state { until } else { nil } }
@@ -185,7 +174,7 @@ struct QuestionMachine: Sendable {
     }
     prompts.open(conversation)
     state = .queued
-    return [.enqueue(route.legs[leg], first: false)]
+    return [.enqueue(route.leg, first: false)]
   }
 
   /// What is forgotten goes to no model any more, unless it has gone already.
@@ -310,7 +299,7 @@ struct QuestionMachine: Sendable {
     backoff = nil
     hasReconnected = false
     state = .queued
-    return [.enqueue(route.legs[leg], first: true)]
+    return [.enqueue(route.leg, first: true)]
   }
 
   // MARK: When it fails
@@ -320,7 +309,7 @@ struct QuestionMachine: Sendable {
     if server.kind == .local, setback.isLostConnection, !hasReconnected {
       hasReconnected = true
       state = .queued
-      return [.leave, .enqueue(route.legs[leg], first: true), .reviveLocal]
+      return [.leave, .enqueue(route.leg, first: true), .reviveLocal]
     }
     if let error = setback.serverError, error.saysTooLong, prompt.kept > 0 {
       prompts.refit(error)
@@ -349,10 +338,7 @@ struct QuestionMachine: Sendable {
 
   /// Goes on to the next provider of its route, if there is one and nothing has been said yet.
   private mutating func fallBack(_ failure: Failure) -> [Action] {
-    failures.append(failure)
-    guard progress.isUntouched, leg + 1 < route.legs.count else { return end(failure) }
-    leg += 1
-    let next = route.legs[leg]
+    guard let next = route.goOn(after: failure, mayLeave: progress.isUntouched) else { return end(failure) }
     question.model = next.model
     backoff = nil
     hasReconnected = false
@@ -363,11 +349,7 @@ struct QuestionMachine: Sendable {
   }
 
   /// The end of a question that could not be answered, with what each provider said.
-  private mutating func end(_ last: Failure) -> [Action] {
-    guard failures.count > 1, let first = failures.first else { return stop(last) }
-    let others = failures.dropFirst().map(\.message) + (failures.last == last ? [] : [last.message])
-    return stop(Failure(first.code, ([first.message] + others.map { "and instead of it: " + $0 }).joined(separator: "; ")))
-  }
+  private mutating func end(_ last: Failure) -> [Action] { stop(route.whole(last)) }
 
   private mutating func stop(_ failure: Failure) -> [Action] {
     state = .done

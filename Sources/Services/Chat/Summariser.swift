@@ -79,7 +79,9 @@ final class Summariser {
       failed.remove(occasion.thread)
       occasion.estimate = estimate
       let (next, summary) = (occasion, Conversation.Summary(text: text, turns: summarising.turns))
-      history.run { $0.keep(summary, of: next.thread) } done: { [inbox] isKept in
+      history.run {
+        $0.keep(summary, of: next.thread)
+      } done: { [inbox] isKept in
         // Without a disk the same turns would be summarised for ever.
         if isKept { inbox.post { $0.summarised(next) } }
       }

@@ -26,7 +26,7 @@ final class HistoryThread: Sendable {
   var isFull: Bool { thread.waiting >= Self.limit }
 
   /// Does it after all that was posted before; `done` is called on the thread. Nothing happens after `stop`.
-  func run<Value: Sendable>(_ work: @escaping @Sendable (Histories) -> Value, done: @escaping @Sendable (Value) -> Void) {
+  func run<Value: Sendable>(_ work: @escaping @Sendable (Histories) -> Value, done: @escaping @Sendable (Value) -> Void = { _ in }) {
     _ = thread.post { [statistics] histories in
       let value = work(histories)
       statistics.change {

@@ -19,8 +19,6 @@ final class LocalModel {
   private var startedAt: Milliseconds = 0
   private(set) var starts = 0
 
-  /// The server takes questions now.
-  var onReady: () -> Void = {}
   /// Something that `parlor stats` shows is not what it was.
   var onChange: () -> Void = {}
   /// It could not be brought up; what waits should end with this.
@@ -87,7 +85,6 @@ final class LocalModel {
           note(.info, "the local model is ready after \(MachineClock.nowMilliseconds() - startedAt) ms, pid \(pid ?? 0)")
           startedAt = 0
         }
-        onReady()
       case .giveUp:
         onGiveUp(
           Failure(

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Protocol
 
 /// What `llm/1 chat` was given, read once, on the thread of whoever asks, and shared by all who need it.
 ///

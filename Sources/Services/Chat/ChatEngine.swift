@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import System
 
 /// Where questions become answers: performs what each question's machine decides, with what the chat thread owns. For that

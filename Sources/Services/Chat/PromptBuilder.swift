@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// Makes the prompts of one question: how much of its conversation goes along, and what the answer may cost. A value.
 struct PromptBuilder: Sendable {

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import System
 import Wire
 
@@ -144,7 +145,7 @@ struct QuestionMachine: Sendable {
     case (.kept(let isKept), .keeping(var result)):
       if !isKept { result.history_failed = true }
       state = .done
-      return [.finish(.success(encodedJSON(result)))]
+      return [.finish(.success(PayloadCoding.bytes(of: result)))]
     // An answer that is whole is delivered.
     case (.cancelled, .keeping), (.stopped, .keeping): return []
     case (.cancelled, _):
@@ -257,7 +258,7 @@ struct QuestionMachine: Sendable {
     actions.append(.leave)
     guard let key = question.thread, let conversation = prompts.conversation else {
       state = .done
-      return actions + [.finish(.success(encodedJSON(result)))]
+      return actions + [.finish(.success(PayloadCoding.bytes(of: result)))]
     }
     // The conversation could not be read.
     if conversation.thread == nil { result.history_failed = true }

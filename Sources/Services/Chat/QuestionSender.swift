@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import System
 
 /// Sends questions to servers and reads what comes back: prompt, budget, circuit breaker, request, response. For the chat thread.

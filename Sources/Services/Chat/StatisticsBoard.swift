@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import Synchronization
 
 /// The counters, shared between the threads that count and anybody who reads. Any thread.

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// Has the model put turns that do not fit its window any more into a few words, one summary of a conversation at a time. For
 /// the chat thread.

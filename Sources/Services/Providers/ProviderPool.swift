@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import System
 
 /// The providers as they are configured: who waits for each, and the kernel's own model. For the chat thread.

@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 
 /// How far one question has come on its route, and why the providers before did not answer it. A value.
 struct RouteProgress: Sendable {

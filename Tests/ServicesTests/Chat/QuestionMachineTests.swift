@@ -1,4 +1,5 @@
 import Kernel
+import Protocol
 import System
 import TestSupport
 import Testing

@@ -45,6 +45,22 @@ import Testing
     #expect(!question.isInteractive)
   }
 
+  @Test("a wrong question ends with what is wrong with it, and no model hears of it")
+  func wrong() throws {
+    let model = model()
+    let house = try House([("THINKER", "thinker", [:])], language: model)
+    let client = try house.attached("GUI")
+    for (id, (question, why)) in [
+      (#"{"txt":"Hi"}"#, "there is no key \"txt\""), (#"{"text":3}"#, "\"text\" is not a string"),
+      (#"{"text":"Hi","tools":[1]}"#, "\"tools"),
+    ].enumerated() {
+      let error = try client.ask("THINKER", "chat", question, id: id)
+      #expect(error.code == "invalid" && error.message?.contains("llm chat of THINKER: ") == true, "\(error)")
+      #expect(error.message?.contains(why) == true, "\(error)")
+    }
+    #expect(model.asked.wait(milliseconds: 1) == nil)
+  }
+
   @Test("KERNEL passes the list of models on")
   func models() throws {
     let house = try House(language: model())

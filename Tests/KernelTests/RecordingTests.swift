@@ -144,9 +144,8 @@ import Wire
   func model() throws {
     let reworded = Promise<LanguageQuestion>()
     let model = ScriptedModel { question, end in
-      let body = try? JSON(parsing: question.body)
-      if body?["text"]?.string?.hasPrefix("Please") == true { reworded.fulfill(question) }
-      end(.finished(.success(JSON.object(["text": .string("live: \(body?["text"]?.string ?? "")")]).bytes)))
+      if question.request.text?.hasPrefix("Please") == true { reworded.fulfill(question) }
+      end(.finished(.success(JSON.object(["text": .string("live: \(question.request.text ?? "")")]).bytes)))
     }
     let house = try House([("A", "echo", [:])], language: model, stage: true)
     let client = try house.attached("GUI")
@@ -156,7 +155,7 @@ import Wire
     let polite = try Fixtures.build("echo", defines: ["NAME": "A", "PREFACE": "Please: "])
     let told = try shadow(client, "A", library: polite, id: 3)
     #expect(told["messages"]?.array?.first?["now"]?["reply"]?["text"] == "live: Please: why?", "\(told.text)")
-    #expect(try JSON(parsing: try #require(reworded.wait(milliseconds: 1000)).body)["remember"] == false)
+    #expect(try #require(reworded.wait(milliseconds: 1000)).request.remembers == false)
   }
 
   @Test("while a shadow waits, a changed file is not taken up by itself")

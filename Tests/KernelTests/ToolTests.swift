@@ -13,7 +13,7 @@ import Wire
   /// A model that calls each tool once, all at once, with what stands in the question's "text", and answers with what came of it.
   private func caller() -> ScriptedModel {
     ScriptedModel { question, tell in
-      let arguments = (try? JSON(parsing: question.body))?["text"]?.string ?? "{}"
+      let arguments = question.request.text ?? "{}"
       let results = Mutex<[String: JSON]>([:])
       let tools = question.tools
       for tool in tools {
@@ -125,7 +125,7 @@ import Wire
     // BABS.chat is no tool by its about text, so the model of the test calls it on its own account.
     let model = ScriptedModel { question, tell in
       guard question.persona == "ROBIN", !question.tools.isEmpty else { return tell(.finished(.success(Array(#"{"text":"in"}"#.utf8)))) }
-      question.onToolCall?("BABS.relay", Array((try? JSON(parsing: question.body))?["text"]?.string?.utf8 ?? "".utf8)) { result in
+      question.onToolCall?("BABS.relay", Array((question.request.text ?? "").utf8)) { result in
         switch result {
         case .success(let json): tell(.finished(.success(json)))
         case .failure(let failure): tell(.finished(.failure(failure)))

@@ -204,8 +204,9 @@ public enum HostTables {
         if instance.phase == .retired { return RETIRED }
         guard let question = json(question), !question.isEmpty else { return INVALID }
         let wantsParts = part != nil
+        let read = Result { () throws(Failure) in try ChatRequest(question, of: instance.persona) }
         return begin(instance, .init(part: part, done: done, context: context), weight: question.count, into: request) {
-          $0.chat($1, cause: cause, question: question, streamTo: streamTo, parts: wantsParts)
+          $0.chat($1, cause: cause, question: question, read, streamTo: streamTo, parts: wantsParts)
         }
       },
       forget: { host, thread in

@@ -133,7 +133,10 @@ final class InstanceContext {
 
   private static func json(_ bytes: [UInt8]) -> JSON { (try? JSON(parsing: bytes)) ?? .null }
 
-  func chat(_ request: UInt64, cause: UInt64, question: [UInt8], streamTo: UInt64, parts: Bool) {
+  /// `question` as the persona wrote it, for the recorder; `read`: what it says, or what is wrong with it.
+  func chat(
+    _ request: UInt64, cause: UInt64, question: [UInt8], _ read: Result<ChatRequest, Failure>, streamTo: UInt64, parts: Bool
+  ) {
     slot.recorder.chat(request, cause: cause, question: question)
     if let stub = slot.supervisor.stub {
       return stub.answer(.chat(Self.json(question))) { [self] in stubAnswered(request, $0, parts: parts) }
@@ -141,26 +144,28 @@ final class InstanceContext {
     guard let language = slot.supervisor.language else {
       return complete(request, .failure(Failure(.llmUnreachable, "this kernel runs without a language model")))
     }
-    var order = LanguageQuestion(
-      persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, body: question)
-    order.generation = instance.number
-    order.isInteractive = false
+    let asked: ChatRequest
+    do throws(Failure) { asked = try read.get() } catch { return complete(request, .failure(error)) }
+    var chat = LanguageQuestion(
+      persona: slot.name, prompt: slot.configuration.prompt, overrides: slot.configuration.language, request: asked)
+    chat.generation = instance.number
+    chat.isInteractive = false
     if cause != 0 {
       guard let origin = router.requests.request(cause) else {
         return complete(request, .failure(Failure(.cancelled, "the gram on whose behalf this is asked has ended")))
       }
       if let failure = router.requests.begin(request, of: self, for: cause) { return complete(request, .failure(failure)) }
-      order.isInteractive = origin.isInteractive
-      order.deadline = Int64(origin.deadline / 1_000_000)
-      if let conversation = ToolCatalog.conversation(of: question, of: slot.name, among: origin.conversations) {
+      chat.isInteractive = origin.isInteractive
+      chat.deadline = Int64(origin.deadline / 1_000_000)
+      if let conversation = ToolCatalog.conversation(of: asked, of: slot.name), origin.conversations.contains(conversation) {
         return complete(request, .failure(ToolCatalog.circle(conversation)))
       }
     }
     let (instance, inbox) = (instance, slot.supervisor.inbox)
     let id = ObjectIdentifier(instance)
-    do throws(Failure) { order.tools = try ToolCatalog.tools(of: question, for: slot) } catch { return complete(request, .failure(error)) }
-    let conversation = order.tools.isEmpty ? nil : ToolCatalog.conversation(of: question, of: slot.name)
-    order.onToolCall = { tool, arguments, done in
+    do throws(Failure) { chat.tools = try ToolCatalog.tools(of: asked, for: slot) } catch { return complete(request, .failure(error)) }
+    let conversation = chat.tools.isEmpty ? nil : ToolCatalog.conversation(of: asked, of: slot.name)
+    chat.onToolCall = { tool, arguments, done in
       inbox.post { kernel in
         guard let context = kernel.supervisor.context(id) else {
           return done(.failure(Failure(.retired, "the generation that asked has ended")))
@@ -168,7 +173,7 @@ final class InstanceContext {
         context.callTool(tool, arguments, chat: request, conversation: conversation, cause: cause, done: done)
       }
     }
-    let call = language.chat(order) { event in
+    let call = language.chat(chat) { event in
       switch event {
       case .piece(let text):
         let bytes = Array(text.utf8)

@@ -6,15 +6,12 @@ enum ToolCatalog {
   /// How many a question may offer: more of them than a model can choose from, and few enough for its window.
   static let limit = 64
 
-  /// Reads "tools" of the question: names as "BABS.observe", and "ALFRED.*" for all that ALFRED has.
+  /// What the names in a request's "tools" stand for.
   ///
-  /// A question that is no JSON, or whose tools are no list of names, has none here: the service says what is wrong with it.
   /// - Throws: what is offered and cannot be called.
-  static func tools(of question: [UInt8], for asker: PersonaSlot) throws(Failure) -> [LanguageTool] {
-    // Most questions offer nothing, and are not worth reading here.
-    guard question.contains(Array("\"tools\"".utf8)), let patterns = (try? JSON(parsing: question))?["tools"]?.array else { return [] }
+  static func tools(of request: ChatRequest, for asker: PersonaSlot) throws(Failure) -> [LanguageTool] {
     var tools: [LanguageTool] = []
-    for pattern in patterns.compactMap(\.string) {
+    for pattern in request.tools {
       for tool in try Self.tools(pattern, for: asker) where !tools.contains(where: { $0.name == tool.name }) { tools.append(tool) }
     }
     if tools.count > limit {
@@ -61,12 +58,9 @@ enum ToolCatalog {
     return LanguageTool(name: "\(persona).\(method.name)", summary: method.summary, takes: method.takes)
   }
 
-  /// The conversation that a question reads and extends, as "PERSONA/thread"; nil: none, or none of `some`.
-  static func conversation(of question: [UInt8], of persona: String, among some: Set<String>? = nil) -> String? {
-    if some?.isEmpty == true { return nil }
-    guard let question = try? JSON(parsing: question), question["messages"] == nil, question["remember"]?.bool != false else { return nil }
-    let conversation = "\(persona)/\(question["thread"]?.string ?? "main")"
-    return some?.contains(conversation) ?? true ? conversation : nil
+  /// The conversation that a request reads and extends, as "PERSONA/thread"; nil: none.
+  static func conversation(of request: ChatRequest, of persona: String) -> String? {
+    request.conversation.map { "\(persona)/\($0)" }
   }
 
   /// A question would wait for the question that waits for it.

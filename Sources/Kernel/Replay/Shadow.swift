@@ -71,7 +71,12 @@ final class Shadow {
       // A tool would be called for good.
       body["tools"] = nil
       body["tool_rounds"] = nil
-      let question = LanguageQuestion(persona: name, prompt: prompt, overrides: overrides, body: JSON.object(body).bytes)
+      let request: ChatRequest
+      do throws(Failure) { request = try ChatRequest(JSON.object(body).bytes, of: name) } catch {
+        end(.failure(error))
+        return NoCall()
+      }
+      let question = LanguageQuestion(persona: name, prompt: prompt, overrides: overrides, request: request)
       return language.chat(question) { event in
         if case .finished(let result) = event { end(result.map { (try? JSON(parsing: $0)) ?? .null }) }
       }

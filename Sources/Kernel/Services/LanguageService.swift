@@ -1,6 +1,6 @@
 import Protocol
 
-/// The language model, as the kernel sees it; implemented in Services/LLM.
+/// The language model, as the kernel sees it; implemented in Services/Chat.
 ///
 /// The kernel calls it on its event loop, so every method returns at once. Events come back on any
 /// thread. It keeps the conversation histories, because they must outlive a persona's code.
@@ -14,7 +14,7 @@ public protocol LanguageService: AnyObject, Sendable {
 
   /// Looks into the kept conversations, or forgets them; a JSON object (docs/HISTORY.md). `onEnd` is called once, on any
   /// thread, never inside this call.
-  func history(_ order: HistoryRequest, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
+  func history(_ request: HistoryRequest, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
 
   /// Takes a changed `[llm]`; conversations stay. Questions that are with a model are not disturbed, unless
   /// it is a child of the kernel that goes away.
@@ -24,7 +24,7 @@ public protocol LanguageService: AnyObject, Sendable {
   /// does not tell has "error" instead of "models". `done` is called once, on any thread.
   func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void)
 
-  /// Counters for `parlor stats`, one JSON object: see Services/LLM/LanguageStatistics.
+  /// Counters for `parlor stats`, one JSON object: see Services/Chat/LanguageStatistics.
   func statistics() -> [UInt8]
 
   /// What the model has done for one persona since the kernel was started.
@@ -45,12 +45,12 @@ public protocol LanguageCall: Sendable {
 public struct LanguageQuestion: Sendable {
   /// The persona's name: histories, budgets and log lines are kept by it.
   public var persona: String
-  /// The system prompt of its part in personas.toml; the body's "system" stands above it.
+  /// The system prompt of its part in personas.toml; the request's "system" stands above it.
   public var prompt: String
   /// What its part of personas.toml says of the model (model, temperature, max_tokens …).
   public var overrides: LanguageOverrides
-  /// The JSON object that persona.h describes at `llm/1 chat`.
-  public var body: [UInt8]
+  /// What the persona asks.
+  public var request: ChatRequest
   /// Which generation of the persona asks; 0: none is known. For the counters.
   public var generation = 0
   /// A person waits for what this is asked for: it goes before what nobody waits for.
@@ -66,11 +66,11 @@ public struct LanguageQuestion: Sendable {
   public typealias ToolCaller =
     @Sendable (_ tool: String, _ arguments: [UInt8], _ done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) -> Void
 
-  public init(persona: String, prompt: String, overrides: LanguageOverrides = .init(), body: [UInt8]) {
+  public init(persona: String, prompt: String, overrides: LanguageOverrides = .init(), request: ChatRequest) {
     self.persona = persona
     self.prompt = prompt
     self.overrides = overrides
-    self.body = body
+    self.request = request
   }
 }
 
@@ -90,7 +90,7 @@ public struct LanguageTool: Sendable, Equatable {
   }
 }
 
-/// What a persona's part of personas.toml may set; the question's body stands above it.
+/// What a persona's part of personas.toml may set; what the question says stands above it.
 public struct LanguageOverrides: Sendable, Equatable {
   public var model: String?
   public var temperature: Double?

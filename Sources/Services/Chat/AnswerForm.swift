@@ -11,11 +11,13 @@ struct AnswerForm: Sendable {
   static let repairs = 1
 
   /// - Throws: `.malformed`: a schema of which we could check only a part.
-  init(_ format: ChatQuestion.Format) throws(JSONSchema.Malformed) {
+  init(_ format: ChatRequest.Format) throws(JSONSchema.Malformed) {
     switch format {
     case .json: schema = nil
     case .schema(let bytes):
-      guard let json = try? JSON(parsing: bytes) else { preconditionFailure("a question that was decoded is JSON") }
+      let json: JSON
+      // JSON that the decoder of requests takes may hold a number that fits no Double.
+      do throws(JSON.Unreadable) { json = try JSON(parsing: bytes) } catch { throw JSONSchema.Malformed(description: "it is \(error.why)") }
       schema = try JSONSchema(json)
     }
   }

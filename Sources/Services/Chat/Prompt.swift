@@ -1,3 +1,5 @@
+import Kernel
+
 /// What of a conversation goes to the model: the system prompt with the summary of what went before, and the question always;
 /// and the earlier turns, if
 /// they all fit. If not, the newest that fill three quarters of the room, so that the next questions begin with

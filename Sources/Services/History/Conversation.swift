@@ -1,3 +1,4 @@
+import Kernel
 import System
 
 /// What is known of a conversation when a question is sent in it.
@@ -23,6 +24,19 @@ struct Conversation {
 
   /// The summary, if it stands for turns that do not go along themselves.
   var usableSummary: Summary? { summary.flatMap { $0.turns <= dropped ? $0 : nil } }
+}
+
+/// What was asked and answered, as it is to be kept.
+struct AnsweredTurn: Equatable, Sendable {
+  let key: ThreadKey
+  /// The thread in the file; nil: the file could not be read.
+  let thread: Int64?
+  let messages: Turn
+  let facts: TurnFacts
+  /// So many of the first turns did not fit a window of `window` tokens.
+  let leftOut: Int
+  let window: Int
+  let estimate: TokenEstimate
 }
 
 /// What is kept of an answer beside its text.

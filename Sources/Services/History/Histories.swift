@@ -1,30 +1,20 @@
 import Kernel
 import Protocol
 
-/// The desk's conversations: opens the file with the first question, and lets no failure of the disk stop an answer.
+/// The conversations, and what was spent: opens the file with the first question, and lets no failure of the disk stop an
+/// answer. For the history thread.
 ///
 /// A turn that cannot be written waits in memory, goes along with the next question of its conversation all the same,
 /// and is written when the disk takes it.
 final class Histories {
-  /// A turn that has been answered and is not in the file yet.
-  private struct Pending {
-    let key: ThreadKey
-    let thread: Int64?
-    let turn: Turn
-    let facts: TurnFacts
-    let leftOut: Int
-    let window: Int
-    let estimate: TokenEstimate
-    let at: Int64
-  }
-
   private static let pendingLimit = 1000
 
   private let folder: String?
   private let clock: @Sendable () -> Int64
   private let note: @Sendable (LogConfiguration.Level, String) -> Void
   private var store: HistoryStore?
-  private var pending: [Pending] = []
+  /// Turns that have been answered, and when, and are not in the file yet.
+  private var pending: [(turn: AnsweredTurn, at: Int64)] = []
   /// Tokens that were spent and are not in the file yet, by day and persona.
   private var unsaved: [String: [String: Int]] = [:]
   /// How often the file could not be read or written.
@@ -48,16 +38,13 @@ final class Histories {
     attempt("the history of \(key.persona) cannot be read; it is asked without it") { () throws(MemoryError) in
       conversation = try opened().open(key, window: window, estimate: estimate, now: clock())
     }
-    conversation.turns += pending.filter { $0.key == key }.map(\.turn)
+    conversation.turns += pending.filter { $0.turn.key == key }.map(\.turn.messages)
     return conversation
   }
 
   /// Keeps what was answered; when this returns true it is on the disk.
-  func append(_ turn: Turn, _ facts: TurnFacts, to key: ThreadKey, _ conversation: Conversation, leftOut: Int, window: Int) -> Bool {
-    pending.append(
-      Pending(
-        key: key, thread: conversation.thread, turn: turn, facts: facts, leftOut: leftOut, window: window, estimate: conversation.estimate,
-        at: clock()))
+  func append(_ turn: AnsweredTurn) -> Bool {
+    pending.append((turn, clock()))
     if pending.count > Self.pendingLimit { pending.removeFirst() }
     return flush()
   }
@@ -66,11 +53,11 @@ final class Histories {
     guard !pending.isEmpty else { return true }
     return attempt("an answer cannot be kept; it is delivered, and kept when that is possible") { () throws(MemoryError) in
       let store = try opened()
-      while let next = pending.first {
+      while let (next, at) = pending.first {
         var thread = next.thread
-        if thread == nil { thread = try store.open(next.key, window: 0, estimate: next.estimate, now: next.at).thread }
+        if thread == nil { thread = try store.open(next.key, window: 0, estimate: next.estimate, now: at).thread }
         try store.append(
-          next.turn, next.facts, to: thread ?? 0, leftOut: next.leftOut, window: next.window, estimate: next.estimate, now: next.at)
+          next.messages, next.facts, to: thread ?? 0, leftOut: next.leftOut, window: next.window, estimate: next.estimate, now: at)
         pending.removeFirst()
       }
       count = try store.count
@@ -86,7 +73,7 @@ final class Histories {
     return found
   }
 
-  func keep(_ summary: Conversation.Summary, of thread: Int64) {
+  func keep(_ summary: Conversation.Summary, of thread: Int64) -> Bool {
     attempt("a summary cannot be kept; the next turn makes it again") { () throws(MemoryError) in try opened().keep(summary, of: thread) }
   }
 
@@ -116,14 +103,14 @@ final class Histories {
 
   // MARK: What people ask
 
-  func perform(_ order: HistoryRequest) -> Result<[UInt8], Failure> {
-    if case .forget(let persona, let thread) = order {
-      pending.removeAll { $0.key.persona == persona && (thread == nil || $0.key.thread == thread) }
+  func perform(_ request: HistoryRequest) -> Result<[UInt8], Failure> {
+    if case .forget(let persona, let thread) = request {
+      pending.removeAll { $0.turn.key.persona == persona && (thread == nil || $0.turn.key.thread == thread) }
     } else {
       _ = flush()
     }
     do throws(MemoryError) {
-      let answer = try HistoryAnswer.answer(order, opened())
+      let answer = try HistoryAnswer.answer(request, opened())
       count = try opened().count
       return .success(answer.bytes)
     } catch {

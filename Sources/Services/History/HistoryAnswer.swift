@@ -4,8 +4,8 @@ import Wire
 
 /// What is said to people who ask for kept conversations (docs/HISTORY.md).
 enum HistoryAnswer {
-  static func answer(_ order: HistoryRequest, _ store: HistoryStore) throws(MemoryError) -> JSON {
-    switch order {
+  static func answer(_ request: HistoryRequest, _ store: HistoryStore) throws(MemoryError) -> JSON {
+    switch request {
     case .list(let persona): return ["threads": .array(try store.threads(of: persona).map(json))]
     case .get(let persona, let thread, let last):
       return document(try find(ThreadKey(persona: persona, thread: thread), last: last, store))

@@ -1,8 +1,7 @@
 import Kernel
-import Wire
 
 /// How turns that do not fit the window any more become a few words: when the model is asked for it, and how. A value.
-struct Summarising: Equatable {
+struct Summarising: Sendable {
   /// The model is asked once for so many turns, not for each.
   static let every = 4
   private static let system = """
@@ -10,12 +9,11 @@ struct Summarising: Equatable {
     wishes, and what is still open. Write it as notes in the conversation's own language, without an introduction. Invent nothing.
     """
 
-  /// The thread that it is of.
-  let thread: Int64
+  let occasion: Summariser.Occasion
   /// How many turns it will stand for, from the first one on.
   let turns: Int
-  /// What the model is asked: a body of `llm/1 chat`.
-  let body: JSON
+  /// What the model is asked.
+  let request: ChatRequest
 
   /// Nil: too little has been left out since the last summary.
   ///
@@ -23,13 +21,12 @@ struct Summarising: Equatable {
   ///   - turns: what is left out and not in `summary`; as many as the window holds are taken, at least one.
   ///   - window: in tokens.
   init?(
-    of thread: Int64, _ summary: Conversation.Summary?, _ turns: [Turn], window: Int, estimate: TokenEstimate, provider: String,
-    model: String?
+    of occasion: Summariser.Occasion, _ summary: Conversation.Summary?, _ turns: [Turn], window: Int
   ) {
     guard turns.count >= Self.every else { return nil }
     let answer = min(400, window / 8)
     // The estimate may be wrong by a quarter.
-    let room = Int(Double(window - answer - 200) * estimate.bytesPerToken * 0.75) - (summary?.text.utf8.count ?? 0)
+    let room = Int(Double(window - answer - 200) * occasion.estimate.bytesPerToken * 0.75) - (summary?.text.utf8.count ?? 0)
     var text = summary.map { "What you wrote down of what went before:\n\($0.text)\n\n" } ?? ""
     text += "What was said then:\n"
     var taken = 0
@@ -44,12 +41,8 @@ struct Summarising: Equatable {
       used += transcript.utf8.count
       taken += 1
     }
-    var body: [String: JSON] = [
-      "system": .string(Self.system), "text": .string(text), "remember": false, "max_tokens": .int(answer), "provider": .string(provider),
-    ]
-    body["model"] = model.map { .string($0) }
-    self.thread = thread
+    self.occasion = occasion
     self.turns = (summary?.turns ?? 0) + taken
-    self.body = .object(body)
+    request = ChatRequest(text: text, system: Self.system, provider: occasion.provider, model: occasion.model, maxTokens: max(1, answer))
   }
 }

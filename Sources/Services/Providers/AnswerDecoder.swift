@@ -1,3 +1,5 @@
+import Kernel
+
 /// Reads the body of one answer (status 200), whatever way its bytes are cut: bytes in, events out.
 ///
 /// A value without clock or system call. After a fault it says nothing more.

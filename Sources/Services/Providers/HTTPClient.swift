@@ -27,6 +27,9 @@ enum HTTPEnd: Equatable {
   case refused
 }
 
+/// Once in a process, by the first who needs it: it takes a few milliseconds.
+let curlIsReady: Bool = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
+
 /// HTTP over libcurl's multi interface, for one thread, which calls everything here and is called back by it.
 ///
 /// Keeps connections for the next request. Cancelling closes the connection at once.
@@ -73,6 +76,22 @@ final class HTTPClient {
 
   /// `multi` comes from curl_multi_init and is freed by the caller, after `cancelAll`.
   init(multi: UnsafeMutableRawPointer) { self.multi = multi }
+
+  /// One with a handle of its own, which `close` frees.
+  convenience init() {
+    guard curlIsReady, let multi = curl_multi_init() else { preconditionFailure("libcurl does not begin") }
+    self.init(multi: multi)
+  }
+
+  /// After `cancelAll`; nothing else may be called then.
+  func close() { curl_multi_cleanup(multi) }
+
+  /// Ends `wait` from any thread, while the client is not closed.
+  struct Waker: @unchecked Sendable {
+    fileprivate let multi: UnsafeMutableRawPointer
+    func wake() { curl_multi_wakeup(multi) }
+  }
+  var waker: Waker { Waker(multi: multi) }
 
   /// Starts a request. `receive` gets the body in pieces, and says false when it wants no more; then, unless it
   /// was cancelled, `end` is called once. Both are called by `perform`, never inside this call.

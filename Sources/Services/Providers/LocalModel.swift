@@ -3,7 +3,7 @@ import Kernel
 import Protocol
 import System
 
-/// The model server that is the kernel's own child, on a Unix socket. For the language thread.
+/// The model server that is the kernel's own child, on a Unix socket. For the chat thread.
 ///
 /// `Supervision` decides, this carries out: starts the process, asks /health, keeps the log.
 final class LocalModel {
@@ -19,8 +19,8 @@ final class LocalModel {
   private var startedAt: Milliseconds = 0
   private(set) var starts = 0
 
-  /// The server takes questions now.
-  var onReady: () -> Void = {}
+  /// Something that `parlor stats` shows is not what it was.
+  var onChange: () -> Void = {}
   /// It could not be brought up; what waits should end with this.
   var onGiveUp: (Failure) -> Void = { _ in }
 
@@ -73,6 +73,7 @@ final class LocalModel {
   var isReady: Bool { supervision.isReady(at: MachineClock.nowMilliseconds()) }
 
   func handle(_ event: Supervision.Event) {
+    onChange()
     if event == .needed, supervision.phase == .stopped, let obstacle = obstacle() { return onGiveUp(obstacle) }
     for action in supervision.handle(event, at: MachineClock.nowMilliseconds()) {
       switch action {
@@ -84,7 +85,6 @@ final class LocalModel {
           note(.info, "the local model is ready after \(MachineClock.nowMilliseconds() - startedAt) ms, pid \(pid ?? 0)")
           startedAt = 0
         }
-        onReady()
       case .giveUp:
         onGiveUp(
           Failure(
@@ -187,6 +187,9 @@ final class LocalModel {
     return count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) ? nil : bytes
   }
 
+  /// A child on its way to the thread that ends it; nobody else has it any more.
+  private struct Leaving: @unchecked Sendable { let child: Subprocess }
+
   /// Asks it to end, and after the patience kills it. Returns when it is gone.
   private static func end(_ child: Subprocess, patience: Milliseconds) {
     child.hangUp()
@@ -202,14 +205,23 @@ final class LocalModel {
     child.wait()
   }
 
-  /// Returns when the child is gone.
-  func stop() {
+  /// Ends the child, on a thread of its own: it may take its time. `done` is called when it is gone, on any thread, and at
+  /// once where there is none.
+  func stop(done: @escaping @Sendable () -> Void) {
     if let check { http.cancel(check) }
     check = nil
-    if let child { Self.end(child, patience: 2000) }
-    child = nil
-    unlink(socketPath)
     log.close()
+    guard let child else {
+      unlink(socketPath)
+      return done()
+    }
+    self.child = nil
+    let (leaving, path) = (Leaving(child: child), socketPath)
+    startThread(name: "llm-child-end") {
+      Self.end(leaving.child, patience: 2000)
+      unlink(path)
+      done()
+    }
   }
 }
 

@@ -36,6 +36,23 @@ extension Setback {
     if case .silent = self { false } else { isOfServer }
   }
 
+  /// There was no connection, or it broke before the first word.
+  var isLostConnection: Bool {
+    switch self {
+    case .unreachable, .cutOff(_, textBytes: 0): true
+    default: false
+    }
+  }
+
+  /// What the server says of it, if it says anything.
+  var serverError: ServerError? {
+    switch self {
+    case .status(_, let body, _): ServerError(body: body)
+    case .fault(.server(let error), textBytes: 0): error
+    default: nil
+    }
+  }
+
   /// What the server asks for, in seconds.
   var retryAfter: Int? { if case .status(_, _, let seconds) = self { seconds } else { nil } }
 }

@@ -1,7 +1,7 @@
 import Kernel
 import Protocol
 
-/// Asks several servers which models they have, all at once; ends when the last has answered or failed. For the language thread.
+/// Asks several servers which models they have, all at once; ends when the last has answered or failed. For the chat thread.
 final class ModelSurvey {
   private struct Entry: Encodable {
     var name: String

@@ -8,6 +8,7 @@
 // "done":true means that the answer was cut off.
 
 import FoundationEssentials
+import Kernel
 import Wire
 
 /// Decodes the body of Ollama's answer.

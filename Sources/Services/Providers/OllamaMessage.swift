@@ -1,3 +1,4 @@
+import Kernel
 import Wire
 
 /// One message in the shape that Ollama takes: calls have their arguments as JSON and no numbers, results the tool's name.

@@ -17,6 +17,7 @@
 // finish_reason has come; servers differ in whether they send the first.
 
 import FoundationEssentials
+import Kernel
 
 /// Decodes the body of an OpenAI-compatible server's answer.
 struct OpenAIAnswer: AnswerDecoder {

@@ -1,6 +1,6 @@
 import Kernel
 
-/// One place where a model answers, with all that belongs to it: who waits for it, whether it is well. For the language thread.
+/// One place where a model answers, with all that belongs to it: who waits for it, whether it is well. For the chat thread.
 final class Provider {
   let name: String
   private(set) var configuration: ProviderConfiguration

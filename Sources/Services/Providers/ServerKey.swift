@@ -36,7 +36,7 @@ struct ServerKey: Sendable {
   }
 
   private static func contents(of path: String, _ fault: inout String?) -> String? {
-    // A pipe in its place must not hold the language thread up.
+    // A pipe in its place must not hold the chat thread up.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       fault = "cannot be read: \(String(cString: strerror(errno)))"

@@ -32,6 +32,9 @@ struct Budget {
     self.spent = spent
   }
 
+  /// What was spent of this day before, where that becomes known later.
+  mutating func add(_ earlier: [String: Int]) { spent.merge(earlier) { $0 + $1 } }
+
   var total: Int { spent.values.reduce(0, +) }
   func isReserved(_ id: UInt64) -> Bool { reserved[id] != nil }
 

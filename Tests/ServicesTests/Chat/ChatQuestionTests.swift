@@ -8,7 +8,8 @@ import Testing
   func read(
     _ body: String, prompt: String = "You are BRICK", overrides: LanguageOverrides = .init()
   ) throws(Failure) -> ChatQuestion {
-    try ChatQuestion(.init(persona: "BRICK", prompt: prompt, overrides: overrides, body: Array(body.utf8)))
+    try ChatQuestion(
+      .init(persona: "BRICK", prompt: prompt, overrides: overrides, request: ChatRequest(Array(body.utf8), of: "BRICK")))
   }
 
   @Test("a text alone is the next question of the conversation \"main\"")
@@ -63,10 +64,13 @@ import Testing
     "a wrong question is refused, and the message names the key",
     arguments: [
       (#"{"text":3}"#, "\"text\" is not a string"), (#"{"text":"Hi","temperature":"hot"}"#, "\"temperature\""),
-      (#"{"txt":"Hi"}"#, "no key \"txt\""), (#"{}"#, "neither \"text\" nor a message"), (#"[1]"#, "no JSON object"),
-      ("nonsense", "no JSON object"),
+      (#"{"txt":"Hi"}"#, "no key \"txt\""), (#"{}"#, "neither \"text\" nor a message"), (#"[1]"#, "not a JSON object"),
+      ("nonsense", "not a JSON object"),
       (#"{"text":"Hi","format":"yaml"}"#, "\"format\""), (#"{"text":"Hi","max_tokens":0}"#, "\"max_tokens\" is 0"),
-      (#"{"messages":[{"role":"robot","content":"x"}]}"#, "messages.[0].role"), (#"{"messages":[]}"#, "neither"),
+      (#"{"messages":[{"role":"robot","content":"x"}]}"#, "messages[0].role"), (#"{"messages":[]}"#, "neither"),
+      (#"{"messages":[{"role":"system","content":"x"}]}"#, "neither"), (#"{"text":"Hi","tools":"BABS.*"}"#, "\"tools\""),
+      (#"{"text":"Hi","tool_rounds":33}"#, "\"tool_rounds\" is 33"),
+      (#"{"text":"Hi","format":{"maximum":1e400}}"#, "no answer can be checked: it is no JSON"),
     ])
   func refused(_ body: String, _ part: String) {
     let failure = #expect(throws: Failure.self) { _ = try read(body) }

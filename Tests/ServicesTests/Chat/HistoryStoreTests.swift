@@ -15,6 +15,12 @@ import Testing
       PromptTests.turn(name, bytes: bytes), TurnFacts(), to: thread, leftOut: 0, window: 100, estimate: estimate, now: 2)
   }
 
+  private func answered(_ name: String, _ conversation: Conversation) -> AnsweredTurn {
+    AnsweredTurn(
+      key: key, thread: conversation.thread, messages: PromptTests.turn(name), facts: TurnFacts(), leftOut: 0, window: 4096,
+      estimate: conversation.estimate)
+  }
+
   private func contents(_ key: ThreadKey, _ store: HistoryStore, window: Int = 1_000_000) throws -> [String] {
     try store.open(key, window: window, estimate: estimate, now: 3).turns.map { String($0[0].content.prefix { $0 != "u" }) }
   }
@@ -167,13 +173,13 @@ import Testing
     for number in 1...2 {
       let conversation = histories.open(key, window: 4096, estimate: estimate)
       #expect(conversation.turns.count == number - 1)
-      #expect(!histories.append(PromptTests.turn("\(number)"), TurnFacts(), to: key, conversation, leftOut: 0, window: 4096))
+      #expect(!histories.append(answered("\(number)", conversation)))
     }
     #expect(histories.failures > 0 && log.all.contains { $0.contains(folder) })
     unlink(folder)
     let conversation = histories.open(key, window: 4096, estimate: estimate)
     #expect(conversation.thread != nil && conversation.turns.count == 2)
-    #expect(histories.append(PromptTests.turn("3"), TurnFacts(), to: key, conversation, leftOut: 0, window: 4096))
+    #expect(histories.append(answered("3", conversation)))
     #expect(try contents(key, HistoryStore(folder: folder)) == ["1", "2", "3"])
   }
 

@@ -98,15 +98,18 @@ import Wire
     let turns = (1...9).map { PromptTests.turn("\($0) ", bytes: 1500) }
     let summary = Conversation.Summary(text: "before", turns: 7)
     func task(_ turns: [Turn], window: Int) -> Summarising? {
-      Summarising(of: 1, summary, turns, window: window, estimate: TokenEstimate(), provider: "default", model: nil)
+      let asked = LanguageQuestion(persona: "BRICK", prompt: "", request: ChatRequest(text: "?"))
+      return Summarising(
+        of: .init(thread: 1, asked: asked, provider: "default", model: nil, window: window, estimate: TokenEstimate()), summary, turns,
+        window: window)
     }
     #expect(task(Array(turns.prefix(Summarising.every - 1)), window: 4096) == nil)
     let some = task(turns, window: 4096)
     #expect(some.map { $0.turns > 8 && $0.turns < 7 + 9 } == true)
-    #expect(some?.body["text"]?.string?.contains("before") == true)
+    #expect(some?.request.text?.contains("before") == true)
     let one = task(turns, window: 512)
     #expect(one?.turns == 8)
-    #expect((one?.body["text"]?.string?.utf8.count ?? .max) < 512 * 3)
+    #expect((one?.request.text?.utf8.count ?? .max) < 512 * 3)
   }
 
   @Test("conversations are listed, read, exported and forgotten")

@@ -221,7 +221,7 @@ import Testing
     let models = makeModels(.ollama, url: server.url)
     _ = try await Reply(models, #"{"text":"1"}"#).conclusion()
     _ = await Reply(models, #"{"text":"2"}"#).failure()
-    _ = await Reply(models, #"{"nonsense":1}"#).failure()
+    _ = await Reply(models, #"{"text":"3","provider":"nonsense"}"#).failure()
     let statistics = try JSONDecoder().decode(LanguageStatistics.self, from: Data(models.statistics()))
     #expect(statistics.requests == 3 && statistics.answered == 1)
     #expect(statistics.failures == ["llm_refused": 1, "invalid": 1])

@@ -20,7 +20,7 @@ import Testing
   }
 
   func question(_ body: String = #"{"text":"Hi"}"#) throws -> ChatQuestion {
-    try ChatQuestion(.init(persona: "BRICK", prompt: "S", body: Array(body.utf8)))
+    try ChatQuestion(.init(persona: "BRICK", prompt: "S", request: ChatRequest(Array(body.utf8), of: "BRICK")))
   }
 
   func prompt(_ question: ChatQuestion) -> Prompt {

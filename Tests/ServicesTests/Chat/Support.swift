@@ -11,7 +11,7 @@ import Wire
 final class Reply: Sendable {
   let events: AsyncStream<LanguageEvent>
   let call: any LanguageCall
-  private let ends: Mutex<Int>
+  private let end: Promise<Bool>
 
   init(
     _ models: LanguageModels, _ body: String, persona: String = "BRICK", prompt: String = "", overrides: LanguageOverrides = .init(),
@@ -19,14 +19,19 @@ final class Reply: Sendable {
   ) {
     let (stream, continuation) = AsyncStream<LanguageEvent>.makeStream()
     events = stream
-    ends = Mutex(0)
-    var question = LanguageQuestion(persona: persona, prompt: prompt, overrides: overrides, body: Array(body.utf8))
+    let end = Promise<Bool>()
+    self.end = end
+    let request = try! ChatRequest(Array(body.utf8), of: persona)
+    var question = LanguageQuestion(persona: persona, prompt: prompt, overrides: overrides, request: request)
     change(&question)
     call = models.chat(question) { event in
+      if case .finished = event { end.fulfill(true) }
       continuation.yield(event)
       if case .finished = event { continuation.finish() }
     }
   }
+
+  var isOver: Bool { end.wait(milliseconds: 0) == true }
 
   /// Waits for the end.
   func whole() async -> (pieces: [String], result: Result<Conclusion, Failure>) {

@@ -1,3 +1,4 @@
+import Kernel
 import Wire
 
 /// Cuts text into the tokens of a byte-pair encoding with byte fallback (Llama 2's), as Hugging Face's `tokenizers` does.

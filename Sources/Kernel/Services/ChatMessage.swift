@@ -1,12 +1,12 @@
 /// One message to or from the model, in the shape of the OpenAI-compatible protocol.
-struct ChatMessage: Codable, Equatable, Sendable {
-  enum Role: String, Codable, CaseIterable, Sendable { case system, user, assistant, tool }
-  var role: Role
-  var content: String
+package struct ChatMessage: Codable, Equatable, Sendable {
+  package enum Role: String, Codable, CaseIterable, Sendable { case system, user, assistant, tool }
+  package var role: Role
+  package var content: String
   /// What the assistant calls.
-  var toolCalls: [ToolCall]?
+  package var toolCalls: [ToolCall]?
   /// Of what a tool says: the call that it answers.
-  var toolCallID: String?
+  package var toolCallID: String?
 
   private enum CodingKeys: String, CodingKey {
     case role, content
@@ -14,14 +14,14 @@ struct ChatMessage: Codable, Equatable, Sendable {
     case toolCallID = "tool_call_id"
   }
 
-  init(role: Role, content: String, toolCalls: [ToolCall]? = nil, toolCallID: String? = nil) {
+  package init(role: Role, content: String, toolCalls: [ToolCall]? = nil, toolCallID: String? = nil) {
     self.role = role
     self.content = content
     self.toolCalls = toolCalls
     self.toolCallID = toolCallID
   }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     role = try values.decode(Role.self, forKey: .role)
     toolCalls = try values.decodeIfPresent([ToolCall].self, forKey: .toolCalls)
@@ -32,9 +32,5 @@ struct ChatMessage: Codable, Equatable, Sendable {
   }
 
   /// What of it the model reads, in bytes.
-  var bytes: Int { content.utf8.count + (toolCalls ?? []).reduce(0) { $0 + $1.name.utf8.count + $1.arguments.utf8.count } }
+  package var bytes: Int { content.utf8.count + (toolCalls ?? []).reduce(0) { $0 + $1.name.utf8.count + $1.arguments.utf8.count } }
 }
-
-/// What belongs together: something said by the user, and what was answered, tools and their results included. Forgotten
-/// as a whole.
-typealias Turn = [ChatMessage]

@@ -1,10 +1,10 @@
 /// Finds values in the text of a JSON object without rebuilding them, so that the order of a schema's keys, which
 /// models follow, stays the author's.
-enum RawJSON {
+package enum RawJSON {
   /// The members of the object at the top: key (as written, without quotes) and the value's bytes.
   ///
   /// The text must be valid JSON (a decoder has accepted it). Not an object: no members.
-  static func members(of text: [UInt8]) -> [(key: String, value: ArraySlice<UInt8>)] {
+  package static func members(of text: [UInt8]) -> [(key: String, value: ArraySlice<UInt8>)] {
     var members: [(key: String, value: ArraySlice<UInt8>)] = []
     var depth = 0
     var key: String?
@@ -39,7 +39,7 @@ enum RawJSON {
   }
 
   /// The object with one more member at its end; `value` is JSON. `object` is not empty.
-  static func adding(_ name: String, _ value: some Sequence<UInt8>, to object: [UInt8]) -> [UInt8] {
+  package static func adding(_ name: String, _ value: some Sequence<UInt8>, to object: [UInt8]) -> [UInt8] {
     object.dropLast() + Array(",\"\(name)\":".utf8) + value + [UInt8(ascii: "}")]
   }
 

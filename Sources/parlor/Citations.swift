@@ -28,7 +28,9 @@ struct Citations {
   }
 
   /// The request for the passage.
-  static func request(_ citation: Memory.Citation) -> MemoryMethods.Get { MemoryMethods.Get(collection: citation.collection, ids: [citation.id]) }
+  static func request(_ citation: Memory.Citation) -> MemoryMethods.Get {
+    MemoryMethods.Get(collection: citation.collection, ids: [citation.id])
+  }
 
   /// What to print of its reply.
   static func passage(_ reply: Memory.Documents, _ citation: Memory.Citation, style: Style) -> String {

@@ -47,7 +47,10 @@ import Wire
     let pieces = try machine.receive(line("ROBIN", "delta", #"{"text":"a","speaker":"BABS","later":1}"#, re: "1"))
     #expect(pieces == [.delta(request: id, Delta(text: "a", speaker: "BABS"))])
     #expect(machine.isOpen(id))
-    #expect(try machine.receive(line("ROBIN", "reply", #"{"content":"a"}"#, re: "1")) == [.reply(request: id, Payload(Array(#"{"content":"a"}"#.utf8)))])
+    #expect(
+      try machine.receive(line("ROBIN", "reply", #"{"content":"a"}"#, re: "1")) == [
+        .reply(request: id, Payload(Array(#"{"content":"a"}"#.utf8)))
+      ])
     #expect(!machine.isOpen(id))
     #expect(try machine.receive(line("ROBIN", "reply", "{}", re: "1")).isEmpty)
   }

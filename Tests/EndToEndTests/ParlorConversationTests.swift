@@ -223,8 +223,8 @@ import Wire
         client.receipt(["persona": "BRICK", "outcome": "unloaded", "from": 3, "total_ms": 1], source: "MALLORY")
         client.send(["source": "MALLORY", "method": "error", "payload": ["code": "failed", "content": "all is lost"]])
       }
-      try child.expect("MALLORY: {")
-      try child.expect("MALLORY: all is lost")
+      try child.expect("\"outcome\":\"unloaded\"")
+      try child.expect(": all is lost")
       child.type("@BR\tstill here\r")
       try child.expect("heard still here")
       #expect(!child.text.contains("is retired"))
@@ -241,8 +241,8 @@ import Wire
           client.send(raw: #"{"source":"OBSERVER","target":"*","method":"news","payload":\#(payload)}"# + "\n")
         }
       }
-      try child.expect("OBSERVER: half \u{FFFD}")
-      try child.expect("OBSERVER: 1e400")
+      try child.expect(": half \u{FFFD}")
+      try child.expect(": 1e400")
       child.type("still here\r")
       try child.expect("heard still here")
     }

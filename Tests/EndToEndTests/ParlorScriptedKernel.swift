@@ -102,7 +102,9 @@ final class ScriptedKernel: Sendable {
     }
 
     /// - Parameter source: who says so; only the kernel is to be believed.
-    func receipt(_ payload: JSON, source: String = "KERNEL") { send(["source": .string(source), "target": "guest-1", "method": "receipt", "payload": payload]) }
+    func receipt(_ payload: JSON, source: String = "KERNEL") {
+      send(["source": .string(source), "target": "guest-1", "method": "receipt", "payload": payload])
+    }
 
     /// The kernel dies, as far as this client can tell.
     func hangUp() { shutdown(descriptor, Int32(SHUT_RDWR)) }
@@ -119,7 +121,10 @@ final class ScriptedKernel: Sendable {
         while let line = lines.next() {
           guard let gram = try? JSON(parsing: line) else { continue }
           if gram["hello"] != nil {
-            if let refusal { fail(gram, "name_refused", refusal) }
+            if let refusal {
+              let error: JSON = ["code": "name_refused", "message": .string(refusal)]
+              send(["source": "KERNEL", "target": "guest-1", "method": "error", "payload": error])
+            }
             if let welcome { send(["source": "KERNEL", "target": "guest-1", "method": "welcome", "payload": welcome]) }
           } else {
             log.append(gram)

@@ -58,7 +58,9 @@ enum StatsText {
       rows.append(("llm " + name.oneLine(64), self.usage(usage) + today))
       let generations = members(usage["generations"]).sorted { Int($0.key) ?? 0 < Int($1.key) ?? 0 }
       // Of one generation all has been said.
-      for (number, usage) in generations where generations.count > 1 { rows.append(("  generation " + number.oneLine(20), self.usage(usage))) }
+      for (number, usage) in generations where generations.count > 1 {
+        rows.append(("  generation " + number.oneLine(20), self.usage(usage)))
+      }
     }
     return rows
   }

@@ -36,6 +36,7 @@ let package = Package(
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "System", dependencies: ["CPlatform"], swiftSettings: strict),
     .target(name: "Protocol", dependencies: ["Wire"], swiftSettings: strict),
+    .target(name: "Client", dependencies: ["Protocol", "System", "Wire"], swiftSettings: strict),
     .target(name: "Kernel", dependencies: ["PersonaABI", "CCrypto", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
     .target(
       name: "Services", dependencies: ["Kernel", "Protocol", "System", "Wire", "CCurl", "CSQLite", "CVector"], swiftSettings: strict),
@@ -45,8 +46,7 @@ let package = Package(
     .executableTarget(
       name: "batkernel", dependencies: ["Kernel", "Services", "Protocol", "System", "Wire", "CTOML"], swiftSettings: strict),
     .executableTarget(
-      name: "parlor", dependencies: ["Workbench", "Kernel", "CHTML", "CMarkdown", "CPlatform", "Protocol", "System", "Wire"],
-      swiftSettings: strict),
+      name: "parlor", dependencies: ["Client", "Workbench", "CHTML", "CMarkdown", "Protocol", "System", "Wire"], swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),
@@ -57,6 +57,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     .testTarget(name: "SystemTests", dependencies: ["System"], swiftSettings: strict),
     .testTarget(name: "ProtocolTests", dependencies: ["Protocol", "Wire"], swiftSettings: strict),
+    .testTarget(name: "ClientTests", dependencies: ["Client", "Protocol", "System", "Wire"], swiftSettings: strict),
     .testTarget(name: "WireTests", dependencies: ["Wire"], swiftSettings: strict),
     .testTarget(
       name: "KernelTests", dependencies: ["Kernel", "Protocol", "System", "Wire", "PersonaABI", "TestSupport"], swiftSettings: strict),
@@ -69,7 +70,7 @@ let package = Package(
       name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Protocol", "System", "Wire", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batkernel", "Kernel", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
+      name: "EndToEndTests", dependencies: ["batkernel", "Client", "Kernel", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
       exclude: ["original"],
       swiftSettings: strict),
   ]

@@ -15,6 +15,7 @@ actor Brick: Persona {
     name = BRICK
     version = 1.0
     summary = The logical architect: deconstructs, delegates
+    talk = process_architect_query
     needs = llm/1 bus/1
     method.process_architect_query = take a question apart and answer it; "@robin …" at its beginning, or "delegate", asks a colleague first
     takes.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegate":{"type":"string","description":"the colleague who is asked first"},"thread":{"type":"string"}},"required":["content"]}

@@ -1,3 +1,4 @@
+import Client
 import Glibc
 
 /// The command line, taken apart: options may stand anywhere, `--` ends them.
@@ -15,9 +16,9 @@ struct Arguments: Equatable {
   ///   - words: without the program's name.
   ///   - commands: what may stand as the first word, and the options that each one takes.
   /// - Throws: `.usage`, with a sentence that says what to write instead.
-  init(_ words: [String], commands: [Command]) throws(CLIError) {
+  init(_ words: [String], commands: [any Command]) throws(CLIError) {
     var rest = words[...]
-    var spec = Command.conversation
+    var spec: any Command = Commands.conversation
     while let word = rest.popFirst() {
       if word == "--" {
         operands += rest
@@ -35,11 +36,11 @@ struct Arguments: Equatable {
         continue
       }
       let halves = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-      let option = Command.shortOptions[halves[0]] ?? halves[0]
-      if Command.globalFlags.contains(option) || spec.flags.contains(option) {
+      let option = Commands.shortOptions[halves[0]] ?? halves[0]
+      if Commands.globalFlags.contains(option) || spec.flags.contains(option) {
         if halves.count > 1 { throw CLIError(.usage, "\(option) takes no value") }
         flags.insert(option)
-      } else if Command.globalValues.contains(option) || spec.values.contains(option) {
+      } else if Commands.globalValues.contains(option) || spec.values.contains(option) {
         guard let value = halves.count > 1 ? halves[1] : rest.popFirst() else { throw CLIError(.usage, "\(option) needs a value") }
         values[option] = value
       } else {
@@ -75,8 +76,9 @@ struct Arguments: Equatable {
     return "/tmp/bat-\(getuid())/kernel.sock"
   }
 
-  func connect() throws(CLIError) -> KernelConnection {
+  /// Connects to the kernel. From now on Ctrl-C ends what waits for it.
+  func connect() throws(ClientError) -> KernelConnection {
     Signals.catching([SIGINT])
-    return try KernelConnection(path: socketPath, name: value("--name"))
+    return try KernelConnection(path: socketPath, name: value("--name"), within: .seconds(5), interrupt: Signals.interrupt)
   }
 }

@@ -1,27 +1,15 @@
+import Protocol
 import Wire
 
 /// What an answer cites: passages of the memory, numbered from 1 as they are shown.
 struct Citations {
-  struct Citation: Equatable {
-    var collection: String
-    var id: String
-    /// The file or message that it comes from.
-    var source: String?
-    /// Where in it.
-    var place: String?
-    var score: Double?
-  }
-  private(set) var all: [Citation] = []
+  private(set) var all: [Memory.Citation] = []
+
+  init() {}
 
   /// Citations of other makers (a persona may write its own) are left out if they name no passage of the memory.
   init(of payload: JSON) {
-    for citation in payload["citations"]?.array ?? [] {
-      guard let collection = citation["collection"]?.string, let id = citation["id"]?.string else { continue }
-      all.append(
-        Citation(
-          collection: collection, id: id, source: citation["source"]?.string, place: citation["place"]?.string,
-          score: citation["score"]?.number))
-    }
+    all = (payload["citations"]?.array ?? []).compactMap { try? PayloadCoding.value(Memory.Citation.self, from: $0.bytes) }
   }
 
   /// Lines such as "[2] /home/me/notes.md, lines 3–9".
@@ -35,21 +23,21 @@ struct Citations {
     return lines
   }
 
-  static func whereabouts(_ citation: Citation) -> String {
+  static func whereabouts(_ citation: Memory.Citation) -> String {
     (citation.source ?? "\(citation.collection) \(citation.id)") + (citation.place.map { ", \($0)" } ?? "")
   }
 
-  /// The request for the passage, and what to print of its reply.
-  static func request(_ citation: Citation) -> Request {
-    Request(method: "memory.get", payload: ["collection": .string(citation.collection), "ids": [.string(citation.id)]])
+  /// The request for the passage.
+  static func request(_ citation: Memory.Citation) -> MemoryMethods.Get {
+    MemoryMethods.Get(collection: citation.collection, ids: [citation.id])
   }
 
-  static func passage(_ reply: JSON, _ citation: Citation, style: Style) -> String {
-    guard let document = reply["documents"]?.array?.first else {
+  /// What to print of its reply.
+  static func passage(_ reply: Memory.Documents, _ citation: Memory.Citation, style: Style) -> String {
+    guard let document = reply.documents.first else {
       return "\(whereabouts(citation)) is not in \(citation.collection) any more\n".harmless
     }
-    var head = whereabouts(citation)
-    if let persona = document["persona"]?.string { head += " · added by \(persona)" }
-    return style.dim(head.oneLine(400)) + "\n" + (document["text"]?.string ?? "").harmless + "\n"
+    let head = whereabouts(citation) + " · added by \(document.persona)"
+    return style.dim(head.oneLine(400)) + "\n" + document.text.harmless + "\n"
   }
 }

@@ -1,39 +1,38 @@
 /// One word of the command line: what it takes, what it says of itself, and what it does.
-struct Command: Sendable {
-  let name: String
+protocol Command: Sendable {
+  /// Empty for the conversation.
+  var name: String { get }
   /// How it is called, on one line.
-  let usage: String
+  var usage: String { get }
   /// One line for the list of all commands.
-  let summary: String
+  var summary: String { get }
   /// The rest of its help.
-  let help: String
-  var flags: Set<String> = []
-  var values: Set<String> = []
+  var help: String { get }
+  var flags: Set<String> { get }
+  /// Options that are followed by a value.
+  var values: Set<String> { get }
   /// How many operands it may have.
-  var operands: ClosedRange<Int> = 0...0
+  var operands: ClosedRange<Int> { get }
   /// parlor's own, for children of its own.
-  var isHidden = false
-  let run: @Sendable (Arguments) throws(CLIError) -> ExitCode
+  var isHidden: Bool { get }
+
+  /// - Throws: what `CLIError` can make a message and an exit status of.
+  func run(_ arguments: Arguments) throws -> ExitCode
+}
+
+extension Command {
+  var flags: Set<String> { [] }
+  var values: Set<String> { [] }
+  var operands: ClosedRange<Int> { 0...0 }
+  var isHidden: Bool { false }
 
   var fullName: String { name.isEmpty ? "parlor" : "parlor \(name)" }
-
-  static let globalFlags: Set<String> = ["--help", "--version"]
-  static let globalValues: Set<String> = ["--socket", "--name"]
-  static let shortOptions = ["-h": "--help", "-o": "--output", "-p": "--persona", "-V": "--version"]
-
-  static let all: [Command] = [
-    ask, new, dev, personas, show, load, unload, reload, rollback, capture, replay, check, ingest, memory, models, history, stats, tap,
-    send, ping,
-    stage,
-  ]
-
-  static let version = "0.1.0"
 
   var helpText: String {
     var text = "usage: \(usage)\n\n\(help)\n"
     if name.isEmpty {
       text += "\nCommands:\n"
-      for command in Self.all where !command.isHidden { text += "  \(command.name.padded(10)) \(command.summary)\n" }
+      for command in Commands.all where !command.isHidden { text += "  \(command.name.padded(10)) \(command.summary)\n" }
       text += "\n`parlor COMMAND --help` says more.\n"
     }
     return text + """
@@ -48,4 +47,21 @@ struct Command: Sendable {
 
       """
   }
+}
+
+/// All commands, and the options that every one of them takes.
+enum Commands {
+  /// What parlor does without a command.
+  static let conversation = ConversationCommand()
+
+  static let all: [any Command] = [
+    AskCommand(), NewCommand(), DevCommand(), PersonasCommand(), ShowCommand(), ChangeCommand.load, ChangeCommand.unload, ReloadCommand(),
+    ChangeCommand.rollback, CaptureCommand(), ReplayCommand(), CheckCommand(), IngestCommand(), MemoryCommand(), ModelsCommand(),
+    HistoryCommand(), StatsCommand(), TapCommand(), SendCommand(), PingCommand(), StageCommand(),
+  ]
+
+  static let globalFlags: Set<String> = ["--help", "--version"]
+  static let globalValues: Set<String> = ["--socket", "--name"]
+  static let shortOptions = ["-h": "--help", "-o": "--output", "-p": "--persona", "-V": "--version"]
+  static let version = "0.1.0"
 }

@@ -1,5 +1,6 @@
-import Kernel
+import Protocol
 import Wire
+import Workbench
 
 /// Messages as they were then, beside what came of them now.
 struct Comparison {
@@ -20,11 +21,11 @@ struct Comparison {
   }
 
   /// What `personas.shadow` answers.
-  init(_ json: JSON) throws(Recording.Malformed) {
+  init(_ reply: Personas.Shadow.Reply) throws(Recording.Malformed) {
     var pairs: [Pair] = []
-    for entry in json["messages"]?.array ?? [] {
-      var pair = Pair(then: try Recording.Message(entry["then"] ?? .null), broke: entry["broke"]?.string)
-      if let now = entry["now"] { pair.now = try Recording.Message(now) }
+    for entry in reply.messages {
+      var pair = Pair(then: try Recording.Message(entry.then), broke: entry.broke)
+      if let now = entry.now { pair.now = try Recording.Message(now) }
       pairs.append(pair)
     }
     self.pairs = pairs

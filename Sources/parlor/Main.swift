@@ -7,6 +7,7 @@ import Workbench
     do {
       exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
     } catch {
+      let error = CLIError(error)
       if !error.message.isEmpty {
         // Where the standard error is closed, only the status is left to speak.
         try? Output.diagnostics.line("parlor: \(Terminal.has(2) ? error.message.harmless : error.message)")
@@ -15,17 +16,17 @@ import Workbench
     }
   }
 
-  private static func run(_ words: [String]) throws(CLIError) -> ExitCode {
+  private static func run(_ words: [String]) throws -> ExitCode {
     if words.first == CheckChild.word { CheckChild.perform(words) }
     Signals.catching([])
-    let arguments = try Arguments(words, commands: Command.all)
-    let command = Command.all.first { $0.name == arguments.command } ?? .conversation
+    let arguments = try Arguments(words, commands: Commands.all)
+    let command = Commands.all.first { $0.name == arguments.command } ?? Commands.conversation
     if arguments.has("--help") {
       try Output.answer.write(command.helpText)
       return .ok
     }
     if arguments.has("--version") {
-      try Output.answer.line("parlor \(Command.version)")
+      try Output.answer.line("parlor \(Commands.version)")
       return .ok
     }
     return try command.run(arguments)

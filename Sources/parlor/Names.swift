@@ -1,3 +1,5 @@
+import Client
+
 /// Finding the persona that somebody means.
 enum Names {
   /// The name as the kernel writes it: an exact match, else one that differs in case only, else as it was typed.
@@ -11,10 +13,17 @@ enum Names {
     personas.contains("BRICK") ? "BRICK" : personas.first
   }
 
-  /// A trouble that also says who is there, if it is about somebody who is not.
-  static func explain(_ trouble: CLIError, personas: [String]) -> CLIError {
-    guard trouble.exit == .noPersona else { return trouble }
+  /// An error that also says who is there, if it is about somebody who is not.
+  static func explain(_ error: CLIError, personas: [String]) -> CLIError {
+    guard error.exit == .noPersona else { return error }
     let here = personas.isEmpty ? "no persona is loaded" : "here are: " + personas.joined(separator: ", ")
-    return CLIError(.noPersona, "\(trouble.message); \(here)")
+    return CLIError(.noPersona, "\(error.message); \(here)")
+  }
+}
+
+extension KernelConnection {
+  /// Does something that is about a persona: the error that it is not there also says who is.
+  func explaining<T>(_ body: () throws -> T) throws -> T {
+    do { return try body() } catch { throw Names.explain(CLIError(error), personas: personas) }
   }
 }

@@ -1,3 +1,4 @@
+import Client
 import Glibc
 import System
 
@@ -16,6 +17,9 @@ enum Signals {
 
   /// Readable when a signal has come.
   static var descriptor: Int32 { ends.read }
+
+  /// For connections that are waited on: any signal ends the wait, but a change of the window's size.
+  static let interrupt = Interrupt(descriptor: descriptor) { takeInterrupt() }
 
   /// From now on these come through `take`; SIGPIPE is ignored, so that a write reports it.
   static func catching(_ numbers: [Int32]) {

@@ -177,14 +177,14 @@ import Wire
         // What stands behind two blanks is another command, or what it does.
         let words = match.1.split(separator: "  ", maxSplits: 1).first.map { $0.split(separator: " ") } ?? []
         guard let first = words.first, let name = first.wholeMatch(of: /([a-z]+)[,.;:]?/)?.1 else { continue }
-        guard let command = Command.all.first(where: { $0.name == name }) else {
+        guard let command = Commands.all.first(where: { $0.name == name }) else {
           // Prose about the program itself.
           #expect(!line.hasPrefix("    parlor "), "\(page): \(line)")
           continue
         }
         for word in words where word.hasPrefix("--") && word.count > 2 {
           let option = String(word.prefix { $0 != "=" && $0 != "," && $0 != "." && $0 != ")" && $0 != ":" && $0 != ";" })
-          let known = command.flags.union(command.values).union(Command.globalFlags).union(Command.globalValues)
+          let known = command.flags.union(command.values).union(Commands.globalFlags).union(Commands.globalValues)
           #expect(known.contains(option), "\(page): parlor \(name) has no \(option)")
         }
       }

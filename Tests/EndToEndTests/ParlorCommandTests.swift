@@ -1,4 +1,6 @@
+import Client
 import Foundation
+import Protocol
 import Testing
 import Wire
 
@@ -112,11 +114,12 @@ import Wire
   func silence() async throws {
     let kernel = try ScriptedKernel(welcome: nil)
     let path = kernel.path
-    let trouble = await #expect(throws: CLIError.self) {
+    let thrown = await #expect(throws: ClientError.self) {
       try await onThread { _ = try KernelConnection(path: path, name: nil, within: .milliseconds(20)) }
     }
-    #expect(trouble?.exit == .noKernel)
-    #expect(trouble?.message.contains("does not answer") == true)
+    let error = try CLIError(#require(thrown))
+    #expect(error.exit == .noKernel)
+    #expect(error.message.contains("does not answer"))
     withExtendedLifetime(kernel) {}
   }
 
@@ -140,8 +143,8 @@ import Wire
     #expect(outcome.errors.hasPrefix("parlor: "))
   }
 
-  @Test("every command has a help, which names every option that it takes", arguments: [Command.conversation] + Command.all)
-  func help(command: Command) async throws {
+  @Test("every command has a help, which names every option that it takes", arguments: [Commands.conversation] + Commands.all)
+  func help(command: any Command) async throws {
     let words = command.name.isEmpty ? ["--help"] : [command.name, "--help"]
     let outcome = try await onThread {
       let child = try ParlorChild(words, kernel: "/nonexistent")
@@ -187,8 +190,8 @@ import Wire
         to: gram,
         [
           "receipts": [
-            ["persona": "BRICK", "outcome": "reloaded", "from": 3, "to": 4, "pause_us": 310, "held": 2],
-            ["persona": "ROBIN", "outcome": "refused", "from": 1, "reason": "ABI 2.0 is not 1.x"],
+            ["persona": "BRICK", "outcome": "reloaded", "from": 3, "to": 4, "pause_us": 310, "held": 2, "total_ms": 1],
+            ["persona": "ROBIN", "outcome": "refused", "from": 1, "reason": "ABI 2.0 is not 1.x", "total_ms": 1],
           ]
         ])
     }
@@ -202,10 +205,12 @@ import Wire
   @Test("reload --all reloads those that run")
   func reloadAll() async throws {
     let kernel = try ScriptedKernel { gram, client in
-      let all: JSON = [
-        ["name": "BRICK", "state": "running"], ["name": "BABS", "state": "unloaded"], ["name": "ROBIN", "state": "failed"],
+      let all: [Personas.Status] = [
+        .init(name: "BRICK", library: "BRICK", state: .running), .init(name: "BABS", library: "BABS", state: .unloaded),
+        .init(name: "ROBIN", library: "ROBIN", state: .failed),
       ]
-      client.reply(to: gram, gram["method"] == "personas.list" ? ["personas": all] : ["receipts": []])
+      let list = PayloadCoding.bytes(of: Personas.List.Reply(personas: all))
+      client.reply(to: gram, gram["method"] == "personas.list" ? Payload(list).json : ["receipts": []])
     }
     #expect(try await parlor(["reload", "--all"], kernel: kernel).exit == 0)
     #expect(try kernel.received { $0["method"] == "personas.reload" }["payload"] == ["names": ["BRICK", "ROBIN"]])
@@ -245,5 +250,53 @@ import Wire
     let outcome = try await parlor(["ping"], kernel: ScriptedKernel { _, client in client.send(raw: "HTTP/1.1 400\r\n") })
     #expect(outcome.exit == 1)
     #expect(outcome.errors.contains("not JSON"))
+  }
+
+  @Test("send --list tells the methods of the kernel, and needs none")
+  func methodList() async throws {
+    let outcome = try await onThread {
+      let child = try ParlorChild(["send", "--list"], kernel: "/nonexistent")
+      return Outcome(exit: try child.wait(), out: child.text, errors: child.errorText)
+    }
+    #expect(outcome.exit == 0)
+    let lines = outcome.out.split(separator: "\n")
+    #expect(lines.map { $0.prefix { $0 != " " } } == KernelMethods.descriptions.map { Substring($0.name) })
+    #expect(lines.contains { $0.hasPrefix("ping ") && $0.hasSuffix("  is the kernel there?") })
+    let json = try await onThread {
+      let child = try ParlorChild(["send", "--list", "--json"], kernel: "/nonexistent")
+      _ = try child.wait()
+      return try JSON(parsing: child.text.utf8)
+    }
+    #expect(json["methods"]?.array?.count == KernelMethods.all.count)
+  }
+
+  @Test("what the kernel would not take is not sent, and told at once")
+  func refusedBeforeSending() async throws {
+    let kernel = try echo()
+    let long = try await parlor(["ask", "-"], kernel: kernel, input: String(repeating: "a", count: 100_001))
+    #expect(long.exit == 1 && long.errors.contains("the kernel takes 100000 at the most"), "\(long.errors)")
+    let lists = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
+    let deep = try await parlor(["send", "ROBIN", "m", lists], kernel: kernel)
+    #expect(deep.exit == 1 && deep.errors.contains("more than 63 arrays and objects"), "\(deep.errors)")
+    #expect(kernel.received.isEmpty)
+  }
+
+  @Test("an error of the kernel that names no request ends the one that is open")
+  func errorWithoutRequest() async throws {
+    let kernel = try ScriptedKernel { _, client in
+      client.send(["source": "MALLORY", "method": "error", "payload": ["code": "deadline", "message": "not mine to say"]])
+      client.send(["source": "KERNEL", "method": "error", "payload": ["code": "too_long", "message": "a line was left out"]])
+    }
+    let outcome = try await parlor(["ask", "x"], kernel: kernel)
+    #expect(outcome.exit == 1 && outcome.errors == "parlor: a line was left out (too_long)\n")
+  }
+
+  @Test("--json prints what no reader takes as it came")
+  func jsonAsItCame() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      client.send(raw: #"{"source":"BRICK","re":\#(gram["id"]!.text),"method":"reply","payload":{"content":"\ud83d","n":1e400}}"# + "\n")
+    }
+    #expect(try await parlor(["ask", "--json", "x"], kernel: kernel).out == #"{"content":"\ud83d","n":1e400}"# + "\n")
+    #expect(try await parlor(["ask", "x"], kernel: kernel).out == "\u{FFFD}\n")
   }
 }

@@ -54,7 +54,7 @@ import Wire
     try await onTerminal(kernel) { child in
       child.type("half a lin")
       try child.expect("half a lin")
-      kernel.everyClient { $0.receipt(["persona": "ROBIN", "outcome": "reloaded", "from": 3, "to": 4, "pause_us": 310]) }
+      kernel.everyClient { $0.receipt(["persona": "ROBIN", "outcome": "reloaded", "from": 3, "to": 4, "pause_us": 310, "total_ms": 1]) }
       try child.expectScreen("receipt above the line") {
         $0.suffix(2) == ["ROBIN reloaded: generation 3 → 4, 0.3 ms pause", "BRICK> half a lin"]
       }
@@ -67,7 +67,7 @@ import Wire
   func receiptDuringAnAnswer() async throws {
     let kernel = try ScriptedKernel { gram, client in
       client.delta(to: gram, "first ")
-      client.receipt(["persona": "ROBIN", "outcome": "unloaded", "from": 1])
+      client.receipt(["persona": "ROBIN", "outcome": "unloaded", "from": 1, "total_ms": 1])
       client.delta(to: gram, "line\nsecond")
       client.reply(to: gram, ["content": "first line\nsecond line"])
     }
@@ -215,9 +215,58 @@ import Wire
     }
   }
 
+  @Test("only what the kernel says is a receipt or an error; others only say something")
+  func forgeries() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      kernel.everyClient { client in
+        client.receipt(["persona": "BRICK", "outcome": "unloaded", "from": 3, "total_ms": 1], source: "MALLORY")
+        client.send(["source": "MALLORY", "method": "error", "payload": ["code": "failed", "content": "all is lost"]])
+      }
+      try child.expect("\"outcome\":\"unloaded\"")
+      try child.expect(": all is lost")
+      child.type("@BR\tstill here\r")
+      try child.expect("heard still here")
+      #expect(!child.text.contains("is retired"))
+    }
+  }
+
+  @Test("a line that no reader takes whole ends nothing")
+  func oddLines() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      kernel.everyClient { client in
+        let deep = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
+        for payload in [#"{"content":"half \ud83d"}"#, "1e400", String(repeating: "9", count: 5000), deep] {
+          client.send(raw: #"{"source":"OBSERVER","target":"*","method":"news","payload":\#(payload)}"# + "\n")
+        }
+      }
+      try child.expect(": half \u{FFFD}")
+      try child.expect(": 1e400")
+      child.type("still here\r")
+      try child.expect("heard still here")
+    }
+  }
+
+  @Test("other voices stream under their names, and steps of the work are lines of their own")
+  func voices() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      client.reply(to: gram, ["event": ["kind": "plan", "text": "ask ROBIN"]], method: "delta")
+      client.reply(to: gram, ["text": "Hope.", "speaker": "ROBIN", "event": ["kind": "part"]], method: "delta")
+      client.delta(to: gram, "I agree.")
+      client.reply(to: gram, ["content": "I agree."])
+    }
+    try await onTerminal(kernel) { child in
+      child.type("x\r")
+      try child.expectScreen("voices under their names") {
+        $0.suffix(6) == ["plan: ask ROBIN", "[ROBIN]", "Hope.", "[BRICK]", "I agree.", "BRICK> "]
+      }
+    }
+  }
+
   @Test("/reload tells each receipt once, though it comes as a reply and as a receipt")
   func reload() async throws {
-    let receipt: JSON = ["persona": "BRICK", "outcome": "reloaded", "from": 1, "to": 2]
+    let receipt: JSON = ["persona": "BRICK", "outcome": "reloaded", "from": 1, "to": 2, "total_ms": 1]
     let kernel = try ScriptedKernel { gram, client in
       client.receipt(receipt)
       client.reply(to: gram, ["receipts": [receipt]])

@@ -1,4 +1,3 @@
-import Protocol
 import Testing
 import Wire
 
@@ -33,22 +32,6 @@ import Wire
     #expect(keys([bytes[...]]) == whole)
     for cut in bytes.indices { #expect(keys([bytes[..<cut], bytes[cut...]]) == whole, "cut at \(cut)") }
     #expect(keys(bytes.indices.map { bytes[$0...$0] }) == whole)
-  }
-
-  @Test("lines cut anywhere are the same lines")
-  func linesCutAnywhere() {
-    let bytes = Array("one\n\ntwo\nrest".utf8)
-    for cut in bytes.indices {
-      var reader = LineReader()
-      var lines: [String] = []
-      for piece in [bytes[..<cut], bytes[cut...]] {
-        reader.append(piece)
-        while let line = reader.next() { lines.append(String(decoding: line, as: UTF8.self)) }
-      }
-      #expect(lines == ["one", "", "two"])
-      #expect(reader.rest().map { String(decoding: $0, as: UTF8.self) } == "rest")
-      #expect(reader.rest() == nil)
-    }
   }
 
   @Test("the editor moves and deletes by characters and words, and brings deleted lines back")
@@ -105,6 +88,26 @@ import Wire
     #expect(print(["a"], "") == "a\n[the answer in its final form:]\n")
   }
 
+  @Test("what another speaker says stands under that one's name, and is no part of the answer")
+  func speakers() {
+    var printer = AnswerPrinter(safely: false, persona: "BRICK")
+    let text =
+      printer.delta("Let me ask. ") + printer.delta("Hope ", speaker: "ROBIN") + printer.delta("holds.", speaker: "ROBIN")
+      + printer.delta("So be it", speaker: "BRICK") + printer.finish("Let me ask. So be it.")
+    #expect(text == "Let me ask. \n[ROBIN]\nHope holds.\n[BRICK]\nSo be it.\n")
+    var silent = AnswerPrinter(safely: false, persona: "BRICK")
+    #expect(silent.delta("Hope", speaker: "ROBIN") + silent.finish("mine") == "[ROBIN]\nHope\n[BRICK]\nmine\n")
+  }
+
+  @Test(
+    "a step of an answer is one line; parts are printed as text, and unknown steps are passed over",
+    arguments: [
+      (#"{"kind":"status","text":"reading\n\u001b[31mtwo files"}"#, "status: reading ␛[31mtwo files"),
+      (#"{"kind":"tool","name":"look_up"}"#, "tool: look_up"), (#"{"kind":"plan","steps":["a"]}"#, #"plan: {"steps":["a"]}"#),
+      (#"{"kind":"part","text":"x"}"#, nil), (#"{"kind":"dance"}"#, nil), ("7", nil),
+    ] as [(String, String?)])
+  func progress(event: String, line: String?) throws { #expect(ProgressText.line(try JSON(parsing: event.utf8)) == line) }
+
   @Test("nothing that steers a terminal is left, and the text is")
   func harmless() {
     #expect("a\u{1B}]0;x\u{07}b\r\n\tc\u{9B}31m\u{202E}é漢\u{7F}".harmless == "a␛]0;x␇b\n\tc\u{FFFD}31m\u{FFFD}é漢␡")
@@ -129,7 +132,7 @@ import Wire
 
   @Test("options may stand anywhere, and -- ends them")
   func arguments() throws {
-    let arguments = try Arguments(["--socket=/s", "ask", "a", "-p", "X", "b", "--", "--json"], commands: Command.all)
+    let arguments = try Arguments(["--socket=/s", "ask", "a", "-p", "X", "b", "--", "--json"], commands: Commands.all)
     #expect(arguments.command == "ask")
     #expect(arguments.operands == ["a", "b", "--json"])
     #expect(arguments.value("--persona") == "X")
@@ -146,7 +149,7 @@ import Wire
     #expect(fixed(12.996, 2) == "13.00")
     #expect(fixed(-0.01, 1) == "0.0")
     #expect(fixed(7, 0) == "7")
-    #expect(Receipt.milliseconds(42) == "0.04")
-    #expect(Receipt.milliseconds(12_300) == "12")
+    #expect(milliseconds(42) == "0.04")
+    #expect(milliseconds(12_300) == "12")
   }
 }

@@ -64,7 +64,7 @@ import Wire
   @Test("after a persona's error the tap shows the command that keeps the message")
   func tapped() {
     func line(_ source: String) -> String {
-      let gram = Gram(json: ["source": .string(source), "target": "GUI", "method": "error", "payload": ["message": "no"]])
+      let gram: JSON = ["source": .string(source), "target": "GUI", "method": "error", "payload": ["message": "no"]]
       return TapLine.text(gram, at: .init(), personas: ["ROBIN"], style: Style(for: .answer))
     }
     #expect(line("ROBIN").hasSuffix("no (parlor capture ROBIN --failed)") && line("KERNEL").hasSuffix(" no"))

@@ -1,3 +1,4 @@
+import Client
 import Foundation
 import Synchronization
 import System
@@ -13,8 +14,10 @@ final class ScriptedKernel: Sendable {
 
   static let welcome: JSON = [
     "version": "9.9", "wire": 1, "name": "guest-1", "seq": 0, "resumed": false,
+    "limits": ["frame_bytes": 100_000, "queue_bytes": 1_000_000, "hops": 16, "deadline_ms": 600_000],
     "personas": [
-      ["name": "ROBIN", "summary": "the heart", "generation": 1], ["name": "BRICK", "summary": "the architect", "generation": 3],
+      ["name": "ROBIN", "summary": "the heart", "generation": 1, "talk": "talk"],
+      ["name": "BRICK", "summary": "the architect", "generation": 3, "talk": "process_architect_query"],
     ],
   ]
 
@@ -98,7 +101,10 @@ final class ScriptedKernel: Sendable {
       reply(to: gram, ["code": .string(code), "message": .string(message)], method: "error")
     }
 
-    func receipt(_ payload: JSON) { send(["source": "KERNEL", "target": "guest-1", "method": "receipt", "payload": payload]) }
+    /// - Parameter source: who says so; only the kernel is to be believed.
+    func receipt(_ payload: JSON, source: String = "KERNEL") {
+      send(["source": .string(source), "target": "guest-1", "method": "receipt", "payload": payload])
+    }
 
     /// The kernel dies, as far as this client can tell.
     func hangUp() { shutdown(descriptor, Int32(SHUT_RDWR)) }
@@ -115,7 +121,10 @@ final class ScriptedKernel: Sendable {
         while let line = lines.next() {
           guard let gram = try? JSON(parsing: line) else { continue }
           if gram["hello"] != nil {
-            if let refusal { fail(gram, "name_refused", refusal) }
+            if let refusal {
+              let error: JSON = ["code": "name_refused", "message": .string(refusal)]
+              send(["source": "KERNEL", "target": "guest-1", "method": "error", "payload": error])
+            }
             if let welcome { send(["source": "KERNEL", "target": "guest-1", "method": "welcome", "payload": welcome]) }
           } else {
             log.append(gram)

@@ -1,62 +1,88 @@
+import Client
+import Protocol
+import System
 import Wire
 
-extension Command {
-  static let ask = Command(
-    name: "ask", usage: "parlor ask [-p NAME] [--json] [--no-stream] [--deadline SECONDS] [--thread T] [-|TEXT…]",
-    summary: "ask one question; the answer is all that stands on standard output",
-    help: """
-      Asks a persona, prints its answer and ends. The question is TEXT…, or standard input when it is `-` or nothing.
-      On a terminal the answer appears as it is made; into a pipe or a file it goes whole, once.
+/// `parlor ask`: one question, one answer.
+struct AskCommand: Command {
+  let name = "ask"
+  let usage = "parlor ask [-p NAME] [--json] [--no-stream] [--deadline SECONDS] [--thread T] [-|TEXT…]"
+  let summary = "ask one question; the answer is all that stands on standard output"
+  let help = """
+    Asks a persona, prints its answer and ends. The question is TEXT…, or standard input when it is `-` or nothing.
+    On a terminal the answer appears as it is made; into a pipe or a file it goes whole, once.
 
-        -p, --persona NAME   whom to ask; else BRICK, else the first persona. Upper and lower case do not matter
-        --json               print the reply's payload as one line of JSON
-        --no-stream          wait for the whole answer on a terminal, too
-        --deadline SECONDS   give up after so long (exit status 5)
-        --thread T           which of your conversations with it this belongs to, as "main"; else one of its own
-        --                   what follows is TEXT, even if it begins with a dash
-      """,
-    flags: ["--json", "--no-stream"], values: ["--persona", "--deadline", "--thread"], operands: 0...Int.max,
-    run: { arguments throws(CLIError) in
-      let deadline = try arguments.deadline()
-      let connection = try arguments.connect()
-      let question = try question(arguments.operands)
-      guard let target = arguments.value("--persona") ?? Names.usual(among: connection.personas) else {
-        throw CLIError(.noPersona, "no persona is loaded: name one in personas.toml, or see `parlor load --help`")
-      }
-      let persona = Names.resolve(target, among: connection.personas)
-      let json = arguments.has("--json")
-      let onTerminal = Terminal.has(Output.answer.descriptor)
-      let stream = onTerminal && !json && !arguments.has("--no-stream")
-      let request = Request.conversation(
-        with: persona, question, thread: arguments.value("--thread"), stream: stream, deadline: deadline)
-      var printer = AnswerPrinter(safely: onTerminal)
-      do throws(CLIError) {
-        let payload = try connection.ask(request) { text throws(CLIError) in try Output.answer.write(printer.delta(text)) }
-        if json {
-          try Output.answer.line(payload.text)
-        } else if payload == .null {
-          try Output.answer.write(printer.closeLine())
-          try Output.diagnostics.line("parlor: \(persona) is done, and has nothing to say")
-        } else {
-          try Output.answer.write(printer.finish(AnswerPrinter.content(of: payload)))
-          // Into a pipe goes the answer alone.
-          for line in onTerminal ? Citations(of: payload).lines(hint: nil) : [] { try Output.diagnostics.line(line) }
-        }
-        return .ok
-      } catch {
+      -p, --persona NAME   whom to ask; else BRICK, else the first persona. Upper and lower case do not matter
+      --json               print the reply's payload as one line of JSON
+      --no-stream          wait for the whole answer on a terminal, too
+      --deadline SECONDS   give up after so long (exit status 5)
+      --thread T           which of your conversations with it this belongs to, as "main"; else one of its own
+      --                   what follows is TEXT, even if it begins with a dash
+    """
+  let flags: Set = ["--json", "--no-stream"]
+  let values: Set = ["--persona", "--deadline", "--thread"]
+  let operands = 0...Int.max
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let deadline = try arguments.deadline()
+    let connection = try arguments.connect()
+    let question = try question(arguments.operands)
+    guard let target = arguments.value("--persona") ?? Names.usual(among: connection.personas) else {
+      throw CLIError(.noPersona, "no persona is loaded: name one in personas.toml, or see `parlor load --help`")
+    }
+    let persona = Names.resolve(target, among: connection.personas)
+    let json = arguments.has("--json")
+    let onTerminal = Terminal.has(Output.answer.descriptor)
+    let stream = onTerminal && !json && !arguments.has("--no-stream")
+    let request = connection.conversation(
+      with: persona, question, thread: arguments.value("--thread"), stream: stream, deadline: deadline)
+    var printer = AnswerPrinter(safely: onTerminal, persona: persona)
+    do {
+      let payload = try answer(to: request, over: connection, &printer)
+      if json {
+        try Output.answer.line(payload.text)
+      } else if payload.isNull {
         try Output.answer.write(printer.closeLine())
-        throw Names.explain(error, personas: connection.personas)
+        try Output.diagnostics.line("parlor: \(persona) is done, and has nothing to say")
+      } else {
+        let answer = payload.json
+        try Output.answer.write(printer.finish(AnswerPrinter.content(of: answer)))
+        // Into a pipe goes the answer alone.
+        for line in onTerminal ? Citations(of: answer).lines(hint: nil) : [] { try Output.diagnostics.line(line) }
       }
-    })
+      return .ok
+    } catch {
+      try Output.answer.write(printer.closeLine())
+      throw Names.explain(CLIError(error), personas: connection.personas)
+    }
+  }
 
-  private static func question(_ operands: [String]) throws(CLIError) -> String {
-    let text = operands.isEmpty || operands == ["-"] ? try standardInput() : operands.joined(separator: " ")
+  private func answer(to request: Request, over connection: KernelConnection, _ printer: inout AnswerPrinter) throws -> Payload {
+    let id = try connection.start(request)
+    while true {
+      switch try connection.wait(for: id) {
+      case .end(let payload): return payload
+      case .delta(let delta):
+        if let event = delta.event, let line = ProgressText.line(event) {
+          try Output.answer.write(printer.closeLine())
+          try Output.diagnostics.line(Style(for: .diagnostics).dim(line))
+        }
+        if let text = delta.text { try Output.answer.write(printer.delta(text, speaker: delta.speaker)) }
+      }
+    }
+  }
+
+  private func question(_ operands: [String]) throws(CLIError) -> String {
+    let text = operands.isEmpty || operands == ["-"] ? try StandardInput.read() : operands.joined(separator: " ")
     guard text.contains(where: { !$0.isWhitespace }) else { throw CLIError(.usage, "there is no question: see `parlor ask --help`") }
     return text
   }
+}
 
-  /// All of standard input, without the newline at its end.
-  static func standardInput() throws(CLIError) -> String {
+/// Standard input as one text.
+enum StandardInput {
+  /// All of it, without the newline at its end.
+  static func read() throws(CLIError) -> String {
     if Terminal.has(0) { try Output.diagnostics.line("parlor: reading the question from the terminal; Ctrl-D ends it") }
     var bytes: [UInt8] = []
     while true {

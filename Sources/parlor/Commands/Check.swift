@@ -1,52 +1,54 @@
-import Kernel
 import Synchronization
-import Wire
 import Workbench
 
-extension Command {
-  static let check = Command(
-    name: "check", usage: "parlor check LIBRARY.so [--config FILE] [--only NAME] [--seed N] [--json] [--in-process] | --list",
-    summary: "put a persona's library to the proof",
-    help: """
-      Plays a host to a persona's library and tries what a day in the kernel brings, and worse: small and large tables, absent
-      services, errors, late answers, damaged states, odd messages, a thousand lives. Each test runs in a process of its own,
-      so a crash or a hang is one test's failure, and the others go on. No kernel is needed. docs/CHECK.md says what each shows.
+/// `parlor check`: a persona's library, put to the proof.
+struct CheckCommand: Command {
+  let name = "check"
+  let usage = "parlor check LIBRARY.so [--config FILE] [--only NAME] [--seed N] [--json] [--in-process] | --list"
+  let summary = "put a persona's library to the proof"
+  let help = """
+    Plays a host to a persona's library and tries what a day in the kernel brings, and worse: small and large tables, absent
+    services, errors, late answers, damaged states, odd messages, a thousand lives. Each test runs in a process of its own,
+    so a crash or a hang is one test's failure, and the others go on. No kernel is needed. docs/CHECK.md says what each shows.
 
-        --config FILE   personas.toml with the persona's part; else the nearest one above the library or this folder
-        --only NAME     one test, or a group of them: "state" is every state.…
-        --seed N        draw the same payloads, states and orders as the run that printed N
-        --json          one JSON object
-        --in-process    all in this process, for a debugger: a crash ends it
-        --list          the tests, and what each shows
+      --config FILE   personas.toml with the persona's part; else the nearest one above the library or this folder
+      --only NAME     one test, or a group of them: "state" is every state.…
+      --seed N        draw the same payloads, states and orders as the run that printed N
+      --json          one JSON object
+      --in-process    all in this process, for a debugger: a crash ends it
+      --list          the tests, and what each shows
 
-      Exit status 0: nothing failed (warnings do not fail); 1: something did.
-      """,
-    flags: ["--json", "--in-process", "--list"], values: ["--config", "--only", "--seed"], operands: 0...1,
-    run: { arguments throws(CLIError) in
-      let tests = try tests(arguments.value("--only"))
-      if arguments.has("--list") {
-        for test in tests { try Output.answer.line(test.name.padded(20) + test.shows) }
-        return .ok
-      }
-      guard let library = arguments.operands.first else { throw CLIError(.usage, "no library is named: see `parlor check --help`") }
-      var runner = CheckRunner(seed: try seed(arguments.value("--seed")))
-      runner.tests = tests
-      runner.inProcess = arguments.has("--in-process")
-      let parts = try parts(named: arguments.value("--config"), near: library)
-      if arguments.has("--json") {
-        let report = runner.run(library: library, parts: parts)
-        try Output.answer.line(report.json.text)
-        return report.hasFailed ? .failed : .ok
-      }
-      let style = Style(for: .answer)
-      let text = CheckReportText(style)
-      // A reader who has left has had enough; the end below tells it again.
-      let report = runner.run(library: library, parts: parts) { try? Output.answer.write(text.text($0)) }
-      try Output.answer.write(CheckReportText.end(of: report, style))
+    Exit status 0: nothing failed (warnings do not fail); 1: something did.
+    """
+  let flags: Set = ["--json", "--in-process", "--list"]
+  let values: Set = ["--config", "--only", "--seed"]
+  let operands = 0...1
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let tests = try tests(arguments.value("--only"))
+    if arguments.has("--list") {
+      for test in tests { try Output.answer.line(test.name.padded(20) + test.shows) }
+      return .ok
+    }
+    guard let library = arguments.operands.first else { throw CLIError(.usage, "no library is named: see `parlor check --help`") }
+    var runner = CheckRunner(seed: try seed(arguments.value("--seed")))
+    runner.tests = tests
+    runner.inProcess = arguments.has("--in-process")
+    let parts = try parts(named: arguments.value("--config"), near: library)
+    if arguments.has("--json") {
+      let report = runner.run(library: library, parts: parts)
+      try Output.answer.line(report.json.text)
       return report.hasFailed ? .failed : .ok
-    })
+    }
+    let style = Style(for: .answer)
+    let text = CheckReportText(style)
+    // A reader who has left has had enough; the end below tells it again.
+    let report = runner.run(library: library, parts: parts) { try? Output.answer.write(text.text($0)) }
+    try Output.answer.write(CheckReportText.end(of: report, style))
+    return report.hasFailed ? .failed : .ok
+  }
 
-  private static func tests(_ name: String?) throws(CLIError) -> [CheckTest] {
+  private func tests(_ name: String?) throws(CLIError) -> [CheckTest] {
     guard let name else { return CheckTest.all }
     let found = CheckTest.named(name)
     if found.isEmpty { throw CLIError(.usage, "there is no test \(name): see `parlor check --list`") }
@@ -54,7 +56,7 @@ extension Command {
   }
 
   /// Those of the file that was named, or of the nearest one; that one is only told of when it cannot be read.
-  private static func parts(named file: String?, near library: String) throws(CLIError) -> [CheckPart] {
+  private func parts(named file: String?, near library: String) throws(CLIError) -> [CheckPart] {
     guard let path = file ?? NearbyConfiguration.path(near: library) else { return [] }
     guard let own = PersonaSource.real("/proc/self/exe"), let slash = own.lastIndex(of: "/") else { return [] }
     do throws(NearbyConfiguration.Unreadable) {
@@ -66,7 +68,7 @@ extension Command {
     }
   }
 
-  private static func seed(_ text: String?) throws(CLIError) -> UInt64 {
+  private func seed(_ text: String?) throws(CLIError) -> UInt64 {
     guard let text else { return UInt64.random(in: 1...999_999) }
     guard let seed = UInt64(text) else { throw CLIError(.usage, "--seed \(text): a whole number is wanted") }
     return seed

@@ -1,55 +1,60 @@
+import Client
 import Glibc
-import Wire
+import Protocol
+import System
 import Workbench
 
-extension Command {
-  static let dev = Command(
-    name: "dev", usage: "parlor dev NAME… [--source FOLDER] [--home FOLDER] [--ask TEXT]",
-    summary: "build and reload personas whenever their source is saved",
-    help: """
-      Watches the sources of the personas NAME, builds what is saved the fastest way, and has the kernel switch to it;
-      nobody is disconnected. Compile errors are shown with file and line, and the running generation goes on. Each time
-      it tells how long it took from saving to the new generation's first answer, and how much of that the compiler was.
-      Ctrl-C ends the watching (exit status 130); the personas go on with the last generation.
+/// `parlor dev`: build and reload whatever is saved.
+struct DevCommand: Command {
+  let name = "dev"
+  let usage = "parlor dev NAME… [--source FOLDER] [--home FOLDER] [--ask TEXT]"
+  let summary = "build and reload personas whenever their source is saved"
+  let help = """
+    Watches the sources of the personas NAME, builds what is saved the fastest way, and has the kernel switch to it;
+    nobody is disconnected. Compile errors are shown with file and line, and the running generation goes on. Each time
+    it tells how long it took from saving to the new generation's first answer, and how much of that the compiler was.
+    Ctrl-C ends the watching (exit status 130); the personas go on with the last generation.
 
-      A plugin of this house (Plugins/NAME) is compiled without optimisation into .build/dev; ./bat up makes the
-      release build again. A folder with a Makefile is built with make, a package with swift build.
+    A plugin of this house (Plugins/NAME) is compiled without optimisation into .build/dev; ./bat up makes the
+    release build again. A folder with a Makefile is built with make, a package with swift build.
 
-        --source FOLDER  where the source is, if it is neither in Plugins nor beside the library; for one NAME
-        --home FOLDER    the house, if the current folder is not in it
-        --ask TEXT       ask this each time, and show the answer, in place of the persona's description
-      """,
-    values: ["--source", "--home", "--ask"], operands: 1...Int.max,
-    run: { arguments throws(CLIError) in
-      if arguments.value("--source") != nil, arguments.operands.count > 1 {
-        throw CLIError(.usage, "--source is for one persona: name one")
+      --source FOLDER  where the source is, if it is neither in Plugins nor beside the library; for one NAME
+      --home FOLDER    the house, if the current folder is not in it
+      --ask TEXT       ask this each time, and show the answer, in place of the persona's description
+    """
+  let values: Set = ["--source", "--home", "--ask"]
+  let operands = 1...Int.max
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    if arguments.value("--source") != nil, arguments.operands.count > 1 {
+      throw CLIError(.usage, "--source is for one persona: name one")
+    }
+    let connection = try connect(arguments)
+    let list = try connection.call(Personas.List()).personas
+    var sources: [(name: String, source: PersonaSource, runs: Bool)] = []
+    for operand in arguments.operands {
+      let name = Names.resolve(operand, among: connection.personas)
+      guard let persona = list.first(where: { $0.name == name }) else {
+        throw Names.explain(
+          CLIError(.noPersona, "there is no persona \(name) in personas.toml: `parlor new \(name)` makes one"),
+          personas: connection.personas)
       }
-      let connection = try connect(arguments)
-      let list = try connection.ask(Request(method: "personas.list"))["personas"]?.array ?? []
-      var sources: [(name: String, source: PersonaSource, runs: Bool)] = []
-      for operand in arguments.operands {
-        let name = Names.resolve(operand, among: connection.personas)
-        guard let persona = list.first(where: { $0["name"]?.string == name }) else {
-          throw Names.explain(
-            CLIError(.noPersona, "there is no persona \(name) in personas.toml: `parlor new \(name)` makes one"),
-            personas: connection.personas)
-        }
-        if sources.contains(where: { $0.name == name }) { continue }
-        let library = persona["library"]?.string ?? name
-        let runs = persona["state"]?.string == "running"
-        sources.append((name, try source(of: name, library: library, arguments: arguments), runs))
-        if library == "Prompt", name != "Prompt" {
-          try Output.answer.line("\(name) is the library Prompt with words of its own: those are in personas.toml, under [persona.\(name)]")
-        }
+      if sources.contains(where: { $0.name == name }) { continue }
+      let library = persona.library
+      sources.append((name, try source(of: name, library: library, arguments: arguments), persona.state == .running))
+      if library == "Prompt", name != "Prompt" {
+        try Output.answer.line("\(name) is the library Prompt with words of its own: those are in personas.toml, under [persona.\(name)]")
       }
-      return try DevLoop(connection, name: arguments.value("--name"), sources: sources, question: arguments.value("--ask")).run()
-    })
+    }
+    return try DevLoop(connection, name: arguments.value("--name"), sources: sources, question: arguments.value("--ask")).run()
+  }
 
   /// The kernel's, also if it comes only later.
-  private static func connect(_ arguments: Arguments) throws(CLIError) -> KernelConnection {
+  private func connect(_ arguments: Arguments) throws -> KernelConnection {
     var hasTold = false
     while true {
-      do throws(CLIError) { return try arguments.connect() } catch {
+      do throws(ClientError) { return try arguments.connect() } catch {
+        let error = CLIError(error)
         guard error.exit == .noKernel else { throw error }
         if !hasTold { try Output.answer.line("\(error.message); waiting for it") }
         hasTold = true
@@ -59,7 +64,7 @@ extension Command {
     }
   }
 
-  private static func source(
+  private func source(
     of name: String, library: String, arguments: Arguments
   ) throws(CLIError) -> PersonaSource {
     /// `…/libNAME.so` is the library NAME.

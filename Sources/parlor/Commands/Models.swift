@@ -1,39 +1,45 @@
-import Wire
+import Client
+import Protocol
 
-extension Command {
-  static let models = Command(
-    name: "models", usage: "parlor models [PROVIDER] [--json]", summary: "the language models that personas can be answered by",
-    help: """
-      Asks each provider of personas.toml, or the one named, which models it has. The one with a star is asked if neither
-      the question nor the persona names another. A provider that does not tell is shown with the reason (exit status 7).
+/// `parlor models`: what personas can be answered by.
+struct ModelsCommand: Command {
+  let name = "models"
+  let usage = "parlor models [PROVIDER] [--json]"
+  let summary = "the language models that personas can be answered by"
+  let help = """
+    Asks each provider of personas.toml, or the one named, which models it has. The one with a star is asked if neither
+    the question nor the persona names another. A provider that does not tell is shown with the reason (exit status 7).
 
-        --json    as one line of JSON
-      """,
-    flags: ["--json"], operands: 0...1,
-    run: { arguments throws(CLIError) in
-      let payload: JSON = arguments.operands.first.map { ["provider": .string($0)] } ?? .null
-      let reply = try arguments.connect().ask(Request(method: "models.list", payload: payload))
-      let providers = reply["providers"]?.array ?? []
-      try Output.answer.write(
-        arguments.has("--json") ? reply.text + "\n" : providers.map { ModelsText.text($0, style: Style(for: .answer)) }.joined())
-      return providers.contains { $0["error"] != nil } ? .llm : .ok
-    })
+      --json    as one line of JSON
+    """
+  let flags: Set = ["--json"]
+  let operands = 0...1
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let payload = try arguments.connect().ask(Request(Models.List(provider: arguments.operands.first)))
+    let providers = try payload.reply(to: Models.List.self).providers
+    try Output.answer.reply(
+      payload, json: arguments.has("--json"), providers.map { ModelsText.text($0, style: Style(for: .answer)) }.joined())
+    return providers.contains { $0.error != nil } ? .llm : .ok
+  }
 }
 
 /// One provider's models, for people.
 enum ModelsText {
-  static func text(_ provider: JSON, style: Style) -> String {
-    let usual = provider["model"]?.string
-    let name = (provider["name"]?.plain ?? "?").oneLine(64)
+  static func text(_ provider: Models.Provider, style: Style) -> String {
     var text =
-      style.bold(name) + "  " + style.dim("\(provider["provider"]?.plain ?? "?") at \(provider["url"]?.plain ?? "?")".oneLine(300)) + "\n"
-    if let error = provider["error"]?.string { return text + "  " + style.bad(error.oneLine(400)) + "\n" }
-    let models = (provider["models"]?.array ?? []).map(\.plain)
+      style.bold(provider.name.oneLine(64)) + "  " + style.dim("\(provider.provider) at \(provider.url)".oneLine(300)) + "\n"
+    if let error = provider.error { return text + "  " + style.bad(error.oneLine(400)) + "\n" }
+    let models = provider.models ?? []
     // Ollama lists "llama3.2:latest" for what is called "llama3.2".
-    let listed = usual.flatMap { usual in models.first { $0 == usual || $0 == usual + ":latest" } }
-    for model in models { text += (model == listed || models.count == 1 && usual == nil ? "* " : "  ") + model.oneLine(200) + "\n" }
+    let listed = provider.model.flatMap { usual in models.first { $0 == usual || $0 == usual + ":latest" } }
+    for model in models {
+      text += (model == listed || models.count == 1 && provider.model == nil ? "* " : "  ") + model.oneLine(200) + "\n"
+    }
     if models.isEmpty { text += style.dim("  none") + "\n" }
-    if let usual, listed == nil { text += style.bad("  \(usual.oneLine(200)), which personas.toml names, is not among them") + "\n" }
+    if let usual = provider.model, listed == nil {
+      text += style.bad("  \(usual.oneLine(200)), which personas.toml names, is not among them") + "\n"
+    }
     return text
   }
 }

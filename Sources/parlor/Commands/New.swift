@@ -1,40 +1,44 @@
+import Client
 import Glibc
-import Kernel
+import Protocol
 import System
-import Wire
 import Workbench
 
-extension Command {
-  static let new = Command(
-    name: "new", usage: "parlor new NAME [--c] [--outside FOLDER] [--home FOLDER] [--no-build]",
-    summary: "begin a persona of your own: it builds, and answers at once",
-    help: """
-      Makes the persona NAME: Plugins/NAME/NAME.swift with a test beside it, and its part [persona.NAME] at the end of
-      personas.toml. Then builds it, has the running kernel take it in, and asks it for its first words.
+/// `parlor new`: a persona of one's own.
+struct NewCommand: Command {
+  let name = "new"
+  let usage = "parlor new NAME [--c] [--outside FOLDER] [--home FOLDER] [--no-build]"
+  let summary = "begin a persona of your own: it builds, and answers at once"
+  let help = """
+    Makes the persona NAME: Plugins/NAME/NAME.swift with a test beside it, and its part [persona.NAME] at the end of
+    personas.toml. Then builds it, has the running kernel take it in, and asks it for its first words.
 
-        --c               in C: one file and a Makefile of two lines
-        --outside FOLDER  in FOLDER/NAME, as a package of its own that needs PersonaKit alone
-        --home FOLDER     the house, if the current folder is not in it
-        --no-build        only write the files
-      """,
-    flags: ["--c", "--no-build"], values: ["--outside", "--home"], operands: 1...1,
-    run: { arguments throws(CLIError) in
-      let birth = try Birth(
-        arguments.operands[0], home: arguments.value("--home"), outside: arguments.value("--outside"), inC: arguments.has("--c"))
-      try birth.write()
-      for line in birth.told { try Output.answer.line(line) }
-      if arguments.has("--no-build") { return .ok }
-      guard case .built(let library, let seconds, _) = try birth.build() else { return .failed }
-      try Output.answer.line("built in \(fixed(seconds, 1)) s")
-      let connection: KernelConnection
-      do throws(CLIError) { connection = try arguments.connect() } catch {
-        guard error.exit == .noKernel else { throw error }
-        try Output.answer.line("no kernel runs here now; `./bat up` starts one, with \(birth.name) in it")
-        return .ok
-      }
-      try birth.introduce(library: library, to: connection)
+      --c               in C: one file and a Makefile of two lines
+      --outside FOLDER  in FOLDER/NAME, as a package of its own that needs PersonaKit alone
+      --home FOLDER     the house, if the current folder is not in it
+      --no-build        only write the files
+    """
+  let flags: Set = ["--c", "--no-build"]
+  let values: Set = ["--outside", "--home"]
+  let operands = 1...1
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let birth = try Birth(
+      arguments.operands[0], home: arguments.value("--home"), outside: arguments.value("--outside"), inC: arguments.has("--c"))
+    try birth.write()
+    for line in birth.told { try Output.answer.line(line) }
+    if arguments.has("--no-build") { return .ok }
+    guard case .built(let library, let seconds, _) = try birth.build() else { return .failed }
+    try Output.answer.line("built in \(fixed(seconds, 1)) s")
+    let connection: KernelConnection
+    do throws(ClientError) { connection = try arguments.connect() } catch {
+      guard CLIError(error).exit == .noKernel else { throw error }
+      try Output.answer.line("no kernel runs here now; `./bat up` starts one, with \(birth.name) in it")
       return .ok
-    })
+    }
+    try birth.introduce(library: library, to: connection)
+    return .ok
+  }
 }
 
 /// A persona that comes into the house: its files, its part of personas.toml, its library.
@@ -158,14 +162,15 @@ struct Birth {
   }
 
   /// The kernel reads personas.toml again and loads the library; then it is asked for its first words.
-  func introduce(library: String, to connection: KernelConnection) throws(CLIError) {
-    let changes = try connection.ask(Request(method: "config.reload", payload: ["libraries": [name: .string(library)]]))
-    guard changes["added"]?.array?.contains(.string(name)) == true else {
+  func introduce(library: String, to connection: KernelConnection) throws {
+    let changes = try connection.call(Config.Reload(libraries: [name: library]))
+    guard changes.added.contains(name) else {
       return try Output.answer.line(
         "the kernel that runs reads another personas.toml than \(personas), so \(name) is not in it: `./bat up` starts this house's")
     }
     let visitor = Terminal.environment("USER") ?? "friend"
-    let reply = try connection.ask(Request(target: name, method: "greet", payload: ["name": .string(visitor)], deadline: .seconds(60)))
+    let greeting = Request(target: name, method: "greet", payload: ["name": .string(visitor)], deadline: .seconds(60))
+    let reply = try connection.ask(greeting).json
     try Output.answer.line("\(name) says: \(AnswerPrinter.content(of: reply).harmless)")
     try Output.answer.line("")
     try Output.answer.line("Next: `parlor dev \(name)` in one terminal, \(shown(folder + "/" + scaffold.source)) in your editor.")

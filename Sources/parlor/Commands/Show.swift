@@ -1,39 +1,39 @@
-import Kernel
+import Client
 import Protocol
-import Workbench
 import Wire
+import Workbench
 
-extension Command {
-  static let show = Command(
-    name: "show", usage: "parlor show NAME|LIBRARY.so [--json]", summary: "all that is known of one persona, or of a library's file",
-    help: """
-      Of a persona NAME, as the kernel knows it: version, library, state, services, methods with what they take and
-      give, generations and who still waits for them, messages, errors, tokens, and the last change of its code.
-      Of a file (an operand with a slash, or that ends in .so): what the library says of itself. None of its code is
-      run, and no kernel is needed.
+/// `parlor show`: all that is known of one persona, or of a library's file.
+struct ShowCommand: Command {
+  let name = "show"
+  let usage = "parlor show NAME|LIBRARY.so [--json]"
+  let summary = "all that is known of one persona, or of a library's file"
+  let help = """
+    Of a persona NAME, as the kernel knows it: version, library, state, services, methods with what they take and
+    give, generations and who still waits for them, messages, errors, tokens, and the last change of its code.
+    Of a file (an operand with a slash, or that ends in .so): what the library says of itself. None of its code is
+    run, and no kernel is needed.
 
-        --json    as one line of JSON, with the methods' JSON schemas whole
-      """,
-    flags: ["--json"], operands: 1...1,
-    run: { arguments throws(CLIError) in
-      let subject = arguments.operands[0]
-      let style = Style(for: .answer)
-      if subject.contains("/") || subject.hasSuffix(".so") {
-        let facts: LibraryFacts
-        do throws(LibraryError) { facts = try LibraryFacts(reading: subject) } catch { throw CLIError(.failed, error.message) }
-        let json = facts.json
-        try Output.answer.write(arguments.has("--json") ? json.text + "\n" : PersonaText.text(ofLibrary: json, style: style))
-        return .ok
-      }
-      let connection = try arguments.connect()
-      let name = Names.resolve(subject, among: connection.personas)
-      let details: JSON
-      do throws(CLIError) {
-        details = try connection.ask(Request(method: "personas.show", payload: ["name": .string(name)]))
-      } catch { throw Names.explain(error, personas: connection.personas) }
-      try Output.answer.write(arguments.has("--json") ? details.text + "\n" : PersonaText.text(details, style: style))
+      --json    as one line of JSON, with the methods' JSON schemas whole
+    """
+  let flags: Set = ["--json"]
+  let operands = 1...1
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let subject = arguments.operands[0]
+    let style = Style(for: .answer)
+    if subject.contains("/") || subject.hasSuffix(".so") {
+      let facts = try LibraryFacts(reading: subject)
+      try Output.answer.write(arguments.has("--json") ? facts.json.text + "\n" : PersonaText.text(of: facts, style: style))
       return .ok
-    })
+    }
+    let connection = try arguments.connect()
+    let name = Names.resolve(subject, among: connection.personas)
+    let payload = try connection.explaining { try connection.ask(Request(Personas.Show(name: name))) }
+    try Output.answer.reply(
+      payload, json: arguments.has("--json"), PersonaText.text(payload.reply(to: Personas.Show.self), style: style))
+    return .ok
+  }
 }
 
 extension LibraryFacts {
@@ -52,83 +52,80 @@ enum PersonaText {
     value.isEmpty ? "" : style.dim("  " + (key + ":").padded(13)) + value.oneLine(400) + "\n"
   }
 
-  static func text(ofLibrary facts: JSON, style: Style) -> String {
-    let about = facts["about"] ?? .null
-    var text = head(about["name"]?.string ?? "?", about, style)
-    text += row("file", facts["path"]?.string ?? "", style) + row("SHA-256", facts["hash"]?.string ?? "", style)
+  static func text(of facts: LibraryFacts, style: Style) -> String {
+    let about = facts.about.described
+    var text = head(about.name, about, style)
+    text += row("file", facts.path, style) + row("SHA-256", facts.hash, style)
     text += traits(about, style)
-    for warning in facts["warnings"]?.array ?? [] { text += row("warning", warning.plain, style) }
+    for warning in facts.warnings { text += row("warning", warning, style) }
     return text + methods(about, style)
   }
 
-  static func text(_ details: JSON, style: Style) -> String {
-    let persona = details["persona"] ?? .null
-    let about = details["about"] ?? .null
-    var text = head(persona["name"]?.string ?? "?", about, style, summary: persona["summary"]?.string)
-    let generation = persona["generation"]?.int.map { ", generation \($0)" } ?? ""
-    text += row("state", (persona["state"]?.plain ?? "?") + generation, style)
-    if let reason = persona["reason"]?.string { text += style.bad("  " + reason.oneLine(400)) + "\n" }
-    text += row("library", details["library"]?["path"]?.string ?? persona["library"]?.plain ?? "", style)
-    text += row("SHA-256", details["library"]?["hash"]?.string ?? "", style)
-    for warning in details["library"]?["warnings"]?.array ?? [] { text += row("warning", warning.plain, style) }
-    text += traits(about, style)
-    let saved = (details["saved"]?.array ?? []).map { "schema \($0["schema"]?.plain ?? "?"), \($0["bytes"]?.plain ?? "?") bytes" }
+  static func text(_ details: Personas.Details, style: Style) -> String {
+    let persona = details.persona
+    var text = head(persona.name, details.about, style, summary: persona.summary)
+    let generation = persona.generation.map { ", generation \($0)" } ?? ""
+    text += row("state", persona.state.rawValue + generation, style)
+    if let reason = persona.reason { text += style.bad("  " + reason.oneLine(400)) + "\n" }
+    text += row("library", details.library?.path ?? persona.library, style)
+    text += row("SHA-256", details.library?.hash ?? "", style)
+    for warning in details.library?.warnings ?? [] { text += row("warning", warning, style) }
+    if let about = details.about { text += traits(about, style) }
+    let saved = details.saved.map { "schema \($0.schema), \($0.bytes) bytes" }
     text += row("saved", saved.joined(separator: "; "), style)
-    if let count = details["values"]?["count"]?.int, count > 0 {
-      text += row("values", "\(count), \(details["values"]?["bytes"]?.plain ?? "?") bytes", style)
-    }
-    func number(_ key: String) -> String { persona[key]?.plain ?? "?" }
-    text += row("messages", "\(number("received")) received, \(number("failed")) failed, \(number("queued")) waiting", style)
-    if let tokens = details["tokens"] {
+    if details.values.count > 0 { text += row("values", "\(details.values.count), \(details.values.bytes) bytes", style) }
+    text += row("messages", "\(persona.received) received, \(persona.failed) failed, \(persona.queued) waiting", style)
+    if let tokens = details.tokens {
+      func number(_ key: String) -> String { tokens[key]?.plain ?? "?" }
       text += row(
         "model",
-        "\(tokens["answered"]?.plain ?? "?") of \(tokens["requests"]?.plain ?? "?") questions answered, "
-          + "\(tokens["prompt_tokens"]?.plain ?? "?") tokens read, \(tokens["completion_tokens"]?.plain ?? "?") written", style)
+        "\(number("answered")) of \(number("requests")) questions answered, "
+          + "\(number("prompt_tokens")) tokens read, \(number("completion_tokens")) written", style)
     }
-    if let receipt = details["last_receipt"], receipt != .null { text += row("last change", Receipt(json: receipt).sentence, style) }
-    return text + generations(details, kept: persona["kept"]?.int ?? 0, style) + methods(about, style)
+    if let receipt = details.last_receipt { text += row("last change", receipt.sentence, style) }
+    return text + generations(details, style) + (details.about.map { methods($0, style) } ?? "")
   }
 
-  private static func head(_ name: String, _ about: JSON, _ style: Style, summary: String? = nil) -> String {
-    let version = about["version"]?.string.map { " " + $0.oneLine(64) } ?? ""
-    let summary = (summary ?? about["summary"]?.string).map { " · " + $0.oneLine(200) } ?? ""
+  private static func head(_ name: String, _ about: Personas.About?, _ style: Style, summary: String? = nil) -> String {
+    let version = about.map { " " + $0.version.oneLine(64) } ?? ""
+    let summary = (summary ?? about?.summary).map { " · " + $0.oneLine(200) } ?? ""
     return style.bold(name.oneLine(64)) + version + summary + "\n"
   }
 
-  private static func traits(_ about: JSON, _ style: Style) -> String {
-    func words(_ key: String) -> String { (about[key]?.array ?? []).map(\.plain).joined(separator: " ") }
+  private static func traits(_ about: Personas.About, _ style: Style) -> String {
     var text = ""
-    if let state = about["state"], let writes = state["writes"]?.int, let reads = state["reads"]?.int {
-      text += row("keeps state", reads == writes ? "schema \(writes)" : "writes schema \(writes), reads \(reads) to \(writes)", style)
+    if let state = about.state {
+      let schemas =
+        state.reads == state.writes ? "schema \(state.writes)" : "writes schema \(state.writes), reads \(state.reads) to \(state.writes)"
+      text += row("keeps state", schemas, style)
     }
-    return text + row("needs", words("needs"), style) + row("wants", words("wants"), style)
+    return text + row("needs", about.needs.joined(separator: " "), style) + row("wants", about.wants.joined(separator: " "), style)
   }
 
-  private static func generations(_ details: JSON, kept: Int, _ style: Style) -> String {
-    let shown = details["generations"]?.array ?? []
+  private static func generations(_ details: Personas.Details, _ style: Style) -> String {
+    let (shown, kept) = (details.generations, details.persona.kept)
     if shown.isEmpty { return "" }
     var text = style.dim(kept > shown.count ? "generations (the last \(shown.count) of \(kept) that are kept)" : "generations") + "\n"
     for generation in shown {
-      var words = ["version \(generation["version"]?.plain ?? "?")", String((generation["hash"]?.string ?? "").prefix(8))]
-      if let phase = generation["phase"]?.string { words.append(phase) }
-      let askers = Dictionary((generation["askers"]?.array ?? []).map { ($0.plain, 1) }, uniquingKeysWith: +)
+      var words = ["version \(generation.version)", String(generation.hash.prefix(8))]
+      if let phase = generation.phase { words.append(phase.rawValue) }
+      let askers = Dictionary((generation.askers ?? []).map { ($0, 1) }, uniquingKeysWith: +)
       if !askers.isEmpty {
         words.append("answers " + askers.sorted { $0.key < $1.key }.map { $1 == 1 ? $0 : "\($0) (\($1))" }.joined(separator: ", "))
       }
-      if let requests = generation["requests"]?.int, requests > 0 { words.append("waits for \(requests) itself") }
-      text += "  " + (generation["number"]?.plain ?? "?").padded(4) + words.joined(separator: " · ").oneLine(300) + "\n"
+      if let requests = generation.requests, requests > 0 { words.append("waits for \(requests) itself") }
+      text += "  " + "\(generation.number)".padded(4) + words.joined(separator: " · ").oneLine(300) + "\n"
     }
     return text
   }
 
-  private static func methods(_ about: JSON, _ style: Style) -> String {
-    let methods = about["methods"]?.array ?? []
-    if methods.isEmpty { return "" }
+  private static func methods(_ about: Personas.About, _ style: Style) -> String {
+    if about.methods.isEmpty { return "" }
     var text = style.dim("methods") + "\n"
-    for method in methods {
-      text += "  " + style.name((method["name"]?.plain ?? "?").oneLine(64)) + "  " + (method["summary"]?.plain ?? "").oneLine(200) + "\n"
-      if let takes = method["takes"] { text += style.dim("    takes ") + SchemaText.short(takes).oneLine(300) + "\n" }
-      if let gives = method["gives"] { text += style.dim("    gives ") + SchemaText.short(gives).oneLine(300) + "\n" }
+    for method in about.methods {
+      text += "  " + style.name(method.name.oneLine(64)) + "  " + method.summary.oneLine(200) + "\n"
+      if let takes = method.takes { text += style.dim("    takes ") + SchemaText.short(takes).oneLine(300) + "\n" }
+      if let gives = method.gives { text += style.dim("    gives ") + SchemaText.short(gives).oneLine(300) + "\n" }
     }
     return text
   }

@@ -1,68 +1,72 @@
+import Client
+import Protocol
 import Wire
 
-extension Command {
-  static let stats = Command(
-    name: "stats", usage: "parlor stats [--json] [--watch]", summary: "counters of the kernel, its personas and the model",
-    help: """
-      Prints what the kernel counts: time up, memory, connections, messages, errors, and what the model did.
+/// `parlor stats`: what the kernel counts.
+struct StatsCommand: Command {
+  let name = "stats"
+  let usage = "parlor stats [--json] [--watch]"
+  let summary = "counters of the kernel, its personas and the model"
+  let help = """
+    Prints what the kernel counts: time up, memory, connections, messages, errors, and what the model did.
 
-        --json    as one line of JSON
-        --watch   again every second, until Ctrl-C (exit status 130)
-      """,
-    flags: ["--json", "--watch"],
-    run: { arguments throws(CLIError) in
-      let connection = try arguments.connect()
-      let style = Style(for: .answer)
-      let clear = arguments.has("--watch") && style.colours ? "\u{1B}[H\u{1B}[2J" : ""
-      while true {
-        let stats = try connection.ask(Request(method: "stats"))
-        try Output.answer.write(arguments.has("--json") ? stats.text + "\n" : clear + StatsText.text(stats, style: style))
-        guard arguments.has("--watch") else { return .ok }
-        let clock = ContinuousClock()
-        let next = clock.now + .seconds(1)
-        while clock.now < next {
-          let ready = waitForInput([connection.descriptor, Signals.descriptor], for: next - clock.now)
-          if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
-          // Receipts may come meanwhile; and so we notice the kernel's end at once.
-          if ready.contains(connection.descriptor) { _ = try connection.receive() }
-        }
-      }
-    })
+      --json    as one line of JSON
+      --watch   again every second, until Ctrl-C (exit status 130)
+    """
+  let flags: Set = ["--json", "--watch"]
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let connection = try arguments.connect()
+    let style = Style(for: .answer)
+    let clear = arguments.has("--watch") && style.colours ? "\u{1B}[H\u{1B}[2J" : ""
+    while true {
+      let payload = try connection.ask(Request(Stats()))
+      try Output.answer.reply(
+        payload, json: arguments.has("--json"), clear + StatsText.text(payload.reply(to: Stats.self), style: style))
+      guard arguments.has("--watch") else { return .ok }
+      let next = ContinuousClock.now + .seconds(1)
+      // Receipts may come meanwhile; and so the kernel's end is noticed at once.
+      while try connection.pause(until: next) { _ = try connection.advance() }
+    }
+  }
 }
 
 /// The reply of `stats`, for people.
 enum StatsText {
-  static func text(_ stats: JSON, style: Style) -> String {
-    var text = ""
-    func row(_ key: String, _ value: String) { text += style.dim((key + ":").padded(16)) + value.oneLine(300) + "\n" }
-    row("kernel", "\(stats["version"]?.plain ?? "?"), pid \(stats["pid"]?.plain ?? "?")")
-    if let seconds = stats["uptime_s"]?.number { row("up", uptime(Int(seconds))) }
-    if let kilobytes = stats["memory_kb"]?.number { row("memory", "\(fixed(kilobytes / 1024, 1)) MiB") }
-    for key in ["connections", "messages", "errors", "undelivered"] {
-      if let value = stats[key] { row(key, value.plain) }
-    }
-    let told: Set = [
-      "version", "pid", "uptime_s", "memory_kb", "connections", "messages", "errors", "undelivered", "personas", "llm", "memory",
+  static func text(_ stats: Stats.Reply, style: Style) -> String {
+    var rows: [(String, String)] = [
+      ("kernel", "\(stats.version), pid \(stats.pid)"), ("up", uptime(stats.uptime_s)),
+      ("memory", "\(fixed(Double(stats.memory_kb) / 1024, 1)) MiB"), ("connections", "\(stats.connections)"),
+      ("messages", "\(stats.messages)"), ("errors", "\(stats.errors)"), ("undelivered", "\(stats.undelivered)"),
+      ("requests", "\(stats.requests)"),
     ]
-    for (key, value) in (stats.object ?? [:]).sorted(by: { $0.key < $1.key }) where !told.contains(key) { row(key, value.plain) }
-    for (key, value) in (stats["memory"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) { row("rag " + key, plain(value)) }
+    rows += members(stats.memory).map { ("rag " + $0.key, plain($0.value)) }
+    rows += model(stats.llm)
+    let text = rows.map { style.dim(($0.0 + ":").padded(16)) + $0.1.oneLine(300) + "\n" }.joined()
+    return text + "\n" + PersonaTable.text(stats.personas, style: style)
+  }
+
+  /// What the language service counts, which only it knows the shape of.
+  private static func model(_ llm: JSON) -> [(String, String)] {
     let apart: Set = ["personas", "providers", "budget"]
-    for (key, value) in (stats["llm"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) where !apart.contains(key) {
-      row("llm " + key, plain(value))
-    }
-    let budget = stats["llm"]?["budget"] ?? .null
-    if budget != .null { row("llm today", spent(budget)) }
-    let providers = stats["llm"]?["providers"]?.object ?? [:]
-    for (name, provider) in providers.sorted(by: { $0.key < $1.key }) { row("llm at " + name.oneLine(64), self.provider(provider)) }
-    for (name, usage) in (stats["llm"]?["personas"]?.object ?? [:]).sorted(by: { $0.key < $1.key }) {
+    var rows = members(llm).filter { !apart.contains($0.key) }.map { ("llm " + $0.key, plain($0.value)) }
+    let budget = llm["budget"] ?? .null
+    if budget != .null { rows.append(("llm today", spent(budget))) }
+    for (name, provider) in members(llm["providers"]) { rows.append(("llm at " + name.oneLine(64), self.provider(provider))) }
+    for (name, usage) in members(llm["personas"]) {
       let today = (budget["personas"]?[name]).map { ", today " + spent($0) } ?? ""
-      row("llm " + name.oneLine(64), self.usage(usage) + today)
-      let generations = (usage["generations"]?.object ?? [:]).sorted { Int($0.key) ?? 0 < Int($1.key) ?? 0 }
+      rows.append(("llm " + name.oneLine(64), self.usage(usage) + today))
+      let generations = members(usage["generations"]).sorted { Int($0.key) ?? 0 < Int($1.key) ?? 0 }
       // Of one generation all has been said.
-      for (number, usage) in generations where generations.count > 1 { row("  generation " + number.oneLine(20), self.usage(usage)) }
+      for (number, usage) in generations where generations.count > 1 {
+        rows.append(("  generation " + number.oneLine(20), self.usage(usage)))
+      }
     }
-    if let personas = stats["personas"]?.array { text += "\n" + PersonaTable.text(personas, style: style) }
-    return text
+    return rows
+  }
+
+  private static func members(_ object: JSON?) -> [(key: String, value: JSON)] {
+    (object?.object ?? [:]).sorted { $0.key < $1.key }
   }
 
   /// As in "1200 of 50000 tokens".

@@ -1,37 +1,43 @@
+import Client
 import Glibc
+import Protocol
 import Wire
 
-extension Command {
-  static let tap = Command(
-    name: "tap", usage: "parlor tap [--json]", summary: "show the messages of others as they flow",
-    help: """
-      Prints a line for each message on the bus: time, source → target, method, size in bytes, and how its text begins.
-      After a persona's error stands the command that keeps the message, to replay it.
-      Ends with Ctrl-C (exit status 130).
+/// `parlor tap`: the messages of others as they flow.
+struct TapCommand: Command {
+  let name = "tap"
+  let usage = "parlor tap [--json]"
+  let summary = "show the messages of others as they flow"
+  let help = """
+    Prints a line for each message on the bus: time, source → target, method, size in bytes, and how its text begins.
+    After a persona's error stands the command that keeps the message, to replay it.
+    Ends with Ctrl-C (exit status 130).
 
-        --json    print each message whole, as one line of JSON
-      """,
-    flags: ["--json"],
-    run: { arguments throws(CLIError) in
-      let connection = try arguments.connect()
-      let style = Style(for: .answer)
-      _ = try connection.start(Request(method: "tap", payload: ["on": true]))
-      while true {
-        let ready = waitForInput([connection.descriptor, Signals.descriptor])
-        if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
-        guard ready.contains(connection.descriptor) else { continue }
-        for message in try connection.receive() {
-          if message.method == "error" { throw CLIError(errorPayload: message.payload) }
-          guard message.method == "tap" else { continue }
-          if let missed = message.payload["missed"]?.int, missed > 0 {
+      --json    print each message whole, as one line of JSON
+    """
+  let flags: Set = ["--json"]
+
+  func run(_ arguments: Arguments) throws -> ExitCode {
+    let connection = try arguments.connect()
+    let style = Style(for: .answer)
+    _ = try connection.start(Request(Tap(on: true)))
+    while true {
+      _ = try connection.pause(until: nil)
+      for incoming in try connection.advance() {
+        switch incoming {
+        case .failure(_, let report): throw CLIError(report)
+        case .tap(let event):
+          if let missed = event.missed, missed > 0 {
             try Output.diagnostics.line("parlor: \(missed) messages are not shown: they came faster than they could be printed")
           }
-          guard let gram = message.payload["gram"] else { continue }
+          guard let gram = event.gram else { continue }
           try Output.answer.line(
-            arguments.has("--json") ? gram.text : TapLine.text(Gram(json: gram), at: .now, personas: connection.personas, style: style))
+            arguments.has("--json") ? gram.text : TapLine.text(gram, at: .now, personas: connection.personas, style: style))
+        default: continue
         }
       }
-    })
+    }
+  }
 }
 
 /// One message of the flow, in one line.
@@ -58,12 +64,13 @@ enum TapLine {
     }
   }
 
-  static func text(_ gram: Gram, at time: Time, personas: [String] = [], style: Style) -> String {
-    let payload = gram.payload
+  static func text(_ gram: JSON, at time: Time, personas: [String] = [], style: Style) -> String {
+    let (source, target) = (gram["source"]?.string ?? "", gram["target"]?.string ?? "")
+    let (method, payload) = (gram["method"]?.string ?? "", gram["payload"] ?? .null)
     let said = payload["content"]?.string ?? payload["text"]?.string ?? payload["message"]?.string ?? payload.text
-    let route = "\(style.name(gram.source.oneLine(64))) → \(style.name(gram.target.oneLine(64)))"
-    let method = gram.method == "error" ? style.bad("error") : gram.method.oneLine(64)
-    let next = gram.method == "error" && personas.contains(gram.source) ? " (parlor capture \(gram.source.oneLine(64)) --failed)" : ""
-    return "\(style.dim(time.text)) \(route) \(method) \(gram.json.text.utf8.count) \(style.dim(said.oneLine(80) + next))"
+    let route = "\(style.name(source.oneLine(64))) → \(style.name(target.oneLine(64)))"
+    let shown = method == "error" ? style.bad("error") : method.oneLine(64)
+    let next = method == "error" && personas.contains(source) ? " (parlor capture \(source.oneLine(64)) --failed)" : ""
+    return "\(style.dim(time.text)) \(route) \(shown) \(gram.text.utf8.count) \(style.dim(said.oneLine(80) + next))"
   }
 }

@@ -1,7 +1,7 @@
+import Client
 import Glibc
-import Kernel
 import Protocol
-import Wire
+import System
 import Workbench
 
 /// Performs what the `DevMachine` of each persona decides: one loop over sources, builds, the kernel and the signals. One thread.
@@ -12,13 +12,13 @@ final class DevLoop {
     let source: PersonaSource
     var machine = DevMachine(isConnected: true)
     var build: Build?
-    /// The request that has not been answered yet; a question to the persona, or an order to the kernel.
+    /// The request that has not been answered yet; a question to the persona, or a request to the kernel.
     var request: (id: Int, isQuestion: Bool)?
     var folders: Set<String> = []
     var files: [String: PersonaSource.Stamp] = [:]
     /// The last switch that has not been told, whoever wanted it.
     var receipt: Receipt?
-    /// The kernel was started since the last order: what it runs by now may be what was built.
+    /// The kernel was started since the last request: what it runs by now may be what was built.
     var hasNewKernel = false
     /// Whether a generation of it runs.
     var runs: Bool
@@ -33,25 +33,19 @@ final class DevLoop {
 
   private let subjects: [Subject]
   private let question: String?
-  private let path: String
-  private let name: String?
-  private var connection: KernelConnection?
+  private let link: KernelLink
   private let watcher: LibraryWatcher
-  /// When to look for the kernel, if it is gone.
-  private var callAt = 0.0
 
   init(
     _ connection: KernelConnection, name: String?, sources: [(name: String, source: PersonaSource, runs: Bool)], question: String?
-  ) throws(CLIError) {
-    self.connection = connection
-    self.name = name
+  ) throws {
+    link = KernelLink(connection, name: name, pauses: (.milliseconds(250), .milliseconds(500)))
     self.question = question
-    path = connection.path
     subjects = sources.map { Subject($0.name, $0.source, runs: $0.runs) }
-    do throws(LibraryError) { watcher = try LibraryWatcher() } catch { throw CLIError(.failed, error.message) }
+    watcher = try LibraryWatcher()
   }
 
-  func run() throws(CLIError) -> ExitCode {
+  func run() throws -> ExitCode {
     for subject in subjects {
       _ = try look(subject)
       try say("watching \(subject.source.folder) for \(subject.name); Ctrl-C ends that, and nothing else")
@@ -68,8 +62,7 @@ final class DevLoop {
         if let outcome = subject.build?.advance() { try built(subject, outcome) }
         try perform(subject, subject.machine.handle(.time, now: Self.now))
       }
-      try readKernel()
-      try callKernel()
+      for event in try link.advance(.now) { try handle(event) }
     }
   }
 
@@ -83,29 +76,28 @@ final class DevLoop {
 
   private func wait() throws(CLIError) {
     var descriptors = [Signals.descriptor, watcher.descriptor]
-    if let connection { descriptors.append(connection.descriptor) }
-    var until = connection == nil ? callAt : .infinity
+    if let descriptor = link.descriptor { descriptors.append(descriptor) }
+    var until = link.timeout(.now).map { Self.now + $0 / .seconds(1) } ?? .infinity
     for subject in subjects {
       if let build = subject.build {
         if let descriptor = build.descriptor { descriptors.append(descriptor) } else { until = 0 }
       }
       until = min(until, subject.machine.due ?? .infinity)
     }
-    _ = waitForInput(descriptors, for: until.isFinite ? .seconds(max(0, until - Self.now)) : nil)
+    let writing = link.wantsToWrite ? [link.descriptor].compactMap(\.self) : []
+    _ = waitForInput(descriptors, writing: writing, for: until.isFinite ? .seconds(max(0, until - Self.now)) : nil)
   }
 
   // MARK: Sources
 
   /// Watches the folders that a source has now, and tells which files have been written, have come or have gone; of the last, nil.
-  private func look(_ subject: Subject) throws(CLIError) -> [PersonaSource.Stamp?] {
+  private func look(_ subject: Subject) throws -> [PersonaSource.Stamp?] {
     let root = subject.source.folder
     // What comes into a new folder before its watch is there causes no event: look until nothing is new.
     while true {
       let folders = Set(PersonaSource.folders(in: root)).union([root])
       if folders == subject.folders { break }
-      for folder in folders.subtracting(subject.folders) {
-        do throws(LibraryError) { try watcher.watch(folder: folder) } catch { throw CLIError(.failed, error.message) }
-      }
+      for folder in folders.subtracting(subject.folders) { try watcher.watch(folder: folder) }
       for folder in subject.folders.subtracting(folders) { watcher.ignore(folder: folder) }
       subject.folders = folders
     }
@@ -114,7 +106,7 @@ final class DevLoop {
     return Set(files.keys).union(subject.files.keys).filter { files[$0] != subject.files[$0] }.map { files[$0] }
   }
 
-  private func readSources() throws(CLIError) {
+  private func readSources() throws {
     guard waitForInput([watcher.descriptor], for: .zero).contains(watcher.descriptor) else { return }
     for case .failed(let error) in watcher.readEvents() { throw CLIError(.failed, error.message) }
     // An event says only where to look: who opens a file for writing and closes it again, or whose child does, has saved nothing.
@@ -132,22 +124,17 @@ final class DevLoop {
 
   // MARK: Actions
 
-  private func perform(_ subject: Subject, _ actions: [DevMachine.Action]) throws(CLIError) {
+  private func perform(_ subject: Subject, _ actions: [DevMachine.Action]) throws {
     for action in actions {
       switch action {
       case .build(let anew):
-        if let request = subject.request { try cancel(request.id, of: subject) }
+        cancelRequest(of: subject)
         let plan = BuildPlan(subject.source, anew: anew)
         for note in plan.steps.compactMap(\.note) { try say("\(subject.name): \(note)") }
         subject.build = Build(plan)
       case .cancelBuild: subject.build = nil
-      case .load(let library):
-        try request(subject, Request(method: "personas.reload", payload: ["name": .string(subject.name), "library": .string(library)]))
-      case .ask:
-        try request(
-          subject, isQuestion: true,
-          question.map { .conversation(with: subject.name, $0, thread: "dev", stream: false, deadline: .seconds(600)) }
-            ?? Request(target: subject.name, method: "describe", deadline: .seconds(10)))
+      case .load(let library): try start(subject, Request(Personas.Reload(names: [subject.name], library: library)))
+      case .ask: try ask(subject)
       case .tell(let total, let compiler):
         try say("\(subject.name) live: \(fixed(total, 2)) s after saving, of which compiler \(fixed(compiler, 2)) s\(subject.change)")
         subject.receipt = nil
@@ -158,7 +145,7 @@ final class DevLoop {
     }
   }
 
-  private func built(_ subject: Subject, _ outcome: Build.Outcome) throws(CLIError) {
+  private func built(_ subject: Subject, _ outcome: Build.Outcome) throws {
     subject.build = nil
     switch outcome {
     case .built(let library, let seconds, let warnings):
@@ -176,77 +163,95 @@ final class DevLoop {
     if diagnostics.count > 20 { try say("  … and \(diagnostics.count - 20) more") }
   }
 
-  private func request(_ subject: Subject, isQuestion: Bool = false, _ request: Request) throws(CLIError) {
-    guard let connection else { return }
-    do throws(CLIError) { subject.request = (try connection.start(request), isQuestion) } catch { try lost() }
+  private func start(_ subject: Subject, isQuestion: Bool = false, _ request: Request) throws(ClientError) {
+    if let connection = link.connection { subject.request = (try connection.start(request), isQuestion) }
+  }
+
+  private func ask(_ subject: Subject) throws(ClientError) {
+    guard let connection = link.connection else { return }
+    let request =
+      question.map { connection.conversation(with: subject.name, $0, thread: "dev", stream: false, deadline: .seconds(600)) }
+      ?? Request(target: subject.name, method: "describe", deadline: .seconds(10))
+    try start(subject, isQuestion: true, request)
   }
 
   /// The answer of an older generation is not waited for.
-  private func cancel(_ request: Int, of subject: Subject) throws(CLIError) {
+  private func cancelRequest(of subject: Subject) {
+    guard let request = subject.request else { return }
     subject.request = nil
-    do throws(CLIError) { try connection?.cancel(request) } catch { try lost() }
+    link.connection?.cancel(request.id)
   }
 
   // MARK: The kernel
 
-  private func readKernel() throws(CLIError) {
-    guard let connection else { return }
-    guard waitForInput([connection.descriptor], for: .zero).contains(connection.descriptor) else { return }
-    let grams: [Gram]
-    do throws(CLIError) { grams = try connection.receive() } catch { return try lost() }
-    for gram in grams {
-      if gram.method == "receipt" { note(Receipt(json: gram.payload)) }
-      guard let re = gram.re, gram.method != "delta", let subject = subjects.first(where: { $0.request?.id == re }),
-        let request = subject.request
-      else { continue }
-      subject.request = nil
-      let event = request.isQuestion ? try answered(gram, subject) : try ordered(gram, subject)
+  private func handle(_ event: KernelLink.Event) throws {
+    switch event {
+    case .lost: try lost()
+    case .attached: try returned()
+    case .incoming(.receipt(let receipt)): note(receipt)
+    case .incoming(.reply(let id, let payload)):
+      guard let (subject, isQuestion) = take(id) else { return }
+      let event = isQuestion ? try answered(subject, payload) : try changed(subject, payload)
       try perform(subject, subject.machine.handle(event, now: Self.now))
+    case .incoming(.failure(let id, let report)):
+      guard let (subject, isQuestion) = take(id) else { return }
+      let event = isQuestion ? try couldNotAnswer(subject, report) : try refused(subject, report)
+      try perform(subject, subject.machine.handle(event, now: Self.now))
+    case .incoming: break
     }
+  }
+
+  /// Whose request has ended.
+  private func take(_ id: Int) -> (Subject, isQuestion: Bool)? {
+    guard let subject = subjects.first(where: { $0.request?.id == id }), let request = subject.request else { return nil }
+    subject.request = nil
+    return (subject, request.isQuestion)
   }
 
   /// Switches are told to everybody, also those that the kernel's own watch of the file, or another client, has caused.
   private func note(_ receipt: Receipt) {
     guard let subject = subjects.first(where: { $0.name == receipt.persona }) else { return }
-    switch receipt.json["outcome"]?.string {
-    case "loaded", "reloaded", "rolled_back":
+    switch receipt.outcome {
+    case .loaded, .reloaded, .rolledBack:
       subject.receipt = receipt
       subject.runs = true
-    case "unloaded": subject.runs = false
+    case .unloaded: subject.runs = false
     default: break
     }
   }
 
-  private func answered(_ gram: Gram, _ subject: Subject) throws(CLIError) -> DevMachine.Event {
-    let isError = gram.method == "error"
+  private func answered(_ subject: Subject, _ payload: Payload) throws(CLIError) -> DevMachine.Event {
+    if question != nil { try say("\(subject.name): \(AnswerPrinter.content(of: payload.json).harmless)") }
+    return .answered
+  }
+
+  private func couldNotAnswer(_ subject: Subject, _ report: ErrorReport) throws(CLIError) -> DevMachine.Event {
     // A persona need not know `describe`; that it said so is an answer.
-    if question != nil || (isError && gram.payload["code"]?.string != "unknown_method") {
-      let text = isError ? gram.payload["message"]?.plain ?? "" : AnswerPrinter.content(of: gram.payload)
-      try say("\(subject.name)\(isError ? " could not answer" : ""): \(text.harmless)")
+    if question != nil || report.failure.code != .unknownMethod {
+      try say("\(subject.name) could not answer: \(report.message.harmless)")
     }
     return .answered
   }
 
-  private func ordered(_ gram: Gram, _ subject: Subject) throws(CLIError) -> DevMachine.Event {
-    if gram.method == "error" {
-      try say("\(subject.name) not changed: \((gram.payload["message"]?.plain ?? "").harmless)")
-      return .refused
-    }
-    let receipt = Receipt(json: gram.payload["receipts"]?.array?.first ?? gram.payload)
+  private func refused(_ subject: Subject, _ report: ErrorReport) throws(CLIError) -> DevMachine.Event {
+    try say("\(subject.name) not changed: \(report.message.harmless)")
+    return .refused
+  }
+
+  private func changed(_ subject: Subject, _ payload: Payload) throws -> DevMachine.Event {
+    guard let receipt = try Receipt.all(in: payload).first else { return .refused }
     note(receipt)
     // The kernel may have loaded it by its own watch of the file or by its start, or it was loaded for a save that another one has
     // overtaken: then there is nothing left to change, and it is live.
-    let isUnchanged = receipt.json["outcome"]?.string == "unchanged" && subject.receipt == nil && !subject.hasNewKernel
+    let isUnchanged = receipt.outcome == .unchanged && subject.receipt == nil && !subject.hasNewKernel
     subject.hasNewKernel = false
-    let outcome: DevMachine.Switch = receipt.refused ? .refused : isUnchanged ? .unchanged : .done
+    let outcome: DevMachine.Switch = receipt.isRefused ? .refused : isUnchanged ? .unchanged : .done
     if outcome != .done { try say(receipt.sentence.harmless) }
-    for warning in receipt.json["warnings"]?.array ?? [] { try say("  warning: \(warning.plain.harmless)") }
+    for warning in receipt.warnings ?? [] { try say("  warning: \(warning.harmless)") }
     return .receipt(outcome)
   }
 
-  private func lost() throws(CLIError) {
-    connection = nil
-    callAt = Self.now
+  private func lost() throws {
     try say("the kernel is gone; what is saved meanwhile is built, and loaded when it is back")
     for subject in subjects {
       subject.request = nil
@@ -254,14 +259,7 @@ final class DevLoop {
     }
   }
 
-  private func callKernel() throws(CLIError) {
-    guard connection == nil, Self.now >= callAt else { return }
-    callAt = Self.now + 0.5
-    do throws(CLIError) { connection = try KernelConnection(path: path, name: name, within: .seconds(2)) } catch {
-      // Not yet: the next call comes in half a second.
-      if error.exit == .interrupted { throw error }
-      return
-    }
+  private func returned() throws {
     try say("the kernel is back")
     for subject in subjects {
       subject.hasNewKernel = true

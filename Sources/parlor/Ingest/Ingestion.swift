@@ -1,5 +1,6 @@
-import Kernel
-import Wire
+import Client
+import Protocol
+import Workbench
 
 /// Brings a collection of the memory up to date with some files: reads in what is new or has changed, removes what is gone.
 ///
@@ -46,17 +47,13 @@ final class Ingestion {
     self.bar = bar
   }
 
-  private func ask(_ operation: String, _ arguments: [String: JSON]) throws(CLIError) -> JSON {
-    var arguments = arguments
-    arguments["collection"] = .string(collection)
-    return try connection.ask(Request(method: "memory.\(operation)", payload: .object(arguments)))
+  private func call<M: KernelMethod>(_ method: M) throws(CLIError) -> M.Reply {
+    do throws(ClientError) { return try connection.call(method) } catch { throw CLIError(error) }
   }
 
   /// Makes the collection if it is not there.
   func open(isPrivate: Bool) throws(CLIError) {
-    var arguments: [String: JSON] = ["if_missing": true]
-    if !isPrivate { arguments["readers"] = "everyone" }
-    _ = try ask("create", arguments)
+    _ = try call(MemoryMethods.Create(collection: collection, readers: isPrivate ? nil : .everyone, if_missing: true))
   }
 
   /// One round over all files.
@@ -74,7 +71,7 @@ final class Ingestion {
       try onRefused(path, why)
     }
     for path in gone {
-      _ = try ask("replace", ["source": .string(path), "documents": []])
+      _ = try call(MemoryMethods.Replace(collection: collection, source: path, documents: []))
       count.removed += 1
     }
     for (index, path) in tree.files.enumerated() {
@@ -97,9 +94,9 @@ final class Ingestion {
   private func stored() throws(CLIError) -> [String: String] {
     var stored: [String: String] = [:]
     for path in paths {
-      for source in try ask("sources", ["under": .string(path)])["sources"]?.array ?? [] {
-        guard let name = source["source"]?.string, name == path || name.hasPrefix(path == "/" ? "/" : path + "/") else { continue }
-        stored[name] = source["hash"]?.string ?? ""
+      for file in try call(MemoryMethods.Sources(collection: collection, under: path)).sources {
+        guard file.source == path || file.source.hasPrefix(path == "/" ? "/" : path + "/") else { continue }
+        stored[file.source] = file.hash ?? ""
       }
     }
     return stored
@@ -146,20 +143,15 @@ final class Ingestion {
     let parts = max(1, (chunks.count + Self.part - 1) / Self.part)
     for part in 0..<parts {
       let range = part * Self.part..<min(chunks.count, (part + 1) * Self.part)
-      var arguments: [String: JSON] = ["source": .string(path), "first": .bool(part == 0)]
-      arguments["documents"] = .array(
-        range.map { index in
-          let chunk = chunks[index]
-          var document: [String: JSON] = [
-            "id": .string("\(path)#\(index + 1)"), "text": .string(chunk.text),
-            "metadata": ["file": .string(path), "part": .int(index + 1)],
-          ]
-          if !chunk.place.isEmpty { document["place"] = .string(chunk.place) }
-          return .object(document)
-        })
-      if part == parts - 1 { arguments["hash"] = .string(hash) }
-      let answer = try ask("replace", arguments)
-      if note == nil { note = answer["note"]?.string }
+      let documents = range.map { index in
+        Memory.NewDocument(
+          id: "\(path)#\(index + 1)", text: chunks[index].text, metadata: ["file": .string(path), "part": .int(index + 1)],
+          place: chunks[index].place.isEmpty ? nil : chunks[index].place)
+      }
+      let answer = try call(
+        MemoryMethods.Replace(
+          collection: collection, source: path, hash: part == parts - 1 ? hash : nil, documents: documents, first: part == 0))
+      if note == nil { note = answer.note }
       bar.add(range.count)
     }
   }

@@ -1,4 +1,6 @@
+import Client
 import Glibc
+import System
 
 /// Where the conversation takes place: takes what is typed, and prints without harming it.
 ///

@@ -1,12 +1,17 @@
 /// Cuts a stream of bytes into lines; a line cut anywhere waits for its rest.
-struct LineReader {
+public struct LineReader: Sendable {
   private var buffer: [UInt8] = []
   /// Where the next line begins.
   private var start = 0
   /// Up to where there is no newline after `start`.
   private var searched = 0
 
-  mutating func append(_ bytes: some Sequence<UInt8>) {
+  public init() {}
+
+  /// How many bytes wait for the end of their line.
+  public var pending: Int { buffer.count - start }
+
+  public mutating func append(_ bytes: some Sequence<UInt8>) {
     if start > 0 {
       buffer.removeSubrange(..<start)
       searched -= start
@@ -16,7 +21,7 @@ struct LineReader {
   }
 
   /// The next whole line, without its newline.
-  mutating func next() -> ArraySlice<UInt8>? {
+  public mutating func next() -> ArraySlice<UInt8>? {
     guard let end = buffer[searched...].firstIndex(of: 0x0A) else {
       searched = buffer.count
       return nil
@@ -29,7 +34,7 @@ struct LineReader {
   }
 
   /// What follows the last newline, when nothing more will come.
-  mutating func rest() -> ArraySlice<UInt8>? {
+  public mutating func rest() -> ArraySlice<UInt8>? {
     guard start < buffer.count else { return nil }
     defer {
       start = buffer.count

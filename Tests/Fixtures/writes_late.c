@@ -1,10 +1,9 @@
 // It goes on with a gram after it has saved.
 //
-//   note    after as many milliseconds as the payload says: adds 100 to its state, puts "late" into state/1, and replies
+//   note    asks HUMAN; after the answer it adds 100 to its state, puts "late" into state/1, and replies
 //   look    {"count":…,"late":1} where the number is its state and "late" stands in state/1, else "late":0
 #define ABOUT_NAME "LATE"
 #define ABOUT_MORE "state = 1\nwants = state/1\n"
-#define ABOUT_NEEDS "needs = bus/1 timer/1\n"
 #include "fixture.h"
 ABOUT;
 
@@ -13,7 +12,7 @@ typedef struct {
   uint64_t token;
 } pending;
 
-static void timer_ended(void *context, uint64_t request, persona_status status, persona_text result) {
+static void answer_came(void *context, uint64_t request, persona_status status, persona_text result) {
   (void)request, (void)result;
   pending *pending = context;
   persona *self = pending->self;
@@ -34,11 +33,11 @@ static int32_t ignore(void *context, const void *bytes, size_t count) {
 static persona_status receive_gram(persona *self, const persona_gram_v1 *gram) {
   if (is(gram->method, "note")) {
     uint64_t request;
-    char digits[16] = {0};
-    memcpy(digits, gram->payload.bytes, gram->payload.count < 15 ? gram->payload.count : 15);
     pending *made = malloc(sizeof *made);
     *made = (pending){self, gram->token};
-    persona_status status = self->timer->after(self->host, strtoul(digits, NULL, 10), timer_ended, made, &request);
+    persona_status status =
+        self->bus->ask(self->host, gram->token, text("HUMAN"), text("go"), text("null"), 0, NULL, answer_came, made, &request);
+    if (status < 0) free(made);
     return status < 0 ? status : PERSONA_LATER;
   }
   const persona_state_v1 *state = self->host->service(self->host, "state/1");

@@ -138,15 +138,18 @@ import Testing
   @Test("what old code changes after its save is its own; what it puts into state/1 then, the new code sees")
   func afterSave() throws {
     let house = try House([("LATE", "writes_late", ["VERSION": "1"])])
-    let client = try house.attached("GUI")
-    try house.settle("LATE", as: client)
-    try client.line(#"{"target":"LATE","method":"note","payload":500,"id":1}"#)
-    #expect(try client.ask("LATE", "look", id: 2)["late"] == "0")
+    let (client, human, admin) = (try house.attached("GUI"), try house.attached("HUMAN"), try house.attached("ADMIN"))
+    try house.settle("LATE", as: admin)
+    try client.line(#"{"target":"LATE","method":"note","id":1}"#)
+    let question = try human.gram { $0.method == "go" }
+    #expect(try admin.ask("LATE", "look", id: 2)["late"] == "0")
     try house.build("LATE", "writes_late", defines: ["VERSION": "2"])
-    #expect(try client.ask("KERNEL", "personas.reload", #"{"name":"LATE"}"#, id: 3).line.contains(#""outcome":"reloaded""#))
+    #expect(try admin.ask("KERNEL", "personas.reload", #"{"name":"LATE"}"#, id: 3).line.contains(#""outcome":"reloaded""#))
+    // Only now does the old code go on.
+    try human.line(#"{"target":"LATE","re":\#(question.fields["id"].map { "\($0)" } ?? ""),"method":"reply"}"#)
     let noted = try client.gram { $0.re == "1" }
     #expect(noted["count"] == "100" && noted["version"] == "1", "\(noted)")
-    let seen = try client.ask("LATE", "look", id: 4)
+    let seen = try admin.ask("LATE", "look", id: 4)
     #expect(seen["count"] == "0" && seen["late"] == "1", "\(seen)")
   }
 

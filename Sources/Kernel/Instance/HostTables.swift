@@ -230,7 +230,8 @@ public enum HostTables {
       ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
         guard speaker.count > 0, speaker.count <= longestSpeaker else { return INVALID }
         return ask(
-          host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: string(speaker))
+          host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: string(speaker)
+        )
       }))
 
   private nonisolated(unsafe) static let llm = keep(

@@ -76,7 +76,8 @@ enum HostTable {
         let host = entered(host, "bus->progress()")
         if host.isRetired { return RETIRED }
         guard let members = (try? JSON(parsing: bytes(step)))?.object, members["kind"]?.string != nil else {
-          host.log.fail("calls bus->progress() with what is no step: \(CheckText.short(bytes(step))); it takes a JSON object with a \"kind\"")
+          host.log.fail(
+            "calls bus->progress() with what is no step: \(CheckText.short(bytes(step))); it takes a JSON object with a \"kind\"")
           return INVALID
         }
         return host.stream(token, bytes(step))

@@ -7,8 +7,8 @@ import Synchronization
 /// - by the asker, with certainty: `@robin how …` at the beginning, or `"delegate": "ROBIN"` in the payload;
 /// - by the model, if `plan = true` in personas.toml: it is asked first whether one of `delegates` should
 ///   have the question. The model only proposes; this code routes, to one colleague, never to BRICK.
-/// The colleague's own words are shown as they come, and stay in the reply, under "delegated". If the colleague fails, that is said
-/// there, and BRICK answers alone.
+/// The colleague's own words are shown as they come, under the colleague's name, and stay in the reply, under "delegated"; the reply's
+/// "content" is BRICK's own. If the colleague fails, that is said there, and BRICK answers alone.
 actor Brick: Persona {
   static let about: About = """
     bat-persona 1
@@ -17,6 +17,7 @@ actor Brick: Persona {
     summary = The logical architect: deconstructs, delegates
     talk = process_architect_query
     needs = llm/1 bus/1
+    talk = process_architect_query
     method.process_architect_query = take a question apart and answer it; "@robin …" at its beginning, or "delegate", asks a colleague first
     takes.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegate":{"type":"string","description":"the colleague who is asked first"},"thread":{"type":"string"}},"required":["content"]}
     gives.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegated":{"type":"object"}},"required":["content"]}
@@ -93,48 +94,35 @@ actor Brick: Persona {
     }
   }
 
-  /// What the asker has seen before BRICK's own words; the reply begins with it. Any thread.
-  private final class Shown: Sendable {
-    private let gram: BatGram
-    private let colleague: String
-    private let all = Mutex("")
-
-    init(to gram: BatGram, _ colleague: String) {
-      self.gram = gram
-      self.colleague = colleague
-    }
-    var text: String { all.withLock { $0 } }
-    func add(_ piece: String) {
-      all.withLock { $0 += piece }
-      gram.stream(piece)
-    }
-    /// A piece of what the colleague says.
-    func pass(_ piece: String) { add((text.isEmpty ? "[\(colleague)] " : "") + piece) }
+  /// Whether the asker has seen any of the colleague's words. Any thread.
+  private final class Seen: Sendable {
+    private let flag = Mutex(false)
+    var value: Bool { flag.withLock { $0 } }
+    func set() { flag.withLock { $0 = true } }
   }
 
   private func delegate(_ order: Order, _ gram: BatGram) async throws -> JSON? {
     let colleague = order.colleague
     var record: [String: JSON] = ["to": .string(colleague), "question": .string(order.question)]
-    let shown = Shown(to: gram, colleague)
-    let pass: @Sendable (String) -> Void = { shown.pass($0) }
+    let seen = Seen()
+    let notice: @Sendable (String) -> Void = { _ in seen.set() }
     let context: String
     do {
       let seconds = min(max(kernel.config["delegate_seconds"]?.number ?? 120, 1), 86_400)
       let answer = try await kernel.bus.ask(
-        colleague, "talk", ["content": .string(order.question)], deadline: .seconds(seconds), onPiece: gram.wantsStream ? pass : nil)
+        colleague, "talk", ["content": .string(order.question)], through: gram, deadline: .seconds(seconds),
+        onPiece: gram.wantsStream ? notice : nil)
       let content = answer["content"]?.string ?? answer.string ?? answer.text
       record["content"] = .string(content)
-      if shown.text.isEmpty { shown.pass(content) }
-      shown.add("\n\n[\(kernel.name)] ")
+      if !seen.value { gram.progress(.part(speaker: colleague, text: content)) }
       context = "Your colleague \(colleague) was asked \"\(order.question)\" and answered:\n\(content)\n\nBuild on it; do not repeat it."
     } catch let error as KernelError where !Task.isCancelled {
       record["error"] = .string(error.message)
-      shown.add((shown.text.isEmpty ? "" : "\n\n") + "[\(colleague) could not answer: \(error.message)]\n\n")
+      gram.progress(.note("\(colleague) could not answer: \(error.message)"))
       context = "Your colleague \(colleague) could not be reached. Answer yourself."
     }
     let reply = try await kernel.converse(gram, text: order.whole, system: (kernel.config["prompt"]?.string ?? "") + "\n\n" + context)
     guard case .object(var members) = reply else { return reply }
-    members["content"] = .string(shown.text + (members["content"]?.string ?? ""))
     members["delegated"] = .object(record)
     return .object(members)
   }

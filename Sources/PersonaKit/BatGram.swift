@@ -45,6 +45,9 @@ public struct BatGram: Sendable {
   /// Shows a piece of text ahead of the reply, if the asker wants to see it grow. Any thread.
   public func stream(_ piece: String) { host.stream(token, piece) }
 
+  /// Shows a step of the work ahead of the reply, if the asker wants to see the answer grow. Any thread.
+  public func progress(_ step: Progress) { host.progress(token, step) }
+
   /// The gram that the running task works on: requests to the kernel are made on its behalf.
   @TaskLocal static var current: BatGram?
 }

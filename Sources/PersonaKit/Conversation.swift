@@ -49,8 +49,10 @@ extension KernelHandle {
     return .object(reply)
   }
 
+  private var declared: [DeclaredMethod] { host.declared.withLock { $0 } }
+
   private var known: [(key: String, value: String)] {
-    about.methods + [
+    about.methods.filter { method in !declared.contains { $0.name == method.key } } + declared.map { ($0.name, $0.summary) } + [
       ("talk", "converse; any other method with a text does it too"), ("forget", "forget this conversation"), ("describe", "this list"),
     ]
   }
@@ -69,6 +71,7 @@ extension KernelHandle {
   private func schemas(_ prefix: String) -> [String: JSON] {
     var found: [String: JSON] = [:]
     for method in about.methods { found[method.key] = about[prefix + method.key].flatMap { try? JSON(parsing: $0.utf8) } }
+    for method in declared { found[method.name] = prefix == "takes." ? method.takes : method.gives }
     return found
   }
 

@@ -17,8 +17,11 @@ public func export<P: Persona>(_ type: P.Type) -> UnsafePointer<persona_entry> {
       return Instance(try P(kernel: kernel), host, executor)
     }
     let entry = UnsafeMutablePointer<persona_entry>.allocate(capacity: 1)
-    let vtable = UnsafeMutablePointer<persona_vtable>.allocate(capacity: 1)
-    vtable.initialize(to: Instance.vtable)
+    // Raw memory of the size that this file was compiled with: in the process there may be libraries of another minor version, and Swift
+    // has one description of a C struct for all of them, with the size that was seen first.
+    let vtable = UnsafeMutableRawPointer.allocate(byteCount: MemoryLayout<persona_vtable>.size, alignment: 16)
+      .assumingMemoryBound(to: persona_vtable.self)
+    vtable.pointee = Instance.vtable
     entry.initialize(
       to: persona_entry(
         magic: UInt32(PERSONA_MAGIC), size: UInt32(MemoryLayout<persona_entry>.size), abi_major: UInt16(PERSONA_ABI_MAJOR),
@@ -61,6 +64,8 @@ private final class Instance: @unchecked Sendable {
     var running: [UInt64: Task<Void, Never>] = [:]
     /// Tasks that ended before they were noted.
     var ended: Set<UInt64> = []
+    /// The tasks that work on grams, by token.
+    var byToken: [UInt64: UInt64] = [:]
   }
   private let tasks = Mutex(Tasks())
   private let startProblem = Mutex<KernelError?>(nil)
@@ -98,7 +103,8 @@ private final class Instance: @unchecked Sendable {
       }
     },
     health: { Instance.of($0).health() },
-    extension: { _, _ in nil })
+    extension: { _, _ in nil },
+    cancelled: { Instance.of($0).cancelled($1) })
 
   private func receive(_ gram: persona_gram_v1) -> persona_status {
     let payload: JSON
@@ -114,7 +120,7 @@ private final class Instance: @unchecked Sendable {
       timeLeft: gram.deadline_ms == 0 ? nil : .milliseconds(gram.deadline_ms), token: gram.token, host: host)
     let host = host
     BatGram.$current.withValue(gram) {
-      run(persona) { persona in
+      run(persona, token: gram.token) { persona in
         do {
           let reply = try await persona.receive(gram)
           host.reply(gram.token, reply)
@@ -143,18 +149,28 @@ private final class Instance: @unchecked Sendable {
   }
 
   /// A task that begins now, on the lane, so that grams begin in the order of their coming.
-  private func run<P: Persona>(_ persona: P, _ body: @escaping @Sendable (isolated P) async -> Void) {
+  private func run<P: Persona>(_ persona: P, token: UInt64? = nil, _ body: @escaping @Sendable (isolated P) async -> Void) {
     let number = tasks.withLock { tasks in
       tasks.last += 1
+      if let token { tasks.byToken[token] = tasks.last }
       return tasks.last
     }
     let task = persona.assumeIsolated { persona in
       Task.immediate { [self] in
         await body(persona)
-        tasks.withLock { tasks in if tasks.running.removeValue(forKey: number) == nil { tasks.ended.insert(number) } }
+        tasks.withLock { tasks in
+          if let token { tasks.byToken[token] = nil }
+          if tasks.running.removeValue(forKey: number) == nil { tasks.ended.insert(number) }
+        }
       }
     }
     tasks.withLock { tasks in if tasks.ended.remove(number) == nil { tasks.running[number] = task } }
+  }
+
+  /// Nobody waits for the gram any more.
+  private func cancelled(_ token: UInt64) {
+    let task = tasks.withLock { tasks in tasks.byToken[token].flatMap { tasks.running[$0] } }
+    task?.cancel()
   }
 
   private func stop() {

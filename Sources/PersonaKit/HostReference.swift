@@ -7,6 +7,8 @@ import Synchronization
 /// Valid for ever; after the generation's end its calls fail with PERSONA_E_RETIRED. Any thread.
 final class HostReference: @unchecked Sendable {
   let host: UnsafePointer<persona_host>
+  /// What `declare` was given last.
+  let declared = Mutex<[DeclaredMethod]>([])
   private let bus: UnsafePointer<persona_bus_v1>?
   private let llm: UnsafePointer<persona_llm_v1>?
   private let rag: UnsafePointer<persona_rag_v1>?
@@ -96,6 +98,29 @@ final class HostReference: @unchecked Sendable {
     _ = Self.lend(piece) { bus.pointee.stream(host, token, $0) }
   }
 
+  /// A kernel of minor version 0 has no steps: of a part it gets the text.
+  func progress(_ token: UInt64, _ step: Progress) {
+    guard let bus else { return }
+    guard Self.hasSteps(bus) else {
+      if case .part(_, let text) = step { stream(token, text) }
+      return
+    }
+    _ = Self.lend(step.json.text) { bus.pointee.progress(host, token, $0) }
+  }
+
+  func declare(_ methods: JSON) throws(KernelError) {
+    guard let bus else { throw Self.absent("bus/1") }
+    guard Self.hasSteps(bus) else {
+      throw KernelError(Int32(PERSONA_E_NOT_FOUND), "this kernel is older than persona.h 1.1 and has no bus->declare")
+    }
+    try Self.check(Self.lend(methods.text) { bus.pointee.declare(host, $0) }, "declare")
+  }
+
+  /// PERSONA_HAS for all that minor version 1 has appended to the table: the functions at its end.
+  private static func hasSteps(_ bus: UnsafePointer<persona_bus_v1>) -> Bool {
+    Int(bus.pointee.size) >= MemoryLayout<persona_bus_v1>.size
+  }
+
   func send(_ target: String, _ method: String, _ payload: JSON) throws(KernelError) {
     guard let bus else { throw Self.absent("bus/1") }
     let cause = BatGram.current?.token ?? 0
@@ -106,16 +131,25 @@ final class HostReference: @unchecked Sendable {
   }
 
   nonisolated(nonsending) func ask(
-    _ target: String, _ method: String, _ payload: JSON, deadline: Duration?, onPiece: (@Sendable (String) -> Void)?
+    _ target: String, _ method: String, _ payload: JSON, deadline: Duration?, through: (token: UInt64, speaker: String)? = nil,
+    onPiece: (@Sendable (String) -> Void)?
   ) async throws -> String {
     guard let bus else { throw Self.absent("bus/1") }
-    let cause = BatGram.current?.token ?? 0
+    let cause = through?.token ?? BatGram.current?.token ?? 0
+    let canShow = Self.hasSteps(bus)
     let milliseconds = deadline.map { max(1, Self.milliseconds($0)) } ?? 0
     let part: persona_part? = onPiece == nil ? nil : Self.part
     return try await request("ask \(target)", onPiece: onPiece) { done, context, request in
       Self.lend(target) { target in
         Self.lend(method) { method in
-          Self.lend(payload.text) { bus.pointee.ask(self.host, cause, target, method, $0, milliseconds, part, done, context, &request) }
+          Self.lend(payload.text) { payload in
+            guard let through, canShow else {
+              return bus.pointee.ask(self.host, cause, target, method, payload, milliseconds, part, done, context, &request)
+            }
+            return Self.lend(through.speaker) {
+              bus.pointee.ask_through(self.host, cause, $0, target, method, payload, milliseconds, part, done, context, &request)
+            }
+          }
         }
       }
     }

@@ -26,6 +26,15 @@ public struct KernelHandle: Sendable {
   /// The name that it goes by here, which may differ from the about text's.
   public var name: String { config["name"]?.string ?? about["name"] ?? "" }
 
+  /// Declares the methods that it can be asked for beside those of the about text, in the place of those that were declared before.
+  ///
+  /// They belong to this generation: declare them in `start`. Clients, `parlor show` and models that are offered them as tools see them
+  /// like the others.
+  public func declare(_ methods: [DeclaredMethod]) throws {
+    try host.declare(.array(methods.map(\.json)))
+    host.declared.withLock { $0 = methods }
+  }
+
   /// Waits; a cancelled task ends the wait with an error. Late is possible, early is not.
   public nonisolated(nonsending) func sleep(for duration: Duration) async throws { try await host.sleep(duration) }
 
@@ -49,6 +58,18 @@ public struct Bus: Sendable {
     _ target: String, _ method: String, _ payload: JSON = .null, deadline: Duration? = nil, onPiece: (@Sendable (String) -> Void)? = nil
   ) async throws -> JSON {
     try JSON(parsing: try await host.ask(target, method, payload, deadline: deadline, onPiece: onPiece).utf8)
+  }
+
+  /// Asks, and shows what the other streams to the asker of `gram`, as it comes: its words as parts by `speaker`.
+  ///
+  /// - Parameter speaker: nil: the target's name.
+  public nonisolated(nonsending) func ask(
+    _ target: String, _ method: String, _ payload: JSON = .null, through gram: BatGram, as speaker: String? = nil,
+    deadline: Duration? = nil, onPiece: (@Sendable (String) -> Void)? = nil
+  ) async throws -> JSON {
+    let result = try await host.ask(
+      target, method, payload, deadline: deadline, through: (gram.token, speaker ?? target), onPiece: onPiece)
+    return try JSON(parsing: result.utf8)
   }
 
   /// Asks in types of yours; an error names what in the reply does not fit.
@@ -129,13 +150,14 @@ public struct LanguageModel: Sendable {
   ///     behalf of the gram and gives the model what they reply; they must stand in the other's about text.
   ///   - toolRounds: how often it may call before it must answer; nil: 4.
   ///   - format: "json", or a JSON schema that the answer must follow.
+  ///   - speaker: whose words the streamed pieces are shown as; nil: the persona's own.
   public nonisolated(nonsending) func think(
     _ text: String, for gram: BatGram, system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
-    provider: String? = nil, model: String? = nil, tools: [String] = [], toolRounds: Int? = nil
+    provider: String? = nil, model: String? = nil, tools: [String] = [], toolRounds: Int? = nil, speaker: String? = nil
   ) async throws -> Answer {
     try await think(
       text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, provider: provider,
-      model: model, tools: tools, toolRounds: toolRounds, streamTo: gram)
+      model: model, tools: tools, toolRounds: toolRounds, speaker: speaker, streamTo: gram)
   }
 
   /// Asks the model. `onPiece` gets the pieces on the lane; `streamTo` shows them to the asker of that gram;
@@ -143,8 +165,7 @@ public struct LanguageModel: Sendable {
   public nonisolated(nonsending) func think(
     _ text: String, thread: String = "main", system: String? = nil, remember: Bool = true, format: JSON? = nil, maxTokens: Int? = nil,
     temperature: Double? = nil, provider: String? = nil, model: String? = nil, tools: [String] = [], toolRounds: Int? = nil,
-    turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [],
-    streamTo: BatGram? = nil,
+    turns: [Turn]? = nil, seed: Int? = nil, stop: [String] = [], speaker: String? = nil, streamTo: BatGram? = nil,
     onPiece: (@Sendable (String) -> Void)? = nil
   ) async throws -> Answer {
     var question: [String: JSON] = ["text": .string(text), "thread": .string(thread)]
@@ -159,6 +180,7 @@ public struct LanguageModel: Sendable {
     if !tools.isEmpty { question["tools"] = .array(tools.map { .string($0) }) }
     question["tool_rounds"] = toolRounds.map { .int($0) }
     question["seed"] = seed.map { .int($0) }
+    question["speaker"] = speaker.map { .string($0) }
     if !stop.isEmpty { question["stop"] = .array(stop.map { .string($0) }) }
     let result = try await host.chat(.object(question), streamTo: streamTo?.token ?? 0, onPiece: onPiece)
     return try JSONDecoder().decode(Answer.self, from: Data(result.utf8))

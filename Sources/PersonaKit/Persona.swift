@@ -36,7 +36,8 @@ public protocol Persona: Actor {
   /// Answers one gram. What it returns is the reply; nil: done, and there is nothing to say. A thrown
   /// error reaches the one who asked: `KernelError` with its status, any other with its description.
   ///
-  /// When the asker has gone, requests that are made here end as cancelled. Work that goes on after the
+  /// When the asker has gone, has taken the gram back or has run out of time, the task that runs this is cancelled, and requests that
+  /// are made here end as cancelled. Work that goes on after the
   /// reply is nobody's errand: begin it with `Task.detached`, so that it is not made on the gram's behalf.
   func receive(_ gram: BatGram) async throws -> JSON?
 
@@ -48,6 +49,10 @@ public protocol Persona: Actor {
   /// Its part of personas.toml has changed; `kernel.config` has it. Optional.
   func configChanged() throws
   /// What the next generation must know, in the schema that the about text names. Optional.
+  ///
+  /// It is called between two grams, also while tasks of this instance are suspended. They go on afterwards and may still answer, but
+  /// what they change in the actor's properties then is lost. What must not be lost belongs in `kernel.state`, which both generations
+  /// share.
   func save() throws -> JSON?
   /// Reads what `save` of an earlier generation returned. Optional.
   func load(_ state: JSON, schema: Int) throws

@@ -13,7 +13,9 @@
 //   config   what config/1 says
 //   flags    {"flags":…,"hops":…} of the gram
 //   think    asks the model for an answer to the payload (a string; after PREFACE), and streams it on
+#ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE
+#endif
 #define ABOUT_NAME "ECHO"
 #ifndef STATE
 #define STATE "1"

@@ -26,6 +26,10 @@ import Wire
     func answered(_ request: OpenRequest, _ payload: [UInt8]) { ears.told.append(String(decoding: payload, as: UTF8.self)) }
     func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) { ears.told.append("\(failure.code)") }
     func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool { ears.takesPieces }
+    func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool {
+      ears.told.append("step \(step.delta.event?["kind"]?.string ?? "")")
+      return ears.takesPieces
+    }
     func relayed(_ request: OpenRequest, _ gram: Kernel.Gram, isPiece: Bool) { ears.told.append("relayed") }
   }
 

@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Requests end when the test says so. It is never freed, as persona.h demands of a host.
 final class FakeKernel: @unchecked Sendable {
-  enum Kind: Sendable { case reply, fail, stream, send, ask, subscribe, unsubscribe, chat, forget, after, log, cancel }
+  enum Kind: Sendable { case reply, fail, stream, progress, declare, send, ask, subscribe, unsubscribe, chat, forget, after, log, cancel }
 
   /// One call into a table.
   struct Call: Sendable {
@@ -19,6 +19,8 @@ final class FakeKernel: @unchecked Sendable {
     var target = ""
     var method = ""
     var text = ""
+    /// Of ask: as whose words the other is shown; empty: it is not.
+    var speaker = ""
     var onLane = false
   }
 
@@ -49,13 +51,18 @@ final class FakeKernel: @unchecked Sendable {
   let puppet: UnsafeRawPointer?
   private(set) var host: UnsafePointer<persona_host>!
 
-  init(config: String = "{\"name\":\"PUPPET\"}", puppet: AnyObject? = nil) {
+  /// Plays a kernel of persona.h 1.0: its table of the bus ends where that version ended.
+  let isOld: Bool
+
+  init(config: String = "{\"name\":\"PUPPET\"}", puppet: AnyObject? = nil, isOld: Bool = false) {
+    self.isOld = isOld
     record = Mutex(Record(config: config))
     self.puppet = puppet.map { UnsafeRawPointer(Unmanaged.passRetained($0).toOpaque()) }
     let host = UnsafeMutablePointer<persona_host>.allocate(capacity: 1)
     host.initialize(
       to: persona_host(
-        size: UInt32(MemoryLayout<persona_host>.size), abi_major: 1, abi_minor: 0, kernel: Unmanaged.passRetained(self).toOpaque(),
+        size: UInt32(MemoryLayout<persona_host>.size), abi_major: 1, abi_minor: isOld ? 0 : 1,
+        kernel: Unmanaged.passRetained(self).toOpaque(),
         service: { host, name in FakeKernel.of(host).service(String(cString: name)) },
         explain: { host, why in
           let text = FakeKernel.string(why)
@@ -181,7 +188,7 @@ final class FakeKernel: @unchecked Sendable {
   private func service(_ name: String) -> UnsafeRawPointer? {
     if record.withLock({ $0.absent.contains(name) }) { return nil }
     return switch name {
-    case "bus/1": UnsafeRawPointer(Self.bus)
+    case "bus/1": UnsafeRawPointer(isOld ? Self.oldBus : Self.bus)
     case "llm/1": UnsafeRawPointer(Self.llm)
     case "state/1": UnsafeRawPointer(Self.state)
     case "timer/1": UnsafeRawPointer(Self.timer)
@@ -208,6 +215,12 @@ final class FakeKernel: @unchecked Sendable {
     return 0
   }
 
+  private nonisolated(unsafe) static let oldBus = {
+    var table = bus.pointee
+    table.size = UInt32(MemoryLayout<persona_bus_v1>.offset(of: \.progress)!)
+    return keep(table)
+  }()
+
   private nonisolated(unsafe) static let bus = keep(
     persona_bus_v1(
       size: UInt32(MemoryLayout<persona_bus_v1>.size),
@@ -222,7 +235,15 @@ final class FakeKernel: @unchecked Sendable {
         return of(host).begin(call, part, done, context, request)
       },
       subscribe: { of($0).note(Call(kind: .subscribe, text: string($1))) },
-      unsubscribe: { of($0).note(Call(kind: .unsubscribe, text: string($1))) }))
+      unsubscribe: { of($0).note(Call(kind: .unsubscribe, text: string($1))) },
+      progress: { of($0).note(Call(kind: .progress, token: $1, text: string($2))) },
+      declare: { of($0).note(Call(kind: .declare, text: string($1))) },
+      ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
+        let call = Call(
+          kind: .ask, token: cause, number: Int64(clamping: deadline), target: string(target), method: string(method),
+          text: string(payload), speaker: string(speaker))
+        return of(host).begin(call, part, done, context, request)
+      }))
 
   private nonisolated(unsafe) static let llm = keep(
     persona_llm_v1(

@@ -112,6 +112,7 @@ final class Stage: @unchecked Sendable {
     }
   }
   func start() async -> Int32 { await kernel.lane.call { [self] in vtable.start!(persona!) } }
+  func cancelled(_ token: UInt64) async { await kernel.lane.call { [self] in vtable.cancelled!(persona!, token) } }
   func stop() async { await kernel.lane.call { [self] in vtable.stop!(persona!) } }
   func destroy() async {
     await kernel.lane.call { [self] in

@@ -26,6 +26,8 @@ protocol Asker {
   func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8])
   /// A piece of the reply ahead of it. False: too much waits for the asker to read.
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool
+  /// A step of the work ahead of the reply. False: too much waits for the asker to read.
+  func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool
   /// A client's gram that answers the request, or is a piece of the answer.
   func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool)
 }
@@ -59,10 +61,19 @@ struct ConnectionAsker: Asker {
     replies.error(failure, to: connection, re: id, source: source, target: request.target?.name ?? [], trace: request.trace)
   }
 
-  /// While the client does not read, pieces are merged.
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool {
-    let quota = connection.router.limits.queueBytes / 4
     request.held.append(text)
+    return sendOrHold(request)
+  }
+
+  func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool {
+    request.held.append(step: step.payload)
+    return sendOrHold(request)
+  }
+
+  /// While the client does not read, pieces of text are merged. False: too much waits.
+  private func sendOrHold(_ request: OpenRequest) -> Bool {
+    let quota = connection.router.limits.queueBytes / 4
     if connection.waitingBytes > quota { return request.held.count <= quota }
     sendHeld(request, isLast: false)
     return true
@@ -75,11 +86,7 @@ struct ConnectionAsker: Asker {
 
   private func sendHeld(_ request: OpenRequest, isLast: Bool) {
     // A piece in JSON has at most six times the bytes of its text.
-    while let text = request.held.next(isLast: isLast, atMost: max(64, connection.router.limits.frameBytes / 8)) {
-      var payload: [UInt8] = []
-      payload.append(#"{"text":"#)
-      payload.appendJSON(text)
-      payload.append(0x7d)
+    while let payload = request.held.next(isLast: isLast, atMost: max(64, connection.router.limits.frameBytes / 8)) {
       replies.send("delta", payload, to: connection, re: id, source: request.targetName)
     }
   }
@@ -116,6 +123,7 @@ struct NameAsker: Asker {
   }
 
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool { true }
+  func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool { true }
   func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {}
 }
 
@@ -126,6 +134,14 @@ struct InstanceAsker: Asker {
   let request: UInt64
   /// What it is asked for began with a client.
   let isInteractive: Bool
+  /// Who is shown what is streamed; nil: the instance alone.
+  var through: Through?
+
+  /// To the asker of an earlier gram, as the words of somebody.
+  struct Through {
+    let token: UInt64
+    let speaker: String
+  }
 
   static func id(_ request: UInt64) -> [UInt8] { Array(String(request).utf8) }
 
@@ -137,19 +153,55 @@ struct InstanceAsker: Asker {
 
   func refused(_ gram: Gram, _ failure: Failure, isNamed: Bool) { context.complete(request, .failure(failure)) }
   func published(_ gram: Gram, to count: Int) {}
-  func answered(_ request: OpenRequest, _ payload: [UInt8]) { context.complete(self.request, .success(payload)) }
-  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) { context.complete(self.request, .failure(failure)) }
+
+  func answered(_ request: OpenRequest, _ payload: [UInt8]) {
+    showHeld(request, isLast: true)
+    context.complete(self.request, .success(payload))
+  }
+
+  func failed(_ request: OpenRequest, _ failure: Failure, source: [UInt8]) {
+    showHeld(request, isLast: true)
+    context.complete(self.request, .failure(failure))
+  }
 
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool {
     context.instance.part(self.request, text)
+    if through != nil {
+      request.heldPart.append(text)
+      showHeld(request, isLast: false)
+    }
     return true
+  }
+
+  func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool {
+    if let text = step.delta.text { context.instance.part(self.request, Array(text.utf8)) }
+    guard let through else { return true }
+    showHeld(request, isLast: true)
+    context.router.requests.progress(through.token, step.by(through.speaker))
+    return true
+  }
+
+  /// Shows the text that has come in whole characters. It goes from request to request, but no further than grams go: `Limits.hops`.
+  private func showHeld(_ request: OpenRequest, isLast: Bool) {
+    guard let through else { return }
+    while let text = request.heldPart.next(isLast: isLast, atMost: AnswerStep.longest) {
+      context.router.requests.progress(through.token, AnswerStep(part: text, speaker: through.speaker))
+    }
   }
 
   func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {
     let payload = gram.payload.isEmpty ? Array("null".utf8) : gram.payload
     if isPiece {
-      if let text = (try? PayloadCoding.value(Delta.self, from: payload))?.text { _ = streamed(request, Array(text.utf8)) }
-    } else if gram.method.elementsEqual("error".utf8) {
+      guard let delta = try? PayloadCoding.value(Delta.self, from: payload) else { return }
+      if delta.event != nil || delta.speaker != nil {
+        _ = stepped(request, AnswerStep(delta))
+      } else if let text = delta.text {
+        _ = streamed(request, Array(text.utf8))
+      }
+      return
+    }
+    showHeld(request, isLast: true)
+    if gram.method.elementsEqual("error".utf8) {
       let told = try? PayloadCoding.value(ErrorReport.self, from: payload).failure
       let source = String(decoding: gram.source, as: UTF8.self)
       let failure = told.flatMap { $0.message.isEmpty ? nil : $0 } ?? Failure(told?.code ?? .failed, "\(source) answered with an error")
@@ -190,5 +242,6 @@ struct NoAsker: Asker {
   }
 
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool { true }
+  func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool { true }
   func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {}
 }

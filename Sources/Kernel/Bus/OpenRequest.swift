@@ -24,8 +24,10 @@ final class OpenRequest {
   var onEnd: (() -> Void)?
   /// What the memory has found for it: JSON objects, for the reply.
   var citations: [[UInt8]] = []
-  /// Streamed text that waits for the asker to read.
-  var held = HeldText()
+  /// Streamed text and steps that wait for the asker to read.
+  var held = HeldAnswer()
+  /// Of a persona's question that is shown to somebody else: text that waits for the rest of a character.
+  var heldPart = HeldText()
 
   // Changed by the table alone.
   /// The instance that has the gram now.

@@ -30,5 +30,5 @@ extension PersonaSlot: Endpoint {
 
 extension InstanceContext: Answerer {
   func willEnd(_ token: UInt64, _ result: Result<[UInt8], Failure>) { slot.recorder.ended(token, result) }
-  func withdraw(_ token: UInt64) { _ = instance.close(token: token) }
+  func withdraw(_ token: UInt64) { instance.withdraw(token: token) }
 }

@@ -169,9 +169,13 @@ final class RequestTable {
   }
 
   /// A piece of text ahead of the reply. An asker that stops reading cannot make it grow: then the request ends.
-  func stream(_ token: UInt64, _ text: [UInt8]) {
-    guard let request = requests[token], request.wantsStream else { return }
-    if request.asker.streamed(request, text) { return }
+  func stream(_ token: UInt64, _ text: [UInt8]) { show(token) { $0.asker.streamed($0, text) } }
+
+  /// A step of the work ahead of the reply; bounded in the same way.
+  func progress(_ token: UInt64, _ step: AnswerStep) { show(token) { $0.asker.stepped($0, step) } }
+
+  private func show(_ token: UInt64, _ tell: (OpenRequest) -> Bool) {
+    guard let request = requests[token], request.wantsStream, !tell(request) else { return }
     cancel(
       token,
       Failure(

@@ -249,9 +249,10 @@ final class Router {
   }
 
   /// A persona's request; it ends by `context.complete`. `conversation`: the one with the model that waits for its end, if the model asks.
+  /// `speaker`: under this name the asker of the cause is shown what is streamed.
   func ask(
     from context: InstanceContext, request number: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8],
-    milliseconds: UInt64, stream: Bool, conversation: String? = nil
+    milliseconds: UInt64, stream: Bool, conversation: String? = nil, speaker: String? = nil
   ) {
     let origin = requests.request(cause)
     var failure = cause == 0 ? nil : requests.begin(number, of: context, for: cause)
@@ -265,8 +266,11 @@ final class Router {
     let token = requests.nextToken()
     var line = personaLine(from: context, origin, target: target, method: method, payload: payload)
     line.id = InstanceAsker.id(token)
-    line.stream = stream
-    let asker = InstanceAsker(context: context, request: number, isInteractive: origin?.isInteractive ?? false)
+    let through = speaker.flatMap { speaker in
+      origin.flatMap { $0.wantsStream ? InstanceAsker.Through(token: cause, speaker: speaker) : nil }
+    }
+    line.stream = stream || through != nil
+    let asker = InstanceAsker(context: context, request: number, isInteractive: origin?.isInteractive ?? false, through: through)
     var gram = Gram(token: token, line, asker: asker, sender: context.slot, senderID: context.slot.senderID)
     gram.milliseconds = Self.allowed(Int(clamping: milliseconds), until: origin?.deadline)
     gram.conversations = (origin?.conversations ?? []).union(conversation.map { [$0] } ?? [])

@@ -131,6 +131,26 @@ public enum HostTables {
     return out
   }
 
+  /// `bus->ask` and `bus->ask_through`.
+  private static func ask(
+    _ host: UnsafePointer<persona_host>, _ cause: UInt64, _ target: persona_text, _ method: persona_text, _ payload: persona_text,
+    _ deadline: UInt64, _ call: PendingRequests.Call, _ request: UnsafeMutablePointer<UInt64>, speaker: String?
+  ) -> persona_status {
+    let instance = ThreadInstance.of(host)
+    if instance.phase == .retired { return RETIRED }
+    if payload.count > instance.payloadLimit { return TOO_LONG }
+    guard let payload = json(payload), target.count > 0 else { return INVALID }
+    let (target, method) = (bytes(target), bytes(method))
+    let wantsStream = call.part != nil
+    return begin(instance, call, weight: payload.count, into: request) {
+      $0.ask(
+        $1, cause: cause, target: target, method: method, payload: payload, milliseconds: deadline, stream: wantsStream, speaker: speaker)
+    }
+  }
+
+  /// The longest name of a speaker, in bytes: that of a persona.
+  private static let longestSpeaker = 64
+
   // MARK: Tables
 
   private nonisolated(unsafe) static let bus = keep(
@@ -172,15 +192,7 @@ public enum HostTables {
         return taken ? OK : QUEUE_FULL
       },
       ask: { host, cause, target, method, payload, deadline, part, done, context, request in
-        let instance = ThreadInstance.of(host)
-        if instance.phase == .retired { return RETIRED }
-        if payload.count > instance.payloadLimit { return TOO_LONG }
-        guard let payload = json(payload), target.count > 0 else { return INVALID }
-        let (target, method) = (bytes(target), bytes(method))
-        let wantsStream = part != nil
-        return begin(instance, .init(part: part, done: done, context: context), weight: payload.count, into: request) {
-          $0.ask($1, cause: cause, target: target, method: method, payload: payload, milliseconds: deadline, stream: wantsStream)
-        }
+        ask(host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: nil)
       },
       subscribe: { host, topic in
         let instance = ThreadInstance.of(host)
@@ -194,6 +206,32 @@ public enum HostTables {
         if instance.phase.rawValue >= InstancePhase.draining.rawValue { return RETIRED }
         let topic = bytes(topic)
         return perform(instance, weight: topic.count) { $0.unsubscribe(topic) } ? OK : QUEUE_FULL
+      },
+      progress: { host, token, step in
+        let instance = ThreadInstance.of(host)
+        if instance.phase == .retired { return RETIRED }
+        guard instance.isOpen(token: token) else { return NOT_FOUND }
+        if step.count > min(AnswerStep.longest, instance.payloadLimit) { return TOO_LONG }
+        guard let read = AnswerStep(parsing: bytes(step)) else { return INVALID }
+        return perform(instance, weight: step.count) { $0.router.requests.progress(token, read) } ? OK : QUEUE_FULL
+      },
+      declare: { host, methods in
+        let instance = ThreadInstance.of(host)
+        if instance.phase.rawValue >= InstancePhase.draining.rawValue { return RETIRED }
+        if methods.count > About.longest { return TOO_LONG }
+        do throws(About.Malformed) {
+          let declared = try [About.Method](declared: bytes(methods))
+          return perform(instance, weight: methods.count) { $0.declare(declared) } ? OK : QUEUE_FULL
+        } catch {
+          instance.log.warning(error.description)
+          return INVALID
+        }
+      },
+      ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
+        guard speaker.count > 0, speaker.count <= longestSpeaker else { return INVALID }
+        return ask(
+          host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: string(speaker)
+        )
       }))
 
   private nonisolated(unsafe) static let llm = keep(

@@ -50,6 +50,8 @@ protocol Instance: AnyObject, Sendable {
   /// True for the one who closes it.
   func close(token: UInt64) -> Bool
   func isOpen(token: UInt64) -> Bool
+  /// Closes it because nobody waits for the gram any more, and tells the persona if it works on it.
+  func withdraw(token: UInt64)
   /// False, and nothing is kept, if the sender's share of the mailbox is full.
   func offer(_ mail: Mail, quota: Int) -> Bool
   /// From now on no mail is begun; returns what has not been, in order. A new instance is paused.

@@ -11,6 +11,8 @@ final class InstanceContext {
   /// What a candidate wants to do; carried out after its switch.
   private var held: [(InstanceContext) -> Void] = []
   private(set) var topics: Set<[UInt8]> = []
+  /// Methods that it has declared while it runs.
+  private var declared: [About.Method] = []
   /// What it has begun, but for its asks, which stand in the router's table.
   private var requests = OpenRequests()
 
@@ -21,6 +23,9 @@ final class InstanceContext {
     self.configuration = configuration
     self.slot = slot
   }
+
+  /// What it says of itself, with the methods that it has declared.
+  var about: About { declared.isEmpty ? instance.image.about : instance.image.about.with(declared) }
 
   /// Does it now, or after the switch.
   func perform(_ body: @escaping (InstanceContext) -> Void) {
@@ -84,7 +89,10 @@ final class InstanceContext {
     router.send(from: self, cause: cause, target: target, method: method, payload: payload)
   }
 
-  func ask(_ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool) {
+  func ask(
+    _ request: UInt64, cause: UInt64, target: [UInt8], method: [UInt8], payload: [UInt8], milliseconds: UInt64, stream: Bool,
+    speaker: String? = nil
+  ) {
     slot.recorder.gram(request, cause: cause, target: target, method: method, payload: payload)
     if let stub = slot.supervisor.stub {
       let call = OutboundCall.ask(
@@ -93,9 +101,11 @@ final class InstanceContext {
     }
     router.ask(
       from: self, request: request, cause: cause, target: target, method: method, payload: payload, milliseconds: milliseconds,
-      stream: stream)
+      stream: stream, speaker: speaker)
     slot.settled(self)
   }
+
+  func declare(_ methods: [About.Method]) { declared = methods }
 
   func subscribe(_ topic: [UInt8]) {
     topics.insert(topic.first == 0x23 ? topic : [0x23] + topic)
@@ -177,7 +187,14 @@ final class InstanceContext {
       switch event {
       case .piece(let text):
         let bytes = Array(text.utf8)
-        if streamTo != 0, instance.isOpen(token: streamTo) { inbox.post { $0.router.requests.stream(streamTo, bytes) } }
+        if streamTo != 0, instance.isOpen(token: streamTo) {
+          if let speaker = asked.speaker {
+            let step = AnswerStep(part: text, speaker: speaker)
+            inbox.post { $0.router.requests.progress(streamTo, step) }
+          } else {
+            inbox.post { $0.router.requests.stream(streamTo, bytes) }
+          }
+        }
         if parts { instance.part(request, bytes) }
       case .finished(let result):
         inbox.post { $0.supervisor.context(id)?.callEnded(request, result) }

@@ -31,7 +31,7 @@ struct PersonaReport {
     let size = slot.store.size
     let image = slot.current?.instance.image
     return Personas.Details(
-      persona: status, about: (image ?? slot.lineage.last?.image)?.about.described,
+      persona: status, about: (slot.current?.about ?? slot.lineage.last?.image.about)?.described,
       library: image.map { .init(path: $0.originalPath, copy: $0.path, hash: $0.hash, warnings: $0.warnings) },
       generations: slot.lineage.generations.suffix(20).map(kept), values: .init(count: size.count, bytes: size.bytes),
       saved: slot.saved.all.map { .init(schema: $0.schema, bytes: $0.bytes.count) },

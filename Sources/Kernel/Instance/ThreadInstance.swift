@@ -188,6 +188,16 @@ final class ThreadInstance: Instance, @unchecked Sendable {
   func open(token: UInt64) { tokens.open(token) }
   func close(token: UInt64) -> Bool { tokens.close(token) }
   func isOpen(token: UInt64) -> Bool { tokens.contains(token) }
+
+  func withdraw(token: UInt64) {
+    guard tokens.withdraw(token) else { return }
+    // receive() has returned when this runs; unless it left the gram for later, it has taken the token out itself.
+    lane.run { [self] in
+      guard tokens.takeWithdrawn(token), let object else { return }
+      library.vtable.cancelled?(object, token)
+    }
+  }
+
   func offer(_ mail: Mail, quota: Int) -> Bool { lane.offer(mail, quota: quota) }
   func pause() -> [Mail] { lane.pause() }
   func resume(with first: [Mail]) { lane.resume(with: first) }
@@ -196,12 +206,15 @@ final class ThreadInstance: Instance, @unchecked Sendable {
   /// Lane only.
   private func receive(_ mail: Mail) {
     // One whose asker has gone while it waited is not begun.
-    guard let object, let receive = library.vtable.receive, isOpen(token: mail.token) else { return }
+    guard let object, let receive = library.vtable.receive, tokens.begin(mail.token) else { return }
     explanation = ""
     let status = mail.lend { receive(object, $0) }
     if status == Int32(PERSONA_LATER) { return }
-    guard close(token: mail.token) else { return }
     let token = mail.token
+    guard close(token: token) else {
+      _ = tokens.takeWithdrawn(token)
+      return
+    }
     if status >= 0 {
       inbox.post { $0.router.requests.finish(token, payload: []) }
     } else {

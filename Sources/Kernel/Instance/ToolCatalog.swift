@@ -31,7 +31,7 @@ enum ToolCatalog {
       let near = Suggestion.nearest(to: name, among: asker.supervisor.slots.map(\.name))
       throw invalid("belongs to nobody here\(near.map { "; did you mean \($0)?" } ?? "")", .unknownTarget)
     }
-    guard let about = slot.current?.instance.image.about else {
+    guard let about = slot.current?.about else {
       throw invalid("belongs to \(name), which is not running", .unknownTarget)
     }
     if method == "*" {

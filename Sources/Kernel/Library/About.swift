@@ -110,7 +110,7 @@ public struct About: Sendable, Equatable {
       return schema
     }
     for name in methods {
-      guard !name.isEmpty, name.utf8.count <= 64, !name.contains(where: \.isWhitespace) else {
+      guard Self.isMethod(name) else {
         throw Malformed("about text: \"method.\(name)\" names no method: at most 64 bytes, no blanks")
       }
       guard let summary = try value("method.\(name)", atMost: 200) else { preconditionFailure("its key was read") }

@@ -13,6 +13,7 @@ public struct LoadedLibrary: @unchecked Sendable {
   /// Opens the copy, which runs the library's initialisers, and calls persona_entry_v1(). Any thread.
   public static func open(_ image: LibraryImage) throws(LibraryError) -> LoadedLibrary {
     let name = image.originalPath
+    _ = layouts
     // Global symbols would let one persona see another's; unloading leaves the Swift runtime with dangling pointers.
     guard let handle = dlopen(image.path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
       throw LibraryError(.link, "\(name) cannot be linked: \(linkerError())")
@@ -26,6 +27,16 @@ public struct LoadedLibrary: @unchecked Sendable {
     }
     return try LoadedLibrary(image: image, at: entry)
   }
+
+  /// The tables of persona.h, made known to the Swift runtime before any library is opened.
+  ///
+  /// The runtime keeps one description of a C struct for the whole process: the first that is used. A library of an older minor
+  /// version would describe the tables as shorter than they are here, and unspecialised code of ours would copy only that much.
+  private static let layouts = [
+    ObjectIdentifier(persona_host.self), ObjectIdentifier(persona_vtable.self), ObjectIdentifier(persona_bus_v1.self),
+    ObjectIdentifier(persona_llm_v1.self), ObjectIdentifier(persona_rag_v1.self), ObjectIdentifier(persona_state_v1.self),
+    ObjectIdentifier(persona_timer_v1.self), ObjectIdentifier(persona_log_v1.self), ObjectIdentifier(persona_config_v1.self),
+  ]
 
   /// Reads members by their offsets until they are checked: a library may have put NULL where the header says _Nonnull.
   private init(image: LibraryImage, at entry: UnsafeRawPointer) throws(LibraryError) {

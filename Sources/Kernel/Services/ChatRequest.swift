@@ -34,6 +34,8 @@ public struct ChatRequest: Sendable {
   /// How often the model may call tools before it must answer.
   package var toolRounds = Self.usualToolRounds
   package static let usualToolRounds = 4
+  /// Whose words the pieces are shown as, where they go to the asker of a gram; nil: the persona's own.
+  package var speaker: String?
 
   /// One text, not remembered.
   package init(text: String, system: String? = nil, provider: String? = nil, model: String? = nil, maxTokens: Int? = nil) {
@@ -67,10 +69,11 @@ public struct ChatRequest: Sendable {
     var stop: Strings?
     var tools: [String]?
     var tool_rounds: Int?
+    var speaker: String?
   }
   private static let keys = [
     "text", "thread", "remember", "system", "messages", "provider", "model", "temperature", "max_tokens", "seed", "stop", "format", "tools",
-    "tool_rounds",
+    "tool_rounds", "speaker",
   ]
 
   /// - Throws: `.invalid`, which names the persona and the key.
@@ -95,6 +98,10 @@ public struct ChatRequest: Sendable {
     stop = body.stop?.values ?? []
     tools = body.tools ?? []
     toolRounds = body.tool_rounds ?? Self.usualToolRounds
+    speaker = body.speaker
+    if let speaker, !(1...64).contains(speaker.utf8.count) {
+      throw invalid("\"speaker\" has \(speaker.utf8.count) bytes; it must have 1 to 64")
+    }
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }
     guard (1...32).contains(toolRounds) else { throw invalid("\"tool_rounds\" is \(toolRounds); it must be from 1 to 32") }
     if let value = members.last(where: { $0.key == "format" })?.value, !value.elementsEqual("null".utf8) {

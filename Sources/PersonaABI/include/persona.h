@@ -38,7 +38,7 @@
  *
  * The life of an instance, each call on its lane:
  *
- *     create ─▶ load? ─▶ start ─▶ ( receive | config_changed | health | save | done | job )* ─▶ stop ─▶ destroy
+ *     create ─▶ load? ─▶ start ─▶ ( receive | cancelled | config_changed | health | save | done | job )* ─▶ stop ─▶ destroy
  *
  *   Until the kernel has switched to this generation it is a candidate: what it sends, asks, sets
  *   or publishes in create, load and start is held, carried out after the switch, and dropped
@@ -52,7 +52,10 @@
  * Compatibility. The major version changes when an old persona could not run any more; the kernel
  *   then refuses it and names both numbers. The minor version changes when functions are appended
  *   to a table: ask PERSONA_HAS(table, field) before you call one that is newer than minor 0.
- *   Structs that are passed by value or filled by you never change: a new layout has a new name.
+ *   Your own tables may be shorter or longer than the kernel's: it reads what both of you know.
+ *   Structs without a size (texts, sinks, grams) never change: a new layout has a new name.
+ *   Minor 1 added bus->progress, bus->declare, bus->ask_through, the key "speaker" of llm->chat and
+ *   vtable->cancelled.
  */
 #ifndef PERSONA_H
 #define PERSONA_H
@@ -71,7 +74,7 @@ extern "C" {
 
 #define PERSONA_MAGIC 0x50544142u /* "BATP" in memory */
 #define PERSONA_ABI_MAJOR 1
-#define PERSONA_ABI_MINOR 0
+#define PERSONA_ABI_MINOR 1
 
 /* True if the table, as the other side built it, is large enough to hold the field. */
 #define PERSONA_HAS(table, field) \
@@ -219,6 +222,37 @@ typedef struct persona_bus_v1 {
    * Subscriptions belong to the generation: subscribe in start(). */
   persona_status (*_Nonnull subscribe)(const persona_host *_Nonnull host, persona_text topic);
   persona_status (*_Nonnull unsubscribe)(const persona_host *_Nonnull host, persona_text topic);
+
+  /* ── Since minor 1 ── */
+
+  /* Shows one step of the work on a gram, ahead of the reply, to an asker who wants to see the answer
+   * grow; nothing happens for one who does not. `step` is a JSON object of at most 64 KiB, or
+   * PERSONA_E_INVALID, or PERSONA_E_TOO_LONG. Its "kind" says what else is in it:
+   *   "plan"    "text", or "steps": an array of what is going to be done
+   *   "part"    "text": a piece of the answer as stream() sends it, "speaker": whose words they are.
+   *             So several voices can be shown under one answer. No speaker: your own words
+   *   "status"  "text": what is being done now; it takes the place of the status before
+   *   "tool"    "name": what is called, "text": with what, or what came of it
+   *   "note"    "text": what the asker should know, and what is not part of the answer
+   * Other keys and kinds are passed on as they are; whoever does not know them ignores them. Steps and
+   * pieces arrive in the order of the calls. */
+  persona_status (*_Nonnull progress)(const persona_host *_Nonnull host, uint64_t token, persona_text step);
+
+  /* Declares the methods that you can be asked for beside those of the about text: an array of
+   * {"name","summary","takes","gives"}, with JSON schemas as objects in the last two, which may be left
+   * out. The limits are those of the about text; PERSONA_E_INVALID says in the log what is wrong. Tools, clients and personas.show see them like
+   * the others; one of the same name takes the other's place. Each call replaces what was declared
+   * before; "[]" declares nothing. They belong to the generation, and a candidate's count from the switch on. */
+  persona_status (*_Nonnull declare)(const persona_host *_Nonnull host, persona_text methods);
+
+  /* Asks like ask(), and shows what the other streams to the one who asked for `cause`, as it comes: each
+   * piece of text as a "part" by `speaker`, and each step as it is, with `speaker` in it if it names none.
+   * `part` (may be NULL) gets the pieces of text too. The reply comes to done alone. */
+  persona_status (*_Nonnull ask_through)(const persona_host *_Nonnull host, uint64_t cause, persona_text speaker,
+                                         persona_text target, persona_text method, persona_text payload,
+                                         uint64_t deadline_ms, persona_part _Nullable part,
+                                         persona_done _Nonnull done, void *_Nullable context,
+                                         uint64_t *_Nonnull request);
 } persona_bus_v1;
 
 /* "llm/1": the language model. [any] */
@@ -237,6 +271,7 @@ typedef struct persona_llm_v1 {
    *   "tools"     ["BABS.observe", "ALFRED.*"]: methods of other personas, as their about texts describe them, which
    *               the model may call. The kernel asks them on behalf of `cause`, at most 8 at once, and gives the
    *               model their replies or errors; "tool_rounds" (default 4) times, then it must answer
+   *   "speaker"   since minor 1: the pieces that go to `stream_to` are parts by this speaker, as bus->progress() describes them
    * `stream_to` is a token: the pieces also go straight to the one who asked for that gram; or 0.
    * `part` may be NULL. The result is a JSON object: "text", "provider" and "model" (that answered,
    * which may be a fallback), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
@@ -340,7 +375,10 @@ typedef struct persona_vtable {
   persona_status (*_Nullable config_changed)(persona *_Nonnull self, persona_text config);
 
   /* Writes what the next generation must know, in the schema of your about text. It is called
-   * between two grams; requests in flight stay yours. At most 64 MiB. Optional: no save, no state. */
+   * between two grams, on the lane, also while grams wait that you have answered with PERSONA_LATER and
+   * while requests are open: they stay yours, and you may still answer them. But nothing that you change
+   * in your own memory after save() has returned reaches the next generation. Put what must not be lost
+   * into state/1 at the moment that it happens. At most 64 MiB. Optional: no save, no state. */
   persona_status (*_Nullable save)(persona *_Nonnull self, const persona_sink *_Nonnull into);
 
   /* Reads what a generation wrote; `schema` is the number that it wrote it in, at least `reads` of
@@ -353,6 +391,13 @@ typedef struct persona_vtable {
 
   /* Tables of yours that a later kernel may ask for by name; NULL for names that you do not know. Optional. */
   const void *_Nullable (*_Nullable extension)(persona *_Nonnull self, const char *_Nonnull name);
+
+  /* ── Since minor 1 ── */
+
+  /* Nobody waits any more for the gram that receive() answered with PERSONA_LATER: the asker has gone, has taken it
+   * back, or has run out of time. The token has ended, and what you began on its behalf is being cancelled. Stop what
+   * you do for it. Called once for such a token, after receive() has returned. Optional. */
+  void (*_Nullable cancelled)(persona *_Nonnull self, uint64_t token);
 } persona_vtable;
 
 /* The entry: what persona_entry_v1() returns a pointer to. It must stay valid for ever. */

@@ -57,16 +57,7 @@ enum HostTable {
         return 0
       },
       ask: { host, cause, target, method, payload, milliseconds, part, done, context, request in
-        let host = entered(host, "bus->ask()")
-        if let status = host.refusal() { return status }
-        guard json(payload, host, "asks \(string(method))") != nil, target.count > 0 else { return INVALID }
-        let (target, method) = (string(target), string(method))
-        return host.begin(
-          {
-            .init(
-              number: $0, kind: .ask, cause: cause, target: target, method: method, milliseconds: milliseconds, part: part, done: done,
-              context: context)
-          }, request)
+        ask(entered(host, "bus->ask()"), cause, target, method, payload, milliseconds, part, done, context, request)
       },
       subscribe: { host, topic in
         let host = entered(host, "bus->subscribe()")
@@ -80,6 +71,32 @@ enum HostTable {
         if let status = host.refusal() { return status }
         host.record.withLock { _ = $0.topics.remove(string(topic)) }
         return 0
+      },
+      progress: { host, token, step in
+        let host = entered(host, "bus->progress()")
+        if host.isRetired { return RETIRED }
+        guard let members = (try? JSON(parsing: bytes(step)))?.object, members["kind"]?.string != nil else {
+          host.log.fail(
+            "calls bus->progress() with what is no step: \(CheckText.short(bytes(step))); it takes a JSON object with a \"kind\"")
+          return INVALID
+        }
+        return host.stream(token, bytes(step))
+      },
+      declare: { host, methods in
+        let host = entered(host, "bus->declare()")
+        if let status = host.refusal() { return status }
+        do throws(About.Malformed) {
+          _ = try [About.Method](declared: bytes(methods))
+          return 0
+        } catch {
+          host.log.fail("calls bus->declare() with what it does not take: \(error.description)")
+          return INVALID
+        }
+      },
+      ask_through: { host, cause, speaker, target, method, payload, milliseconds, part, done, context, request in
+        let host = entered(host, "bus->ask_through()")
+        guard speaker.count > 0 else { return INVALID }
+        return ask(host, cause, target, method, payload, milliseconds, part, done, context, request)
       })
   }
 
@@ -176,6 +193,22 @@ private func entered(_ host: UnsafePointer<persona_host>, _ call: String, laneOn
   let host = CheckHost.of(host)
   host.entered(call, laneOnly: laneOnly)
   return host
+}
+
+/// `bus->ask` and `bus->ask_through`.
+private func ask(
+  _ host: CheckHost, _ cause: UInt64, _ target: persona_text, _ method: persona_text, _ payload: persona_text, _ milliseconds: UInt64,
+  _ part: persona_part?, _ done: @escaping persona_done, _ context: UnsafeMutableRawPointer?, _ request: UnsafeMutablePointer<UInt64>
+) -> persona_status {
+  if let status = host.refusal() { return status }
+  guard json(payload, host, "asks \(string(method))") != nil, target.count > 0 else { return INVALID }
+  let (target, method) = (string(target), string(method))
+  return host.begin(
+    {
+      .init(
+        number: $0, kind: .ask, cause: cause, target: target, method: method, milliseconds: milliseconds, part: part, done: done,
+        context: context)
+    }, request)
 }
 
 private func bytes(_ text: persona_text) -> [UInt8] {

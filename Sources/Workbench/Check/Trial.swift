@@ -201,6 +201,16 @@ final class Trial {
     return token
   }
 
+  /// Tells it that nobody waits for the gram any more, if it has answered it with PERSONA_LATER and not ended it.
+  func cancelled(_ token: UInt64) throws(Halt) {
+    guard let cancelled = vtable.cancelled, let instance else { return }
+    guard case .gone? = host.record.withLock({ $0.tokens[token] }) else { return }
+    _ = try call("cancelled()") {
+      cancelled(instance, token)
+      return 0
+    }
+  }
+
   /// Waits until a gram has ended. Meanwhile timers run out one after the other, without waiting for their times.
   func finish(_ token: UInt64, _ gram: CheckGram) throws(Halt) -> CheckHost.Ending? {
     var fired = 0

@@ -123,7 +123,7 @@ enum LeakChecks {
 private enum NobodyPersona {
   static let vtable = persona_vtable(
     size: UInt32(MemoryLayout<persona_vtable>.size), destroy: { _ in }, receive: { _, _ in 0 }, start: { _ in 0 }, stop: { _ in },
-    config_changed: nil, save: nil, load: nil, health: nil, extension: nil)
+    config_changed: nil, save: nil, load: nil, health: nil, extension: nil, cancelled: nil)
 
   nonisolated(unsafe) static let entry: UnsafePointer<persona_entry> = {
     let table = UnsafeMutablePointer<persona_vtable>.allocate(capacity: 1)

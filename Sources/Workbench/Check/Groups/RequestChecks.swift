@@ -69,6 +69,7 @@ enum RequestChecks {
           let token = try trial.receive(gram)
           _ = trial.settle(token)
           trial.host.abandon(token)
+          try trial.cancelled(token)
         }
         try skipIfNone(trial)
         try recover(trial, context)

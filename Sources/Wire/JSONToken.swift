@@ -54,7 +54,7 @@ enum JSONToken {
         return true
       }
       p += 16
-      while end - p >= 32 {
+      while p <= end - 32 {
         // In a long string: nothing to stop at, most likely, so both halves are asked at once.
         let v = UnsafeRawPointer(p).loadUnaligned(as: Vector.self)
         let w = UnsafeRawPointer(p).loadUnaligned(fromByteOffset: 16, as: Vector.self)

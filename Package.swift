@@ -55,6 +55,9 @@ let package = Package(
       exclude: ["peers.py"],
       swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+    // Damages lines by a seed and checks what the wire makes of them.
+    .executableTarget(
+      name: "fuzz", dependencies: ["Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: strict),
     .testTarget(name: "SystemTests", dependencies: ["System"], swiftSettings: strict),
     .testTarget(name: "ProtocolTests", dependencies: ["Protocol", "Wire"], swiftSettings: strict),
     .testTarget(name: "ClientTests", dependencies: ["Client", "Protocol", "System", "Wire"], swiftSettings: strict),

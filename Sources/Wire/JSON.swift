@@ -1,7 +1,7 @@
 /// Any JSON value. Objects forget the order of their keys; they are written sorted.
 ///
-/// Whole numbers are kept exactly if they fit an `Int`. A number that fits no `Double` (1e400) cannot be read; one
-/// that JSON has no word for (not a number, infinite) is written as null.
+/// Whole numbers are kept exactly if they fit an `Int`. A number that fits no `Double` (1e400) is read as infinity; what
+/// JSON has no word for (not a number, infinite) is written as null.
 public enum JSON: Sendable {
   case null
   case bool(Bool)

@@ -1,40 +1,38 @@
 /// Reads JSON text (RFC 8259, UTF-8) into a value, in one pass.
 ///
 /// For what is read into values: settings, histories, schemas. Grams on their way are only scanned (EnvelopeScanner).
-/// PersonaKit has a reader of its own, because kernel and personas share no Swift module.
+/// Both pass over strings, numbers and words with `JSONToken`, so that they give the same verdict on what is JSON; only the
+/// depth differs. PersonaKit has a reader of its own, because kernel and personas share no Swift module.
 ///
-/// Refused, with the byte where it is: what is no JSON or no UTF-8, half a surrogate pair, a number that
-/// no `Double` holds, and more than 512 arrays and objects in each other. Of a key that stands twice the last counts.
+/// Refused, with the byte where it is: what is no JSON or no UTF-8, and more than 512 arrays and objects in each other.
+/// Half a surrogate pair is read as U+FFFD, and a number that no `Double` holds as infinity. Of a key that stands twice the last counts.
 struct JSONReader {
-  private let bytes: [UInt8]
-  private var at = 0
+  private let start: Bytes
+  private let end: Bytes
+  private var p: Bytes
 
   static func read(_ bytes: [UInt8]) throws(JSON.Unreadable) -> JSON {
-    var reader = JSONReader(bytes: bytes)
-    let value = try reader.value(depth: 0)
-    if reader.next() != nil { throw reader.problem("nothing may follow the value") }
-    return value
+    try bytes.withUnsafeBufferPointer { (buffer) throws(JSON.Unreadable) in
+      guard let base = buffer.baseAddress else { throw JSON.Unreadable(why: "no JSON at byte 0: the text is empty") }
+      var reader = JSONReader(start: base, end: base + buffer.count, p: base)
+      let value = try reader.value(depth: 0)
+      if reader.next() != nil { throw reader.problem("nothing may follow the value") }
+      return value
+    }
   }
 
-  private init(bytes: [UInt8]) { self.bytes = bytes }
-
-  private func problem(_ what: String) -> JSON.Unreadable { .init(why: "no JSON at byte \(at): \(what)") }
+  private func problem(_ what: String) -> JSON.Unreadable { .init(why: "no JSON at byte \(p - start): \(what)") }
 
   /// The next byte that is not blank, not taken yet.
   private mutating func next() -> UInt8? {
-    while at < bytes.count {
-      switch bytes[at] {
-      case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): at += 1
-      default: return bytes[at]
-      }
-    }
-    return nil
+    JSONToken.skipSpace(&p, end)
+    return p < end ? p.pointee : nil
   }
 
   /// Takes the next byte if it is this one.
   private mutating func take(_ character: Unicode.Scalar) -> Bool {
     guard next() == UInt8(ascii: character) else { return false }
-    at += 1
+    p += 1
     return true
   }
 
@@ -45,22 +43,16 @@ struct JSONReader {
     case UInt8(ascii: "["): return .array(try elements(depth: depth + 1))
     case UInt8(ascii: "\""): return .string(try string())
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
-    case UInt8(ascii: "t"): return try word("true", .bool(true))
-    case UInt8(ascii: "f"): return try word("false", .bool(false))
-    case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "t") where JSONToken.literal(&p, end, "true"): return .bool(true)
+    case UInt8(ascii: "f") where JSONToken.literal(&p, end, "false"): return .bool(false)
+    case UInt8(ascii: "n") where JSONToken.literal(&p, end, "null"): return .null
     default: throw problem("a value is expected")
     }
   }
 
-  private mutating func word(_ word: StaticString, _ value: JSON) throws(JSON.Unreadable) -> JSON {
-    guard bytes[at...].starts(with: word.description.utf8) else { throw problem("a value is expected") }
-    at += word.utf8CodeUnitCount
-    return value
-  }
-
   private mutating func elements(depth: Int) throws(JSON.Unreadable) -> [JSON] {
     if depth > 512 { throw problem("nested more than 512 deep") }
-    at += 1
+    p += 1
     var elements: [JSON] = []
     if take("]") { return elements }
     repeat { elements.append(try value(depth: depth)) } while take(",")
@@ -70,7 +62,7 @@ struct JSONReader {
 
   private mutating func members(depth: Int) throws(JSON.Unreadable) -> [String: JSON] {
     if depth > 512 { throw problem("nested more than 512 deep") }
-    at += 1
+    p += 1
     var members: [String: JSON] = [:]
     if take("}") { return members }
     repeat {
@@ -84,94 +76,27 @@ struct JSONReader {
   }
 
   private mutating func number() throws(JSON.Unreadable) -> JSON {
-    let start = at
-    func digits(_ reader: inout JSONReader) -> Int {
-      let first = reader.at
-      while reader.at < reader.bytes.count, UInt8(ascii: "0")...UInt8(ascii: "9") ~= reader.bytes[reader.at] { reader.at += 1 }
-      return reader.at - first
-    }
-    func has(_ reader: inout JSONReader, _ characters: Unicode.Scalar...) -> Bool {
-      guard reader.at < reader.bytes.count, characters.contains(Unicode.Scalar(reader.bytes[reader.at])) else { return false }
-      reader.at += 1
-      return true
-    }
-    _ = has(&self, "-")
-    let whole = at
-    let count = digits(&self)
-    if count == 0 || (count > 1 && bytes[whole] == UInt8(ascii: "0")) { throw problem("a number is not written so") }
-    var isInteger = true
-    if has(&self, ".") {
-      isInteger = false
-      if digits(&self) == 0 { throw problem("a digit is expected") }
-    }
-    if has(&self, "e", "E") {
-      isInteger = false
-      _ = has(&self, "+", "-")
-      if digits(&self) == 0 { throw problem("a digit is expected") }
-    }
-    let text = String(decoding: bytes[start..<at], as: UTF8.self)
-    if isInteger, let int = Int(text) { return .int(int) }
-    guard let number = Double(text), number.isFinite else { throw problem("the number \(text.prefix(40)) is too large") }
+    let from = p
+    guard JSONToken.number(&p, end) else { throw problem("a digit is expected") }
+    let text = String(decoding: UnsafeBufferPointer(start: from, count: p - from), as: UTF8.self)
+    if let int = Int(text) { return .int(int) }
+    guard let number = Double(text) else { throw problem("the number \(text.prefix(40)) cannot be read") }
     return .double(number)
   }
 
-  /// A string; `at` is at its opening quote.
+  /// A string; the cursor is at its opening quote.
   private mutating func string() throws(JSON.Unreadable) -> String {
-    at += 1
-    var start = at
-    /// What stands before `start`, if it had escapes.
-    var unescaped: [UInt8] = []
-    while at < bytes.count {
-      switch bytes[at] {
-      case UInt8(ascii: "\""):
-        let text =
-          unescaped.isEmpty
-          ? String(validating: bytes[start..<at], as: UTF8.self) : String(validating: unescaped + bytes[start..<at], as: UTF8.self)
-        guard let text else { throw problem("the string that ends here is no UTF-8") }
-        at += 1
-        return text
-      case UInt8(ascii: "\\"):
-        unescaped += bytes[start..<at]
-        at += 1
-        unescaped += Array(String(try escaped()).utf8)
-        start = at
-      case 0..<0x20: throw problem("a control character in a string")
-      default: at += 1
-      }
+    let from = p + 1
+    let string = JSONToken.string(from: from, start: start, end: end, seen: JSONToken.Vector(repeating: 0))
+    p = string.cursor
+    guard string.isWhole else {
+      if p >= end { throw problem("a string does not end") }
+      throw problem(p.pointee == 0x5c ? "no escape that JSON has" : "a control character in a string")
     }
-    throw problem("a string does not end")
-  }
-
-  /// What an escape means; `at` is behind the backslash.
-  private mutating func escaped() throws(JSON.Unreadable) -> Unicode.Scalar {
-    guard at < bytes.count else { throw problem("a string does not end") }
-    at += 1
-    switch bytes[at - 1] {
-    case UInt8(ascii: "\""): return "\""
-    case UInt8(ascii: "\\"): return "\\"
-    case UInt8(ascii: "/"): return "/"
-    case UInt8(ascii: "b"): return "\u{8}"
-    case UInt8(ascii: "f"): return "\u{c}"
-    case UInt8(ascii: "n"): return "\n"
-    case UInt8(ascii: "r"): return "\r"
-    case UInt8(ascii: "t"): return "\t"
-    case UInt8(ascii: "u"):
-      let unit = try codeUnit()
-      if let scalar = Unicode.Scalar(unit) { return scalar }
-      guard UTF16.isLeadSurrogate(unit), bytes[at...].starts(with: "\\u".utf8) else { throw problem("half a surrogate pair") }
-      at += 2
-      let second = try codeUnit()
-      guard UTF16.isTrailSurrogate(second) else { throw problem("half a surrogate pair") }
-      return Unicode.Scalar(0x10000 + (UInt32(unit & 0x3FF) << 10 | UInt32(second & 0x3FF)))!
-    default: throw problem("no escape that JSON has")
-    }
-  }
-
-  private mutating func codeUnit() throws(JSON.Unreadable) -> UInt16 {
-    guard at + 4 <= bytes.count, bytes[at..<at + 4].allSatisfy({ Unicode.Scalar($0).properties.isASCIIHexDigit }),
-      let unit = UInt16(String(decoding: bytes[at..<at + 4], as: UTF8.self), radix: 16)
-    else { throw problem("four hexadecimal digits are expected") }
-    at += 4
-    return unit
+    let raw = UnsafeRawBufferPointer(start: from, count: p - from)
+    let text = string.escaped ? String(validating: unescaped(raw), as: UTF8.self) : String(validating: raw, as: UTF8.self)
+    guard let text else { throw problem("the string that ends here is no UTF-8") }
+    p += 1
+    return text
   }
 }

@@ -17,7 +17,6 @@ actor Brick: Persona {
     summary = The logical architect: deconstructs, delegates
     talk = process_architect_query
     needs = llm/1 bus/1
-    talk = process_architect_query
     method.process_architect_query = take a question apart and answer it; "@robin …" at its beginning, or "delegate", asks a colleague first
     takes.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegate":{"type":"string","description":"the colleague who is asked first"},"thread":{"type":"string"}},"required":["content"]}
     gives.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegated":{"type":"object"}},"required":["content"]}

@@ -168,7 +168,7 @@ import Testing
     #expect(await stage.start() == 0)
     await stage.kernel.lane.call {}
     let kernel = handle.withLock { $0! }
-    for _ in 1...10_000 {
+    for _ in 1...2000 {
       let task = Task.detached { try await kernel.sleep(for: .zero) }
       let request = await stage.kernel.call(.after).request
       async let cancel: Void = task.cancel()

@@ -240,9 +240,10 @@ typedef struct persona_bus_v1 {
 
   /* Declares the methods that you can be asked for beside those of the about text: an array of
    * {"name","summary","takes","gives"}, with JSON schemas as objects in the last two, which may be left
-   * out. The limits are those of the about text; PERSONA_E_INVALID says in the log what is wrong. Tools, clients and personas.show see them like
-   * the others; one of the same name takes the other's place. Each call replaces what was declared
-   * before; "[]" declares nothing. They belong to the generation, and a candidate's count from the switch on. */
+   * out. The limits are those of the about text; PERSONA_E_INVALID says in the log what is wrong. Tools,
+   * clients and personas.show see them like the others; one of the same name takes the other's place.
+   * Each call replaces what was declared before; "[]" declares nothing. They belong to the generation,
+   * and a candidate's count from the switch on. */
   persona_status (*_Nonnull declare)(const persona_host *_Nonnull host, persona_text methods);
 
   /* Asks like ask(), and shows what the other streams to the one who asked for `cause`, as it comes: each

@@ -77,8 +77,10 @@ import Testing
     }
     let reply = Reply(models, #"{"text":"Hi"}"#)
     let child = await Task.detached {
-      // Returns when the child ignores the signal.
+      // Returns when the child ignores the signal. It is read to its end: a pipe closed before would end the child.
       let descriptor = open(folder + "/trapped", O_RDONLY)
+      var byte: UInt8 = 0
+      while read(descriptor, &byte, 1) > 0 {}
       close(descriptor)
       return pid.wait()
     }.value

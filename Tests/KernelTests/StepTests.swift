@@ -117,7 +117,12 @@ import Wire
     #expect(try count(4) == "1")
     #expect(try client.ask("STEPS", "wait", id: 5, extra: #","deadline_ms":20"#).code == "deadline")
     #expect(try count(6) == "2")
-    try house.attached("GONE").line(#"{"target":"STEPS","method":"wait","id":1}"#)
+    do {
+      let gone = try house.attached("GONE")
+      try gone.line(#"{"target":"STEPS","method":"wait","id":1}"#)
+      // It has been begun when this is answered.
+      _ = try gone.ask("STEPS", "cancelled", id: 2)
+    }
     var seen = try count(7)
     for id in 8..<2000 where seen != "3" { seen = try count(id) }
     #expect(seen == "3")
@@ -145,7 +150,8 @@ import Wire
     #expect(try client.ask("STEPS", "declare", "[]", id: 6)["status"] == "0" && names(7) == ["work"])
     #expect(try client.ask("STEPS", "declare", list, id: 8)["status"] == "0")
     try house.build("STEPS", "steps", defines: ["VERSION": "2"])
-    #expect(try client.ask("KERNEL", "personas.reload", #"{"name":"STEPS"}"#, id: 9)["outcome"] == "reloaded")
+    let receipt = try client.ask("KERNEL", "personas.reload", #"{"name":"STEPS"}"#, id: 9)
+    #expect(receipt.line.contains(#""outcome":"reloaded""#), "\(receipt)")
     #expect(try methods(10).map { $0["summary"] as? String } == ["Works"])
   }
 
@@ -170,11 +176,12 @@ import Wire
     let (deltas, reply) = try stream(client, "ECHO", "stream", id: 2)
     #expect(deltas.compactMap { $0["text"]?.string }.joined() == "one two three" && reply["text"] == "one two three")
     try client.line(#"{"target":"ECHO","method":"later","payload":60000,"id":3}"#)
-    _ = try client.ask("KERNEL", "cancel", #"{"id":3}"#, id: 4)
+    try client.line(#"{"target":"KERNEL","method":"cancel","payload":{"id":3},"id":4}"#)
     #expect(try client.gram { $0.re == "3" }.code == "cancelled")
     for (id, fixture) in [(5, "echo_1_0"), (6, "echo"), (7, "echo_1_0")] {
       try house.build("ECHO", fixture, defines: ["VERSION": "\(id)"])
-      #expect(try client.ask("KERNEL", "personas.reload", #"{"name":"ECHO"}"#, id: id)["outcome"] == "reloaded")
+      let receipt = try client.ask("KERNEL", "personas.reload", #"{"name":"ECHO"}"#, id: id)
+      #expect(receipt.line.contains(#""outcome":"reloaded""#), "\(receipt)")
     }
     #expect(try client.ask("ECHO", "count", id: 8)["count"] == "4")
   }

@@ -176,6 +176,8 @@ import Wire
     let (deltas, reply) = try stream(client, "ECHO", "stream", id: 2)
     #expect(deltas.compactMap { $0["text"]?.string }.joined() == "one two three" && reply["text"] == "one two three")
     try client.line(#"{"target":"ECHO","method":"later","payload":60000,"id":3}"#)
+    // It has been begun when this is answered.
+    #expect(try client.ask("ECHO", "count", id: 9)["count"] == "4")
     try client.line(#"{"target":"KERNEL","method":"cancel","payload":{"id":3},"id":4}"#)
     #expect(try client.gram { $0.re == "3" }.code == "cancelled")
     for (id, fixture) in [(5, "echo_1_0"), (6, "echo"), (7, "echo_1_0")] {
@@ -183,7 +185,7 @@ import Wire
       let receipt = try client.ask("KERNEL", "personas.reload", #"{"name":"ECHO"}"#, id: id)
       #expect(receipt.line.contains(#""outcome":"reloaded""#), "\(receipt)")
     }
-    #expect(try client.ask("ECHO", "count", id: 8)["count"] == "4")
+    #expect(try client.ask("ECHO", "count", id: 8)["count"] == "5")
   }
 
   @Test("a library for a later kernel, whose table is longer, runs")

@@ -226,8 +226,8 @@ typedef struct persona_bus_v1 {
   /* ── Since minor 1 ── */
 
   /* Shows one step of the work on a gram, ahead of the reply, to an asker who wants to see the answer
-   * grow; nothing happens for one who does not. `step` is a JSON object of at most 64 KiB, or
-   * PERSONA_E_INVALID, or PERSONA_E_TOO_LONG. Its "kind" says what else is in it:
+   * grow; nothing happens for one who does not. `step` is a JSON object (else PERSONA_E_INVALID) of at
+   * most 64 KiB (else PERSONA_E_TOO_LONG). Its "kind" says what else is in it:
    *   "plan"    "text", or "steps": an array of what is going to be done
    *   "part"    "text": a piece of the answer as stream() sends it, "speaker": whose words they are.
    *             So several voices can be shown under one answer. No speaker: your own words
@@ -240,10 +240,10 @@ typedef struct persona_bus_v1 {
 
   /* Declares the methods that you can be asked for beside those of the about text: an array of
    * {"name","summary","takes","gives"}, with JSON schemas as objects in the last two, which may be left
-   * out. The limits are those of the about text; PERSONA_E_INVALID says in the log what is wrong. Tools,
+   * out. The limits are those of the about text; on PERSONA_E_INVALID the log says what is wrong. Tools,
    * clients and personas.show see them like the others; one of the same name takes the other's place.
-   * Each call replaces what was declared before; "[]" declares nothing. They belong to the generation,
-   * and a candidate's count from the switch on. */
+   * Each call replaces what was declared before; "[]" declares nothing. They belong to the generation;
+   * those of a candidate count from the switch on. */
   persona_status (*_Nonnull declare)(const persona_host *_Nonnull host, persona_text methods);
 
   /* Asks like ask(), and shows what the other streams to the one who asked for `cause`, as it comes: each
@@ -396,7 +396,7 @@ typedef struct persona_vtable {
   /* ── Since minor 1 ── */
 
   /* Nobody waits any more for the gram that receive() answered with PERSONA_LATER: the asker has gone, has taken it
-   * back, or has run out of time. The token has ended, and what you began on its behalf is being cancelled. Stop what
+   * back, or has run out of time, or your own time to drain is over. The token has ended, and what you began on its behalf is being cancelled. Stop what
    * you do for it. Called once for such a token, after receive() has returned. Optional. */
   void (*_Nullable cancelled)(persona *_Nonnull self, uint64_t token);
 } persona_vtable;
@@ -427,6 +427,7 @@ typedef struct persona_entry {
  *     name     the persona's id: a letter, then letters, digits, '-', '_', at most 64 (required)
  *     version  yours, for people, at most 64 bytes (required)
  *     summary  one line, at most 200 bytes
+ *     talk     the method by which people talk to it, one word. Default: "talk"
  *     state    "N" or "N reads M": save() writes schema N, load() reads M to N. Default: no state
  *     needs    services without which it cannot work, separated by blanks; else it is refused
  *     wants    services that it uses when they are there

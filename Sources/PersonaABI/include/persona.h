@@ -395,9 +395,10 @@ typedef struct persona_vtable {
 
   /* ── Since minor 1 ── */
 
-  /* Nobody waits any more for the gram that receive() answered with PERSONA_LATER: the asker has gone, has taken it
-   * back, or has run out of time, or your own time to drain is over. The token has ended, and what you began on its behalf is being cancelled. Stop what
-   * you do for it. Called once for such a token, after receive() has returned. Optional. */
+  /* Nobody waits any more for the gram that receive() answered with PERSONA_LATER: the asker has gone, has
+   * taken it back, or has run out of time, or your own time to drain is over. The token has ended, and what you
+   * began on its behalf is being cancelled. Stop what you do for it. Called at most once for a token, after
+   * receive() has returned. Optional. */
   void (*_Nullable cancelled)(persona *_Nonnull self, uint64_t token);
 } persona_vtable;
 

@@ -66,9 +66,11 @@ struct JSONSchema: Sendable {
       case "$ref":
         guard let pointer = value.string, target(pointer) != nil else { throw wrong(key, "a place in this schema, as \"#/$defs/name\"") }
       case _ where Self.counts.contains(key):
-        guard let count = value.number, count >= 0, count.rounded() == count else { throw wrong(key, "a whole number, 0 or more") }
+        guard let count = value.number, count.isFinite, count >= 0, count.rounded() == count else {
+          throw wrong(key, "a whole number, 0 or more")
+        }
       case _ where Self.bounds.contains(key):
-        guard let bound = value.number, key != "multipleOf" || bound > 0 else { throw wrong(key, "a number") }
+        guard let bound = value.number, bound.isFinite, key != "multipleOf" || bound > 0 else { throw wrong(key, "a number") }
       case _ where Self.describing.contains(key): break
       default: throw Malformed(description: "\(place)/\(key): this word of JSON schema is not known here, so it could not be checked")
       }

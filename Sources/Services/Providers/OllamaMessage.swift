@@ -41,7 +41,7 @@ struct EncodableJSON: Encodable {
     case .null: try container.encodeNil()
     case .bool(let bool): try container.encode(bool)
     case .int(let int): try container.encode(int)
-    case .double(let double): try container.encode(double)
+    case .double(let double): if double.isFinite { try container.encode(double) } else { try container.encodeNil() }
     case .string(let string): try container.encode(string)
     case .array(let elements): try container.encode(elements.map(EncodableJSON.init))
     case .object(let members): try container.encode(members.mapValues(EncodableJSON.init))

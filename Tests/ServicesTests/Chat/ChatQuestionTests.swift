@@ -1,6 +1,7 @@
 import Kernel
 import Protocol
 import Testing
+import Wire
 
 @testable import Services
 
@@ -10,6 +11,11 @@ import Testing
   ) throws(Failure) -> ChatQuestion {
     try ChatQuestion(
       .init(persona: "BRICK", prompt: prompt, overrides: overrides, request: ChatRequest(Array(body.utf8), of: "BRICK")))
+  }
+
+  @Test("a number in JSON that no Double holds is written as null")
+  func infinity() throws {
+    #expect(PayloadCoding.bytes(of: EncodableJSON(try JSON(parsing: "[1e400,1.5]".utf8))) == Array("[null,1.5]".utf8))
   }
 
   @Test("a text alone is the next question of the conversation \"main\"")
@@ -70,7 +76,7 @@ import Testing
       (#"{"messages":[{"role":"robot","content":"x"}]}"#, "messages[0].role"), (#"{"messages":[]}"#, "neither"),
       (#"{"messages":[{"role":"system","content":"x"}]}"#, "neither"), (#"{"text":"Hi","tools":"BABS.*"}"#, "\"tools\""),
       (#"{"text":"Hi","tool_rounds":33}"#, "\"tool_rounds\" is 33"),
-      (#"{"text":"Hi","format":{"maximum":1e400}}"#, "no answer can be checked: it is no JSON"),
+      (#"{"text":"Hi","format":{"maximum":1e400}}"#, "no answer can be checked: #/maximum must be a number"),
     ])
   func refused(_ body: String, _ part: String) {
     let failure = #expect(throws: Failure.self) { _ = try read(body) }

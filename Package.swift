@@ -73,7 +73,8 @@ let package = Package(
       name: "WorkbenchTests", dependencies: ["Workbench", "Kernel", "PersonaABI", "Protocol", "System", "Wire", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "EndToEndTests", dependencies: ["batkernel", "Client", "Kernel", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
+      name: "EndToEndTests",
+      dependencies: ["batkernel", "Client", "Kernel", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
       exclude: ["original"],
       swiftSettings: strict),
   ]

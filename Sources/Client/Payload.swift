@@ -3,8 +3,8 @@ import Wire
 
 /// The payload of a gram, as it came.
 ///
-/// The kernel passes on what it can scan, which is more than every reader takes: half a surrogate pair, a number beyond every
-/// `Double`. Reading is lenient: the former is read as U+FFFD, the latter as a string with its digits.
+/// The kernel passes on what it can scan, which is more than a Swift type can hold: half a surrogate pair, a number beyond every
+/// `Double`. Reading is lenient: the former is read as U+FFFD, the latter as a string with its digits, so that it can be shown.
 public struct Payload: Sendable, Equatable {
   /// JSON on one line.
   public let bytes: [UInt8]
@@ -17,7 +17,7 @@ public struct Payload: Sendable, Equatable {
   /// Any JSON; null if it is none.
   public var json: JSON {
     if bytes.isEmpty { return .null }
-    return (try? JSON(parsing: bytes)) ?? (try? JSON(parsing: readable(bytes))) ?? .null
+    return (try? JSON(parsing: readable(bytes))) ?? .null
   }
 
   /// - Throws: why it is not of that type.

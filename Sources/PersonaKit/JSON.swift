@@ -2,8 +2,8 @@ import FoundationEssentials
 
 /// Any JSON value.
 ///
-/// Whole numbers are kept exactly if they fit an `Int`. A number that fits no `Double` (1e400) cannot be
-/// read; one that JSON has no word for (not a number, infinite) is written as null.
+/// Whole numbers are kept exactly if they fit an `Int`. A number that fits no `Double` (1e400) is
+/// read as infinity; what JSON has no word for (not a number, infinite) is written as null.
 public enum JSON: Sendable {
   case null
   case bool(Bool)

@@ -4,8 +4,9 @@ import PersonaABI
 ///
 /// Every payload is read on its persona's lane, also one of 16 MiB: through `Codable` that takes ten times as long.
 ///
-/// Refused, with the byte where it is: what is no JSON or no UTF-8, half a surrogate pair, a number that
-/// no `Double` holds, and more than 512 arrays and objects in each other. Of a key that stands twice the last counts.
+/// Refused, with the byte where it is: what is no JSON or no UTF-8, and more than 512 arrays and objects in each other.
+/// It takes what the kernel lets through: half a surrogate pair is read as U+FFFD, a number that no `Double` holds as infinity.
+/// Of a key that stands twice the last counts.
 struct JSONReader {
   private let bytes: [UInt8]
   private var at = 0
@@ -112,7 +113,7 @@ struct JSONReader {
     }
     let text = String(decoding: bytes[start..<at], as: UTF8.self)
     if isInteger, let int = Int(text) { return .int(int) }
-    guard let number = Double(text), number.isFinite else { throw problem("the number \(text.prefix(40)) is too large") }
+    guard let number = Double(text) else { throw problem("the number \(text.prefix(40)) cannot be read") }
     return .number(number)
   }
 
@@ -159,10 +160,15 @@ struct JSONReader {
     case UInt8(ascii: "u"):
       let unit = try codeUnit()
       if let scalar = Unicode.Scalar(unit) { return scalar }
-      guard UTF16.isLeadSurrogate(unit), bytes[at...].starts(with: "\\u".utf8) else { throw problem("half a surrogate pair") }
+      guard UTF16.isLeadSurrogate(unit), bytes[at...].starts(with: "\\u".utf8) else { return "\u{FFFD}" }
+      let behindFirst = at
       at += 2
       let second = try codeUnit()
-      guard UTF16.isTrailSurrogate(second) else { throw problem("half a surrogate pair") }
+      guard UTF16.isTrailSurrogate(second) else {
+        // An escape of its own, read next.
+        at = behindFirst
+        return "\u{FFFD}"
+      }
       return Unicode.Scalar(0x10000 + (UInt32(unit & 0x3FF) << 10 | UInt32(second & 0x3FF)))!
     default: throw problem("no escape that JSON has")
     }

@@ -17,11 +17,11 @@ import Testing
   }
 
   @Test(
-    "what is no JSON, or no number that fits, is an error that names the byte",
+    "what is no JSON is an error that names the byte",
     arguments: [
       ("", 0), ("{", 1), (" nul", 1), ("[1,]", 3), ("[1 2]", 3), ("{\"a\" 1}", 5), ("{\"a\":1,}", 7), ("{1:2}", 1), ("1 2", 2), ("]", 0),
-      ("01", 2), ("-", 1), ("1.", 2), (".5", 0), ("1e", 2), ("+1", 0), ("1e400", 5), ("[-1e400]", 7), ("NaN", 0), ("truE", 0),
-      ("\"a", 2), ("\"\n\"", 1), ("\"\\x\"", 3), ("\"\\u12g4\"", 3), ("\"\\ud800\"", 7), ("\"\\ud800\\u0041\"", 13), ("\"\\udc00\"", 7),
+      ("01", 2), ("-", 1), ("1.", 2), (".5", 0), ("1e", 2), ("+1", 0), ("NaN", 0), ("truE", 0),
+      ("\"a", 2), ("\"\n\"", 1), ("\"\\x\"", 3), ("\"\\u12g4\"", 3),
       ("\"\\", 2), ("\"\\u00", 3), (String(repeating: "[", count: 513), 512),
     ])
   func refused(text: String, byte: Int) {
@@ -29,6 +29,14 @@ import Testing
     #expect(
       error?.status == Int32(PERSONA_E_INVALID) && error?.message.hasPrefix("no JSON at byte \(byte): ") == true, "\(error?.message ?? "")")
   }
+
+  @Test(
+    "what the kernel lets through is read: half a surrogate pair as U+FFFD, a number beyond every Double as infinity",
+    arguments: [
+      (#""\ud800""#, "\"\u{FFFD}\""), (#""\udc00\ud83d\ude00""#, "\"\u{FFFD}😀\""), (#""\ud800\u0041""#, "\"\u{FFFD}A\""),
+      (#""\ud800\ud83d\ude00""#, "\"\u{FFFD}😀\""), ("1e400", "null"), ("[-1e400]", "[null]"),
+    ])
+  func lenient(text: String, written: String) throws { #expect(try JSON(parsing: text.utf8).text == written) }
 
   @Test(
     "bytes that are no UTF-8 are an error",

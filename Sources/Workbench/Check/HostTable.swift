@@ -72,27 +72,8 @@ enum HostTable {
         host.record.withLock { _ = $0.topics.remove(string(topic)) }
         return 0
       },
-      progress: { host, token, step in
-        let host = entered(host, "bus->progress()")
-        if host.isRetired { return RETIRED }
-        guard let members = (try? JSON(parsing: bytes(step)))?.object, members["kind"]?.string != nil else {
-          host.log.fail(
-            "calls bus->progress() with what is no step: \(CheckText.short(bytes(step))); it takes a JSON object with a \"kind\"")
-          return INVALID
-        }
-        return host.stream(token, bytes(step))
-      },
-      declare: { host, methods in
-        let host = entered(host, "bus->declare()")
-        if let status = host.refusal() { return status }
-        do throws(About.Malformed) {
-          _ = try [About.Method](declared: bytes(methods))
-          return 0
-        } catch {
-          host.log.fail("calls bus->declare() with what it does not take: \(error.description)")
-          return INVALID
-        }
-      },
+      progress: { host, token, step in progress(entered(host, "bus->progress()"), token, bytes(step)) },
+      declare: { host, methods in declare(entered(host, "bus->declare()"), bytes(methods)) },
       ask_through: { host, cause, speaker, target, method, payload, milliseconds, part, done, context, request in
         let host = entered(host, "bus->ask_through()")
         guard speaker.count > 0 else { return INVALID }
@@ -209,6 +190,28 @@ private func ask(
         number: $0, kind: .ask, cause: cause, target: target, method: method, milliseconds: milliseconds, part: part, done: done,
         context: context)
     }, request)
+}
+
+/// `bus->progress`.
+private func progress(_ host: CheckHost, _ token: UInt64, _ step: [UInt8]) -> persona_status {
+  if host.isRetired { return RETIRED }
+  guard let members = (try? JSON(parsing: step))?.object, members["kind"]?.string != nil else {
+    host.log.fail("calls bus->progress() with what is no step: \(CheckText.short(step)); it takes a JSON object with a \"kind\"")
+    return INVALID
+  }
+  return host.stream(token, step)
+}
+
+/// `bus->declare`.
+private func declare(_ host: CheckHost, _ methods: [UInt8]) -> persona_status {
+  if let status = host.refusal() { return status }
+  do throws(About.Malformed) {
+    _ = try [About.Method](declared: methods)
+    return 0
+  } catch {
+    host.log.fail("calls bus->declare() with what it does not take: \(error.description)")
+    return INVALID
+  }
 }
 
 private func bytes(_ text: persona_text) -> [UInt8] {

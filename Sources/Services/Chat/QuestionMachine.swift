@@ -120,7 +120,9 @@ struct QuestionMachine: Sendable {
   var provider: String { route.leg.provider }
   var mayCallTools: Bool { progress.roundCount < question.toolRounds }
   /// When `timerDue` is wanted.
-  var timer: Milliseconds? { if case .backingOff(let until) = state { until } else { nil } }
+  ///
+  /// Not inlined: Swift 6.3.1's optimiser ends with "Found ownership error" when it is, in a release build.
+  @inline(never) var timer: Milliseconds? { if case .backingOff(let until) = state { until } else { nil } }
 
   /// An event that means nothing any more (a tool of a question that has ended) does nothing.
   mutating func handle(_ event: Event, at now: Milliseconds) -> [Action] {

@@ -6,8 +6,7 @@ import Synchronization
 ///
 /// The inbox has no limit of its own; whoever posts is bounded. Services and helpers post one job for each request that was opened for
 /// them, and `Limits.requests` bounds those. A service also posts a job for each piece of a stream, as fast as its model speaks. A
-/// persona posts one job for each call of persona.h: it is the one that can post faster than the loop works, and its calls are not
-/// limited yet.
+/// persona posts one job for each call of persona.h, and `ActionQuota` bounds what of them waits here.
 public final class LoopInbox: Sendable {
   typealias Job = @Sendable (BatKernel) -> Void
 

@@ -4,7 +4,7 @@ import Wire
 /// What the event loop knows of one instance: what it has been given, and what it wants of others. Event loop only.
 final class InstanceContext {
   let instance: any Instance
-  /// Kept alive by what it has begun, also when the slot has left the house.
+  /// Kept alive by what it has begun, also when the slot has been removed.
   let slot: PersonaSlot
   /// Its part of personas.toml as it was made with, or told last.
   var configuration: [UInt8]

@@ -109,7 +109,7 @@ enum {
   PERSONA_E_CANCELLED = -4,        /* the request was cancelled, by you or by whoever asked */
   PERSONA_E_DEADLINE = -5,         /* the time that was allowed is over */
   PERSONA_E_UNKNOWN_TARGET = -6,   /* nobody of that name is here */
-  PERSONA_E_QUEUE_FULL = -7,       /* the receiver is not keeping up; the message was not queued */
+  PERSONA_E_QUEUE_FULL = -7,       /* the receiver, or the kernel with what is yours, is not keeping up: it was not taken */
   PERSONA_E_HOP_LIMIT = -8,        /* the message went through too many hands: a loop, most likely */
   PERSONA_E_TOO_LONG = -9,         /* over the frame limit, or over a sink's limit */
   PERSONA_E_UNKNOWN_METHOD = -10,  /* the receiver has no such method */
@@ -186,7 +186,10 @@ typedef struct persona_host {
 
 /* ── Services ───────────────────────────────────────────────────────────────────────────────── */
 /* A `cause` is the token of the gram on whose behalf you act, or 0. With it, the kernel carries trace,
- * hops and deadline on, cancels your request when the one who asked has gone, and can stop loops. */
+ * hops and deadline on, cancels your request when the one who asked has gone, and can stop loops.
+ * What waits for the kernel on your behalf is bounded (65,536 calls, 64 MiB), and so are posted jobs and open
+ * requests (65,536 each). Beyond that, every function that hands something over returns PERSONA_E_QUEUE_FULL, has
+ * taken nothing, and calls nobody back: wait, and call again. */
 
 /* "bus/1": messages. All [any]. */
 typedef struct persona_bus_v1 {

@@ -23,16 +23,21 @@ final class House {
   /// Compiles Tests/Fixtures/NAME.c as a persona of this name and version.
   func compile(_ fixture: String, name: String, version: String) throws -> Data {
     let path = "\(folder)/\(name)-\(version).build"
+    try cc([
+      "-shared", "-fPIC", "-O2", "-Wl,-z,nodelete", "-I", repository + "/Sources/PersonaABI/include", "-DNAME=\"\(name)\"",
+      "-DVERSION=\"\(version)\"", "-o", path, "\(repository)/Tests/Fixtures/\(fixture).c", "-lpthread",
+    ])
+    return try Data(contentsOf: URL(filePath: path))
+  }
+
+  /// Runs the C compiler.
+  func cc(_ arguments: [String]) throws {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = [
-      "cc", "-shared", "-fPIC", "-O2", "-Wl,-z,nodelete", "-I", repository + "/Sources/PersonaABI/include", "-DNAME=\"\(name)\"",
-      "-DVERSION=\"\(version)\"", "-o", path, "\(repository)/Tests/Fixtures/\(fixture).c", "-lpthread",
-    ]
+    process.arguments = ["cc"] + arguments
     try process.run()
     process.waitUntilExit()
-    guard process.terminationStatus == 0 else { throw Broken("Tests/Fixtures/\(fixture).c does not compile") }
-    return try Data(contentsOf: URL(filePath: path))
+    guard process.terminationStatus == 0 else { throw Broken("this does not compile: cc \(arguments.joined(separator: " "))") }
   }
 
   /// Two builds of the echo persona, of the versions A and B.

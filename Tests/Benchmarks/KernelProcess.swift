@@ -9,7 +9,9 @@ final class KernelProcess {
   private var running = true
 
   /// Starts it with a configuration file; returns at once. Its log goes to a file beside the socket.
-  init(_ house: House, configuration: String, folder: String) throws {
+  ///
+  /// - Parameter environment: beside what this process has.
+  init(_ house: House, configuration: String, folder: String, environment: [String: String] = [:]) throws {
     socket = folder + "/kernel.sock"
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -18,15 +20,18 @@ final class KernelProcess {
     let words = [house.kernelPath, "--config", configuration, "--socket", socket]
     var pointers = words.map { strdup($0) } + [nil]
     defer { for pointer in pointers { free(pointer) } }
+    let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    var settings = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for setting in settings { free(setting) } }
     var child: pid_t = 0
     began = now()
-    let result = posix_spawn(&child, house.kernelPath, &actions, nil, &pointers, environ)
+    let result = posix_spawn(&child, house.kernelPath, &actions, nil, &pointers, &settings)
     guard result == 0 else { throw Broken("\(house.kernelPath) cannot be started: \(String(cString: strerror(result)))") }
     pid = child
   }
 
   /// Starts one in a folder of its own, with personas named and their libraries put in place, and waits until they run.
-  convenience init(_ house: House, _ personas: [(name: String, library: Data)], watch: Bool) throws {
+  convenience init(_ house: House, _ personas: [(name: String, library: Data)], watch: Bool, environment: [String: String] = [:]) throws {
     let folder = "\(house.folder)/\(UInt64.random(in: 0 ... .max))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     var text =
@@ -37,7 +42,7 @@ final class KernelProcess {
     }
     let configuration = folder + "/personas.toml"
     try text.write(toFile: configuration, atomically: false, encoding: .utf8)
-    try self.init(house, configuration: configuration, folder: folder)
+    try self.init(house, configuration: configuration, folder: folder, environment: environment)
     if !personas.isEmpty { try waitUntilRunning(personas.count) }
   }
 

@@ -14,6 +14,7 @@ import Foundation
       idle     memory with 0, 1,000 and 5,000 silent connections, and connections per second
       start    from exec to the open socket, and to four running personas, 20 rounds
       memory   what a kept generation costs, 200 reloads, C and Swift
+      gram     allocations of a gram from client to client, which must be none, and CPU time of one to a C persona and back; 100,000 of each
       routing  tables of the load generator in the folder that --bench names; without it, how to run that
       all      all of them but routing
 
@@ -22,7 +23,7 @@ import Foundation
       --help        show this and exit
 
     Exit status: 0 every claim held (figures are never a reason to fail), 1 something was lost, repeated, out of order,
-    closed or refused, or could not be run, 2 wrong usage.
+    closed or refused, the short way allocated, or a benchmark could not be run, 2 wrong usage.
 
     """
 
@@ -43,8 +44,8 @@ import Foundation
       case "--bench":
         guard let path = rest.popFirst() else { usage("--bench needs a folder after it") }
         bench = path
-      case "reload", "pause", "live", "idle", "start", "memory", "routing": names.append(word)
-      case "all": names += ["start", "pause", "live", "idle", "memory", "reload"]
+      case "reload", "pause", "live", "idle", "start", "memory", "gram", "routing": names.append(word)
+      case "all": names += ["start", "pause", "live", "idle", "memory", "gram", "reload"]
       default: usage("there is no benchmark \(word)")
       }
     }
@@ -62,6 +63,7 @@ import Foundation
         case "idle": try IdleBenchmark(house).run()
         case "start": try StartBenchmark(house).run(rounds: rounds ?? 20)
         case "memory": try MemoryBenchmark(house).run(rounds: rounds ?? 200)
+        case "gram": try GramBenchmark(house).run(rounds: rounds ?? 100_000)
         default: try RoutingBenchmark(house).run(bench: bench, rounds: rounds ?? 3)
         }
         fflush(nil)

@@ -1,22 +1,24 @@
 /// First in, first out, in constant time on average; the room of what has been taken out is used again.
 ///
+/// Inlinable, because it holds what passes through the kernel's threads: without that, generic code of another module is not specialised.
+///
 /// A value. What has been taken out is dropped from the front once it is more than half of the storage, so a queue that never
 /// becomes empty does not grow without end.
 public struct Deque<Element> {
-  private var storage: [Element?] = []
-  private var head = 0
+  @usableFromInline var storage: [Element?] = []
+  @usableFromInline var head = 0
 
-  public init() {}
-  public init(_ elements: some Sequence<Element>) { storage = elements.map(Optional.some) }
+  @inlinable public init() {}
+  @inlinable public init(_ elements: some Sequence<Element>) { storage = elements.map(Optional.some) }
 
-  public var count: Int { storage.count - head }
-  public var isEmpty: Bool { head == storage.count }
-  public var first: Element? { isEmpty ? nil : storage[head] }
+  @inlinable public var count: Int { storage.count - head }
+  @inlinable public var isEmpty: Bool { head == storage.count }
+  @inlinable public var first: Element? { isEmpty ? nil : storage[head] }
 
-  public mutating func append(_ element: Element) { storage.append(element) }
+  @inlinable public mutating func append(_ element: Element) { storage.append(element) }
 
   /// Puts it before all others. Takes time with the length of the queue when nothing has been taken out before it.
-  public mutating func prepend(_ element: Element) {
+  @inlinable public mutating func prepend(_ element: Element) {
     if head > 0 {
       head -= 1
       storage[head] = element
@@ -25,7 +27,7 @@ public struct Deque<Element> {
     }
   }
 
-  public mutating func popFirst() -> Element? {
+  @inlinable public mutating func popFirst() -> Element? {
     guard head < storage.count else { return nil }
     let element = storage[head]
     storage[head] = nil
@@ -42,13 +44,13 @@ public struct Deque<Element> {
   }
 
   /// Empties it.
-  public mutating func takeAll() -> [Element] {
+  @inlinable public mutating func takeAll() -> [Element] {
     defer { self = Deque() }
     return Array(self)
   }
 
   /// Takes out everything that matches, in order, and leaves the rest in order.
-  public mutating func removeAll(where matches: (Element) -> Bool) -> [Element] {
+  @inlinable public mutating func removeAll(where matches: (Element) -> Bool) -> [Element] {
     var removed: [Element] = []
     var kept: [Element?] = []
     for element in self { if matches(element) { removed.append(element) } else { kept.append(element) } }
@@ -61,8 +63,9 @@ extension Deque: Sendable where Element: Sendable {}
 
 extension Deque: Sequence {
   public struct Iterator: IteratorProtocol {
-    fileprivate var rest: ArraySlice<Element?>
-    public mutating func next() -> Element? { rest.popFirst() ?? nil }
+    @usableFromInline var rest: ArraySlice<Element?>
+    @inlinable init(rest: ArraySlice<Element?>) { self.rest = rest }
+    @inlinable public mutating func next() -> Element? { rest.popFirst() ?? nil }
   }
-  public func makeIterator() -> Iterator { Iterator(rest: storage[head...]) }
+  @inlinable public func makeIterator() -> Iterator { Iterator(rest: storage[head...]) }
 }

@@ -5,13 +5,20 @@ import Glibc
 /// Times are those of the monotonic clock, so a machine whose clock is set does not wait longer or shorter.
 public final class Monitor<Value>: @unchecked Sendable {
   // Guarded by `mutex`.
-  private var value: Value
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  @usableFromInline var value: Value
+  /// How many threads wait: nobody is woken when there is none.
+  @usableFromInline var waiters = 0
+  @usableFromInline let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  @usableFromInline let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
   public init(_ value: Value) {
     self.value = value
-    pthread_mutex_init(mutex, nil)
+    // Locks are held for a few instructions: spinning a little is cheaper than sleeping.
+    var kind = pthread_mutexattr_t()
+    pthread_mutexattr_init(&kind)
+    pthread_mutexattr_settype(&kind, Int32(PTHREAD_MUTEX_ADAPTIVE_NP))
+    pthread_mutex_init(mutex, &kind)
+    pthread_mutexattr_destroy(&kind)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
@@ -27,22 +34,26 @@ public final class Monitor<Value>: @unchecked Sendable {
   }
 
   /// Looks at the value, or changes it; everybody who waits looks again.
-  public func withLock<R>(_ body: (inout Value) throws -> R) rethrows -> R {
+  @inlinable public func withLock<R>(_ body: (inout Value) throws -> R) rethrows -> R {
     pthread_mutex_lock(mutex)
     defer {
-      pthread_cond_broadcast(changed)
+      let mustWake = waiters > 0
       pthread_mutex_unlock(mutex)
+      // After the lock is free: who is woken before would only wait for it.
+      if mustWake { pthread_cond_broadcast(changed) }
     }
     return try body(&value)
   }
 
   /// Waits, as long as it takes, until `holds` returns something, which is returned.
-  public func wait<R>(until holds: (inout Value) -> R?) -> R {
+  @inlinable public func wait<R>(until holds: (inout Value) -> R?) -> R {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {
       if let result = holds(&value) { return result }
+      waiters += 1
       pthread_cond_wait(changed, mutex)
+      waiters -= 1
     }
   }
 
@@ -55,7 +66,10 @@ public final class Monitor<Value>: @unchecked Sendable {
     defer { pthread_mutex_unlock(mutex) }
     while true {
       if let result = holds(&value) { return result }
-      if pthread_cond_timedwait(changed, mutex, &until) == ETIMEDOUT { return holds(&value) }
+      waiters += 1
+      let result = pthread_cond_timedwait(changed, mutex, &until)
+      waiters -= 1
+      if result == ETIMEDOUT { return holds(&value) }
     }
   }
 }

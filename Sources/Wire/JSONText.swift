@@ -46,7 +46,7 @@ public func unescaped(_ raw: UnsafeRawBufferPointer) -> [UInt8] {
 
 extension [UInt8] {
   /// Appends the text as a JSON string, quotes included.
-  public mutating func appendJSON(_ text: some Sequence<UInt8>) {
+  @inlinable public mutating func appendJSON(_ text: some Sequence<UInt8>) {
     append(0x22)
     for c in text {
       switch c {

@@ -121,11 +121,15 @@ final class Router {
     dirty.removeAll(keepingCapacity: true)
   }
 
-  /// Called between two events: what follows from the end of connections.
+  /// Called between two events: what was noted leaves, and what follows from the end of connections is done.
   func settle() {
-    if !hasClosed { return }
-    hasClosed = false
-    connections.workOff()
+    while hasClosed || !dirty.isEmpty {
+      if hasClosed {
+        hasClosed = false
+        connections.workOff()
+      }
+      flush()
+    }
   }
 
   // MARK: Delivering

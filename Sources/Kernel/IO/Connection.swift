@@ -6,8 +6,8 @@ import Wire
 ///
 /// In: all connections share one read buffer; only a line's unfinished rest is kept here. Each whole
 /// line goes to the router at once. Out: while nothing waits, lines are noted as pieces of the read
-/// buffer and leave together in one `sendmsg` after the batch, uncopied; what the socket does not take
-/// is copied to the queue and goes when it drains.
+/// buffer and leave together in one `sendmsg` after the batch, uncopied; lines that the kernel made are
+/// queued and leave together too. What the socket does not take stays in the queue and goes when it drains.
 final class Connection: EventSource {
   let id: UInt64
   private let descriptor: Int32
@@ -38,6 +38,8 @@ final class Connection: EventSource {
   private var pieceCount = 0
   private var pieceBytes = 0
   private static let maximumPieces = 256
+  /// So many queued bytes are sent before the batch is over, and a line of that length is sent without being queued.
+  private static let batchBytes = 32 << 10
   private var interest = EPOLLIN.rawValue
   private(set) var isClosed = false
   var isDirty = false
@@ -164,17 +166,22 @@ final class Connection: EventSource {
       pieceCount += 1
     }
     pieceBytes += count
-    if !isDirty {
-      isDirty = true
-      router.dirty.append(self)
-    }
+    markDirty()
     return true
   }
 
-  /// A line that the kernel made. False: over the quota, not taken (never for an answer).
+  @inline(__always)
+  private func markDirty() {
+    if isDirty { return }
+    isDirty = true
+    router.dirty.append(self)
+  }
+
+  /// A line that the kernel made; it leaves with the batch. False: over the quota, not taken (never for an answer).
   @discardableResult
   func send(_ line: [UInt8], _ urgency: Quota.Urgency) -> Bool {
-    flush()
+    sendPieces()
+    if !queue.isEmpty, queue.count + line.count > Self.batchBytes { sendQueue() }
     if isClosed { return false }
     switch router.quota.verdict(urgency, length: line.count, waiting: queue.count) {
     case .take: break
@@ -187,7 +194,7 @@ final class Connection: EventSource {
     }
     line.withUnsafeBytes { raw in
       var sent = 0
-      if queue.isEmpty {
+      if queue.isEmpty, raw.count >= Self.batchBytes {
         sent = bat_send(descriptor, raw.baseAddress, raw.count)
         if sent < 0 {
           if bat_errno() != EAGAIN, bat_errno() != EINTR { return close() }
@@ -196,17 +203,23 @@ final class Connection: EventSource {
       }
       if sent < raw.count {
         queue.append(raw.baseAddress! + sent, raw.count - sent)
-        updateInterest()
+        markDirty()
       }
     }
     return !isClosed
   }
 
-  /// Bytes that wait for the client to read.
+  /// Bytes that wait for the client to read, or for the end of the batch.
   var waitingBytes: Int { queue.count }
 
-  /// Sends the noted pieces; what does not go is copied.
+  /// Sends what was noted and queued.
   func flush() {
+    sendPieces()
+    sendQueue()
+  }
+
+  /// Sends the noted pieces; what does not go is copied.
+  private func sendPieces() {
     let count = pieceCount
     if count == 0 { return }
     pieceCount = 0
@@ -215,7 +228,8 @@ final class Connection: EventSource {
     if isClosed { return }
     let pieces = pieces.unsafelyUnwrapped
     var sent = 0
-    if queue.isEmpty {
+    let isFirst = queue.isEmpty
+    if isFirst {
       sent = count == 1 ? bat_send(descriptor, pieces[0].iov_base, pieces[0].iov_len) : bat_send_vector(descriptor, pieces, count)
       if sent == total { return }
       if sent < 0 {
@@ -232,7 +246,14 @@ final class Connection: EventSource {
         sent = 0
       }
     }
-    updateInterest()
+    // The socket is full, or the queue has not been tried yet.
+    if isFirst { updateInterest() } else { markDirty() }
+  }
+
+  /// Sends what is queued, unless the socket is known to be full.
+  private func sendQueue() {
+    if isClosed || queue.isEmpty || interest & EPOLLOUT.rawValue != 0 { return }
+    drain()
   }
 
   private func drain() {

@@ -32,15 +32,7 @@ struct OutQueue: ~Copyable {
   /// So many bytes have gone. An empty queue gives its memory back, so that idle connections cost nothing.
   mutating func drop(_ n: Int) {
     head += n
-    if head == tail {
-      head = 0
-      tail = 0
-      if capacity > 1 << 16 {
-        free(base)
-        base = nil
-        capacity = 0
-      }
-    }
+    if head == tail { self = OutQueue() }
   }
 
   deinit { free(base) }

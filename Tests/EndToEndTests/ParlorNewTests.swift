@@ -20,6 +20,8 @@ final class TemporaryHouse: @unchecked Sendable {
     }
     for name in ["Plugins", ".build"] { try files.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: false) }
     try files.createSymbolicLink(atPath: "\(path)/.build/debug", withDestinationPath: Products.folder)
+    // As `./bat test` says after its build, which these tests follow.
+    try Data().write(to: URL(filePath: path + "/.build/PersonaKit-debug.stamp"))
   }
 
   func parlor(_ arguments: [String]) async throws -> (exit: Int32, out: String, errors: String) {

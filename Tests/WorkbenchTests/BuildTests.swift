@@ -78,6 +78,29 @@ import Testing
     #expect(killed.last?.message.contains("signal") == true)
   }
 
+  @Test("PersonaKit is built once after its source has a new time, also when that changes nothing in what is built")
+  func personaKit() throws {
+    let folder = TemporaryFolder()
+    for name in ["Plugins/A/A.swift", "Sources/PersonaKit/Kit.swift", "Sources/PersonaABI/include/persona.h"] { try folder.write(name, "") }
+    for name in ["Modules/PersonaKit.swiftmodule", "PersonaKit.build/PersonaKit.o"] { try folder.write(".build/release/" + name, "") }
+    func date(_ name: String, _ second: Int) {
+      var times = [timespec(tv_sec: second, tv_nsec: 0), timespec(tv_sec: second, tv_nsec: 0)]
+      #expect(utimensat(AT_FDCWD, folder.path + "/" + name, &times, 0) == 0)
+    }
+    func programs() throws -> [String] {
+      BuildPlan(try PersonaSource(name: "A", folder: folder.path + "/Plugins/A")).steps.map { $0.words[0] }
+    }
+    date("Sources/PersonaKit/Kit.swift", 1)
+    date("Sources/PersonaABI/include/persona.h", 1)
+    #expect(try programs() == ["swiftc"])
+    for name in ["Modules/PersonaKit.swiftmodule", "PersonaKit.build/PersonaKit.o"] { date(".build/release/" + name, 10) }
+    date("Sources/PersonaABI/include/persona.h", 20)
+    #expect(try programs() == ["touch", "swift", "mv", "swiftc"])
+    // What those steps leave behind when the compiler had nothing to do.
+    try folder.write(".build/PersonaKit-release.stamp", "")
+    #expect(try programs() == ["swiftc"])
+  }
+
   @Test("make builds anew what it takes for up to date, when it is told that files' times are wrong")
   func anew() throws {
     let folder = TemporaryFolder()

@@ -47,10 +47,14 @@ public struct BuildPlan: Sendable, Equatable {
       let modules = found ?? house + "/.build/release"
       steps = []
       if found == nil {
-        steps.append(
+        let stamp = Self.stamp("release", house)
+        steps = [
+          Step(words: ["touch", stamp + ".new"], folder: house),
           Step(
             words: ["swift", "build", "-c", "release", "--target", "PersonaKit"], folder: house,
-            environment: ["PLUGINS": Self.plugins(of: house)], note: "building PersonaKit, once"))
+            environment: ["PLUGINS": Self.plugins(of: house)], note: "building PersonaKit, once"),
+          Step(words: ["mv", stamp + ".new", stamp], folder: house),
+        ]
       }
       let folder = house + "/.build/dev"
       _ = mkdir(house + "/.build", 0o755)
@@ -83,6 +87,9 @@ public struct BuildPlan: Sendable, Equatable {
   /// What a release build makes of the whole module.
   private static func whole(_ modules: String) -> String { modules + "/PersonaKit.build/PersonaKit.o" }
 
+  /// As old as the beginning of the last build of PersonaKit that went well. `./bat` writes it too.
+  private static func stamp(_ configuration: String, _ house: String) -> String { "\(house)/.build/PersonaKit-\(configuration).stamp" }
+
   /// SwiftPM's rule: what cannot stand in an identifier becomes "_".
   public static func moduleName(_ name: String) -> String {
     let name = String(name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "_" })
@@ -99,11 +106,13 @@ public struct BuildPlan: Sendable, Equatable {
   private static func modules(of house: String) -> String? {
     let sources = PersonaSource.newest(
       of: PersonaSource.files(in: house + "/Sources/PersonaKit") + [house + "/Sources/PersonaABI/include/persona.h"])
-    let built = ["release", "debug"].map { house + "/.build/" + $0 }.map {
-      // The module stays as it is when no interface has changed; the objects do not.
-      ($0, isKept: PersonaSource.newest(of: [$0 + "/Modules/PersonaKit.swiftmodule"] + (objects(of: $0, house: house) ?? [])))
+    let built = ["release", "debug"].map { configuration in
+      let folder = "\(house)/.build/\(configuration)"
+      let objects = objects(of: folder, house: house)
+      // The module stays as it is when no interface has changed, and the objects when a source has only a new time or a new comment.
+      let kept = [folder + "/Modules/PersonaKit.swiftmodule", stamp(configuration, house)] + (objects ?? [])
+      return (folder: folder, isWhole: objects != nil, time: PersonaSource.newest(of: kept))
     }
-    return built.filter { $0.isKept >= sources && $0.isKept > 0 && objects(of: $0.0, house: house) != nil }
-      .max { $0.isKept < $1.isKept }?.0
+    return built.filter { $0.isWhole && $0.time >= sources && $0.time > 0 }.max { $0.time < $1.time }?.folder
   }
 }

@@ -290,7 +290,11 @@ run_tests() {
   mv .build/PersonaKit-debug.stamp.new .build/PersonaKit-debug.stamp
   # Damaged lines against the wire; its seed is printed, so that a failure can be repeated.
   .build/debug/fuzz --seconds 5
-  exec swift test --parallel "${build_flags[@]}" "$@"
+  local ended=0
+  swift test --parallel "${build_flags[@]}" "$@" 2>&1 | tee .build/tests.log || ended=$?
+  # What failed is said once more at the end, since hundreds of lines come in between.
+  [[ $ended -eq 0 ]] || grep -a '✘' .build/tests.log >&2 || true
+  return "$ended"
 }
 
 command="${1:-}"

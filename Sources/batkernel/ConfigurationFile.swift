@@ -16,6 +16,9 @@ import Services
 ///     [persona.NAME]  library, summary, prompt, llm, fallbacks, model, temperature, max_tokens, tokens_per_question,
 ///                     tokens_per_day, and whatever the persona itself reads
 enum ConfigurationFile {
+  /// A longer file is none of ours, in bytes.
+  static let longest = 4 << 20
+
   /// Reads a file. `environment` is asked for XDG_RUNTIME_DIR and HOME.
   static func load(path: String, environment: [String: String]) throws(ConfigurationError) -> Configuration {
     try load(text: try read(path), path: path, environment: environment)
@@ -92,15 +95,23 @@ enum ConfigurationFile {
         .init(file: path, position: nil, key: nil, message: "cannot be read: \(String(cString: strerror(code)))\(advice)")
       ])
     }
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    func refused(_ message: String) -> ConfigurationError {
+      ConfigurationError(findings: [.init(file: path, position: nil, key: nil, message: message)])
+    }
+    // The event loop reads it again: it must not wait for the writer of a pipe.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw failed(errno) }
     defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw failed(errno) }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw refused("is no regular file; name one with --config") }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
       let count = Glibc.read(descriptor, &buffer, buffer.count)
       if count == 0 { break }
       if count > 0 { bytes.append(contentsOf: buffer[..<count]) } else if errno != EINTR { throw failed(errno) }
+      if bytes.count > longest { throw refused("has more than \(longest >> 20) MiB; long prompts belong into shorter ones") }
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       let line = bytes[..<(firstBadByte(bytes))].count { $0 == UInt8(ascii: "\n") } + 1

@@ -83,6 +83,8 @@ func makeModels(
   configuration.standard.url = url
   configuration.standard.model = model
   configuration.standard.retries = 0
+  // On a busy machine a test may not be scheduled for minutes. One that is about silence sets its own.
+  configuration.standard.silenceMilliseconds = 20 * 60_000
   change(&configuration)
   return LanguageModels(configuration, runtimeFolder: folder, dataFolder: data, clock: clock) { _, _ in }
 }

@@ -58,7 +58,8 @@ public final class BatKernel {
     if readConfiguration != nil {
       control.reloadConfiguration = { [unowned self] libraries throws(Failure) in try reloadConfiguration(libraries) }
     }
-    open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
+    try open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
+    inbox.onBroken.withLock { $0 = { [log, logger] in Self.broken($0, log, logger) } }
     loop.betweenEvents = { [unowned self] in
       router.settle()
       if inbox.hasJobs {
@@ -71,8 +72,9 @@ public final class BatKernel {
   /// Listens on the configuration's socket. If it cannot, the kernel is of no use any more, and leaves no file behind.
   public func listen() throws(Failure) {
     do throws(Failure) {
-      listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) { [unowned self] descriptor, pid in
-        router.connections.accept(descriptor, pid: pid)
+      listener = try Listener(path: configuration.socketPath, loop: loop, log: logger.part("io")) {
+        [unowned self] descriptor, pid, isSpare in
+        router.connections.accept(descriptor, pid: pid, isSpare: isSpare)
       }
     } catch {
       store.remove()
@@ -88,10 +90,10 @@ public final class BatKernel {
   }
 
   /// SIGTERM and SIGINT stop it, SIGHUP reads personas.toml again. Blocks them for this thread and those that it starts.
-  public func handleSignals() {
+  public func handleSignals() throws(Failure) {
     let signals: [Int32] = [SIGTERM, SIGINT, SIGHUP]
     let descriptor = bat_signalfd(signals, Int32(signals.count))
-    open(descriptor) { [unowned self] in
+    try open(descriptor) { [unowned self] in
       while true {
         switch bat_next_signal(descriptor) {
         case SIGHUP:
@@ -118,11 +120,20 @@ public final class BatKernel {
     signal(SIGPIPE, SIG_IGN)
     bat_raise_descriptor_limit()
     supervisor.start(configuration.personas)
-    loop.run()
+    do throws(Errno) { try loop.run() } catch { Self.broken(error, log, logger) }
     inbox.close()
     store.remove()
     log.info("stopped")
     logger.finish()
+  }
+
+  /// The kernel cannot go on, and says so: half of a house that looks alive is worse than none.
+  private static func broken(_ error: Errno, _ log: Log, _ logger: Logger) -> Never {
+    log.error(
+      "the kernel ends: a descriptor of its own was closed by code in this process, most likely a library's; see which was loaded or called last",
+      ["error": "\(error)"])
+    logger.finish()
+    bat_leave(EX_SOFTWARE)
   }
 
   /// Drains: no new clients, each persona finishes what it has begun (at most 10 s), then `run` returns. Event loop only.
@@ -152,7 +163,7 @@ public final class BatKernel {
     let language = language
     let memory = memory
     let inbox = inbox
-    startThread(name: "stop") {
+    let stop: @Sendable () -> Void = {
       language?.stop()
       memory?.stop()
       inbox.post { kernel in
@@ -161,6 +172,8 @@ public final class BatKernel {
         kernel.loop.stop()
       }
     }
+    // Without a thread the last words have to wait.
+    do throws(Errno) { try startThread(name: "stop", stop) } catch { stop() }
   }
 
   private func reloadConfiguration(_ libraries: [String: String] = [:]) throws(Failure) -> Config.Reload.Reply {
@@ -182,9 +195,11 @@ public final class BatKernel {
     return reply
   }
 
-  private func open(_ descriptor: Int32, _ ready: @escaping () -> Void) {
+  private func open(_ descriptor: Int32, _ ready: @escaping () -> Void) throws(Failure) {
     let door = Door(ready)
-    _ = loop.add(descriptor, EPOLLIN.rawValue, door)
+    do throws(Errno) { _ = try loop.add(descriptor, EPOLLIN.rawValue, door) } catch {
+      throw Failure(.failed, "the kernel cannot watch a descriptor of its own: \(error)")
+    }
     doors.append(door)
   }
 }

@@ -54,6 +54,11 @@ public struct Limits: Sendable, Equatable {
   /// How many requests of one connection, or of one persona's instance, may be open at a time, and how many a persona may have open on
   /// behalf of one gram; one more is answered with `queue_full`. `requests`
   public var requests = 4096
+  /// What of all clients together may be kept, in bytes: lines that are not whole yet, grams that personas have and have not ended, and
+  /// what waits for clients to read. Beyond, grams are refused with `queue_full`. `total_bytes`
+  public var totalBytes = 512 << 20
+  /// How many clients may be connected at a time; one more is turned away with `queue_full`. `connections`
+  public var connections = 10_000
   public init() {}
 }
 

@@ -24,6 +24,8 @@ struct ConfigurationChanges: Equatable {
     compare("bus.hops", \.limits.hops)
     compare("bus.deadline_ms", \.limits.deadlineMilliseconds)
     compare("bus.requests", \.limits.requests)
+    compare("bus.total_bytes", \.limits.totalBytes)
+    compare("bus.connections", \.limits.connections)
 
     // A watch that runs is not taken back, and keeps its pause.
     compare("reload.watch", \.reload.watch, needsRestart: old.reload.watch)

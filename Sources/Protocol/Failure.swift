@@ -29,9 +29,16 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
   public var code: Code
   public var message: String
 
+  /// In bytes. What somebody wrote at greater length is cut: a message is read by people, and stands in a line.
+  public static let longestMessage = 64 << 10
+
   public init(_ code: Code, _ message: String) {
     self.code = code
-    self.message = message
+    self.message = message.utf8.count <= Self.longestMessage ? message : Self.cut(message)
+  }
+
+  private static func cut(_ message: String) -> String {
+    String(decoding: message.utf8.prefix(longestMessage - 6), as: UTF8.self) + "…"
   }
 
   public var description: String { "\(message) (\(code.rawValue))" }

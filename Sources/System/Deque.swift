@@ -14,6 +14,7 @@ public struct Deque<Element> {
   @inlinable public var count: Int { storage.count - head }
   @inlinable public var isEmpty: Bool { head == storage.count }
   @inlinable public var first: Element? { isEmpty ? nil : storage[head] }
+  @inlinable public var last: Element? { isEmpty ? nil : storage[storage.count - 1] }
 
   @inlinable public mutating func append(_ element: Element) { storage.append(element) }
 

@@ -30,7 +30,11 @@ public struct SerialWorker<Job> {
 /// So what is never used costs nothing. `stop` lets it do what has been posted, and joins it; it must be called on another thread.
 public final class SerialThread<Job: Sendable>: Sendable {
   /// Why a job was not taken.
-  public enum Refusal: Error, Sendable { case stopped, full }
+  public enum Refusal: Error, Sendable, Equatable {
+    case stopped, full
+    /// The system has no thread left.
+    case noThread(Errno)
+  }
 
   private struct State {
     var jobs = Deque<Job>()
@@ -64,13 +68,24 @@ public final class SerialThread<Job: Sendable>: Sendable {
       if state.jobs.count >= limit { return .failure(.full) }
       if state.thread == nil {
         guard begins else { return .success(()) }
-        // It does not keep this object: `stop` joins it before the object goes.
-        state.thread = JoinableThread(name: name) { [unowned self] in run() }
+        if let refusal = begin(&state) { return .failure(refusal) }
       }
       state.jobs.append(job)
       state.wake?()
       return .success(())
     }
+  }
+
+  /// Starts the thread if it does not run: then a later job cannot be refused for want of one. Any thread.
+  ///
+  /// - Returns: false if it does not run.
+  public func begin() -> Bool { state.withLock { !$0.isStopped && begin(&$0) == nil } }
+
+  private func begin(_ state: inout State) -> Refusal? {
+    guard state.thread == nil else { return nil }
+    // It does not keep this object: `stop` joins it before the object goes.
+    do throws(Errno) { state.thread = try JoinableThread(name: name) { [unowned self] in run() } } catch { return .noThread(error) }
+    return nil
   }
 
   /// How many jobs wait to be taken.

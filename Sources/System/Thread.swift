@@ -2,15 +2,22 @@ import CPlatform
 import Glibc
 
 /// Starts a thread that ends by itself. Names of more than 15 bytes are cut.
-public func startThread(name: String, _ body: @escaping @Sendable () -> Void) { pthread_detach(makeThread(name, body)) }
+///
+/// - Parameter author: whose code it runs, told if it crashes; nil: nobody's in particular.
+/// - Throws: the system has no thread left.
+public func startThread(name: String, author: String? = nil, _ body: @escaping @Sendable () -> Void) throws(Errno) {
+  pthread_detach(try makeThread(name, author, body))
+}
 
 /// A thread that somebody must join.
 public struct JoinableThread: @unchecked Sendable {
   private let handle: pthread_t
 
   /// Names of more than 15 bytes are cut. No asynchronous signal comes to it: those are the main thread's.
-  public init(name: String, _ body: @escaping @Sendable () -> Void) {
-    handle = makeThread(name) {
+  ///
+  /// - Throws: the system has no thread left.
+  public init(name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
+    handle = try makeThread(name, nil) {
       bat_block_asynchronous_signals()
       body()
     }
@@ -20,7 +27,8 @@ public struct JoinableThread: @unchecked Sendable {
   public func join() { pthread_join(handle, nil) }
 }
 
-private func makeThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> pthread_t {
+/// Each thread has a stack for signal handlers, so that the overflow of its own is told like any other crash.
+private func makeThread(_ name: String, _ author: String?, _ body: @escaping @Sendable () -> Void) throws(Errno) -> pthread_t {
   final class Body {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -28,6 +36,9 @@ private func makeThread(_ name: String, _ body: @escaping @Sendable () -> Void) 
   let box = Unmanaged.passRetained(
     Body {
       bat_name_thread(String(name.prefix(15)))
+      if let author { bat_set_author(author) }
+      let stack = bat_make_alternate_stack()
+      defer { bat_free_alternate_stack(stack) }
       body()
     })
   var handle = pthread_t()
@@ -37,6 +48,9 @@ private func makeThread(_ name: String, _ body: @escaping @Sendable () -> Void) 
       Unmanaged<Body>.fromOpaque(raw!).takeRetainedValue().run()
       return nil
     }, box.toOpaque())
-  precondition(result == 0, "pthread_create: \(String(cString: strerror(result)))")
+  guard result == 0 else {
+    box.release()
+    throw Errno(number: result)
+  }
   return handle
 }

@@ -6,7 +6,7 @@ import Services
 ///
 ///     [kernel]        socket, data, plugins (a folder or several; relative to the file)
 ///     [log]           format, level; [log.levels] by part or persona
-///     [bus]           frame_bytes, queue_bytes, mailbox_bytes, hops, deadline_ms, requests
+///     [bus]           frame_bytes, queue_bytes, mailbox_bytes, hops, deadline_ms, requests, total_bytes, connections
 ///     [reload]        watch, settle_ms, call_ms, drain_ms, trial_ms, record
 ///     [llm]           provider, url, model, api_key_env, api_key_file, context_tokens, temperature, max_tokens, silence_ms,
 ///                     parallel, retries, fallbacks, summarise, tokens_per_day
@@ -104,6 +104,7 @@ enum ConfigurationFile {
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw failed(errno) }
+    if status.st_mode & S_IFMT == S_IFDIR { throw failed(EISDIR) }
     guard status.st_mode & S_IFMT == S_IFREG else { throw refused("is no regular file; name one with --config") }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -180,6 +181,8 @@ private struct Reader {
     table.read("hops", 1...255, into: &limits.hops)
     table.read("deadline_ms", 1...86_400_000, into: &limits.deadlineMilliseconds)
     table.read("requests", 1...1_000_000, into: &limits.requests)
+    table.read("total_bytes", 4096...(1 << 44), into: &limits.totalBytes)
+    table.read("connections", 1...1_000_000, into: &limits.connections)
     // What fits no queue could be sent, but never arrive.
     let asked = table.position(of: "queue_bytes") == nil ? "frame_bytes" : "queue_bytes"
     if limits.queueBytes < limits.frameBytes {
@@ -190,6 +193,10 @@ private struct Reader {
       table.note(
         mailbox,
         "mailbox_bytes is \(limits.mailboxBytes), and must be at least twice frame_bytes, \(limits.frameBytes): one sender gets half of it")
+    }
+    let total = table.position(of: "total_bytes") == nil ? "frame_bytes" : "total_bytes"
+    if limits.totalBytes < 4 * limits.frameBytes {
+      table.note(total, "total_bytes is \(limits.totalBytes), and must be at least four times frame_bytes, \(limits.frameBytes)")
     }
     table.refuseOthers()
   }

@@ -3,6 +3,7 @@ import Glibc
 import Kernel
 import Protocol
 import Services
+import System
 import Wire
 
 /// Composes the kernel: arguments, configuration, the language model, signals; then runs it on this thread.
@@ -35,6 +36,7 @@ import Wire
   }
 
   private static func run(_ arguments: Arguments, _ environment: [String: String]) {
+    LastWords.report(as: "batkernel")
     @Sendable func read() throws(ConfigurationError) -> Configuration {
       var configuration = try ConfigurationFile.load(path: arguments.configurationPath, environment: environment)
       if let path = arguments.socketPath { configuration.socketPath = path }
@@ -58,9 +60,11 @@ import Wire
       ) { () throws(Failure) in
         do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
       }
-      kernel.handleSignals()
+      try kernel.handleSignals()
       try kernel.listen()
+      LastWords.warmUp()
       kernel.run()
+      LastWords.leave(0)
     } catch {
       fail("batkernel: \(error.message)", 1)
     }
@@ -69,6 +73,6 @@ import Wire
   private static func fail(_ message: String, _ status: Int32) -> Never {
     let line = Array((message + "\n").utf8)
     _ = write(STDERR_FILENO, line, line.count)
-    exit(status)
+    LastWords.leave(status)
   }
 }

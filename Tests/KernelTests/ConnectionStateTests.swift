@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Kernel
@@ -51,6 +52,68 @@ import Testing
     #expect(quota.verdict(.message, length: 51, waiting: 950) == .refuse)
     #expect(quota.verdict(.answer, length: 50, waiting: 2050) == .take)
     #expect(quota.verdict(.answer, length: 51, waiting: 2050) == .cutOff)
+  }
+
+  @Test("where the house is full, messages are refused, and an answer is taken until a quarter of the quota waits")
+  func house() {
+    let quota = Quota(queueBytes: 1000, frameBytes: 100)
+    for urgency in [Quota.Urgency.copy, .message, .answer] {
+      #expect(quota.verdict(urgency, length: 1_000_000, waiting: 0, houseHasRoom: false) == .take)
+    }
+    #expect(quota.verdict(.message, length: 1, waiting: 1, houseHasRoom: false) == .refuse)
+    #expect(quota.verdict(.copy, length: 1, waiting: 1, houseHasRoom: false) == .refuse)
+    #expect(quota.verdict(.answer, length: 50, waiting: 200, houseHasRoom: false) == .take)
+    #expect(quota.verdict(.answer, length: 51, waiting: 200, houseHasRoom: false) == .cutOff)
+  }
+
+  @Test("what was put into a way out comes out, byte for byte, however it is taken; shared lines are kept once, and all is given back")
+  func queue() {
+    var random = SplitMix(state: 7)
+    let house = HouseBytes(limit: .max)
+    for _ in 0..<50 {
+      var queue = OutQueue(house)
+      var expected: [UInt8] = []
+      var sent: [UInt8] = []
+      for step in 0..<200 {
+        let line = [UInt8](repeating: UInt8(step), count: Int(random.next() % 300) + 1)
+        switch random.next() % 4 {
+        case 0: line.withUnsafeBytes { queue.append($0.baseAddress!, $0.count) }
+        case 1: queue.append(SharedLine(line, house), sent: 0)
+        case 2 where line.count > 1:
+          queue.append(SharedLine(line, house), sent: 1)
+          expected += line.dropFirst()
+          continue
+        default:
+          while !queue.isEmpty, random.next() % 3 != 0 {
+            let some = queue.withFirst { Array($0.prefix(Int(random.next() % 400) + 1)) }
+            sent += some
+            queue.drop(some.count)
+          }
+          continue
+        }
+        expected += line
+      }
+      while !queue.isEmpty {
+        let some = queue.withFirst { Array($0) }
+        sent += some
+        queue.drop(some.count)
+      }
+      #expect(sent == expected)
+    }
+    let line = SharedLine([UInt8](repeating: 0, count: 1000), house)
+    do {
+      var one = OutQueue(house)
+      var two = OutQueue(house)
+      one.append(line, sent: 0)
+      two.append(line, sent: 500)
+      let counts = [house.used, one.count, two.count]
+      #expect(counts == [1000, 1000, 500])
+      one.drop(1000)
+      let isEmpty = one.isEmpty
+      #expect(isEmpty)
+    }
+    #expect(house.used == 1000)
+    withExtendedLifetime(line) {}
   }
 
   @Test("a client is not read from while more than its quota waits for it")

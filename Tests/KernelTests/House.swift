@@ -35,7 +35,7 @@ final class House: @unchecked Sendable {
     let made = Promise<LoopOnly<Result<BatKernel, Failure>>>()
     let configured = configuration
     let ended = ended
-    startThread(name: "house") {
+    try! startThread(name: "house") {
       do throws(Failure) {
         let rehearsal =
           rehearse

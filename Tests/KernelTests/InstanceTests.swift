@@ -95,9 +95,9 @@ import Testing
   }
 
   @Test("jobs and mail of a lane take turns, each in order; a posted job beyond the bound is refused, and steps are not")
-  func lane() {
+  func lane() throws {
     let gate = Promise<Bool>()
-    let lane = Lane(name: "test")
+    let lane = try Lane(name: "test")
     lane.run { _ = gate.wait() }
     // The first has begun, or waits; it is no posted job.
     for _ in 0..<Lane.postLimit { if case .failure = lane.post({}) { Issue.record("refused too early") } }

@@ -15,7 +15,7 @@ private final class ScriptedMemory: MemoryService {
   func perform(_ request: MemoryRequest, onEnd: @escaping @Sendable (Result<MemoryResult, Failure>) -> Void) {
     requested.fulfill(request)
     let script = script
-    startThread(name: "memory") { if let result = script(request) { onEnd(result) } }
+    try! startThread(name: "memory") { if let result = script(request) { onEnd(result) } }
   }
   func configure(_ configuration: MemoryConfiguration) {}
   func statistics() -> [UInt8] { Array(#"{"documents":7}"#.utf8) }

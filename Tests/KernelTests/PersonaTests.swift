@@ -166,7 +166,7 @@ final class ScriptedModel: LanguageService {
       questions.fulfill(true)
     }
     let script = script
-    startThread(name: "model") { script(question, onEvent) }
+    try! startThread(name: "model") { script(question, onEvent) }
     let cancelled = cancelled
     return Call {
       cancelled.fulfill(true)
@@ -180,7 +180,7 @@ final class ScriptedModel: LanguageService {
   func history(_ order: HistoryRequest, onEnd: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {
     ordered.withLock { $0 = order }
     let padding = String(repeating: " ", count: historyBytes.withLock { $0 })
-    startThread(name: "history") { onEnd(.success(Array("{\"done\":1\(padding)}".utf8))) }
+    try! startThread(name: "history") { onEnd(.success(Array("{\"done\":1\(padding)}".utf8))) }
   }
   func configure(_ configuration: LanguageConfiguration) {}
   func models(of provider: String?, done: @escaping @Sendable (Result<[UInt8], Failure>) -> Void) {

@@ -121,7 +121,7 @@ import Wire
     let play = try ReplayHost(command: Self.stage, limitMilliseconds: 300).play(
       recording("think", "why?"), library: library,
       model: { question, end in
-        startThread(name: "slow") {
+        try! startThread(name: "slow") {
           _ = never.wait(milliseconds: 1200)
           end(.success(["text": question["text"] ?? .null]))
         }

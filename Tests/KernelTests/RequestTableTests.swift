@@ -49,6 +49,7 @@ import Wire
     func tell(_ line: [UInt8]) {}
     func refused(_ gram: Kernel.Gram, _ failure: Failure, re: [UInt8]) {}
     func countFailure() { events.append("failed") }
+    func dropMail(of sender: UInt64) -> [Mail] { [] }
     func willEnd(_ token: UInt64, _ result: Result<[UInt8], Failure>) { events.append("ends \(token)") }
     func gramEnded(_ token: UInt64) { events.append("ended \(token)") }
     func withdraw(_ token: UInt64) { events.append("withdrawn \(token)") }
@@ -62,7 +63,7 @@ import Wire
     var limits = Limits()
     limits.mailboxBytes = 20_000
     limits.requests = 3
-    table = RequestTable(loop: EventLoop(), limits: limits)
+    table = RequestTable(loop: EventLoop(), limits: limits, house: HouseBytes(limit: limits.totalBytes))
   }
 
   @discardableResult

@@ -59,6 +59,29 @@ import Wire
     #expect(later)
   }
 
+  @Test("senders take turns, so that one that has brought hundreds holds up nobody; each one's grams stay in order")
+  func turns() {
+    var box = Mailbox()
+    for token in 1...300 { box.append(mail(1, 10, UInt64(token))) }
+    for token in 301...303 { box.append(mail(2, 10, UInt64(token))) }
+    let first = (0..<7).compactMap { _ in box.pop()?.token }
+    #expect(first == [1, 301, 2, 302, 3, 303, 4])
+    let rest = box.takeAll().map(\.token)
+    #expect(rest == Array(5...300))
+  }
+
+  @Test("of a sender that has gone its oldest grams are kept, and the rest is handed out to be ended")
+  func gone() {
+    var box = Mailbox()
+    for token in 1...200 { box.append(mail(1, 10, UInt64(token))) }
+    box.append(mail(2, 10, 201))
+    let (dropped, again, other) = (box.dropMail(of: 1), box.dropMail(of: 1), box.dropMail(of: 2))
+    #expect(dropped.map(\.token) == Array(UInt64(Mailbox.keptOfGone + 1)...200) && again.isEmpty && other.isEmpty)
+    #expect(box.count == Mailbox.keptOfGone + 1 && box.bytes == 10 * (Mailbox.keptOfGone + 1))
+    let rest = box.takeAll().map(\.token)
+    #expect(rest == Array(1...UInt64(Mailbox.keptOfGone)) + [201])
+  }
+
   @Test("one message larger than the share fits an empty share")
   func large() {
     var box = Mailbox()

@@ -97,19 +97,19 @@ import Testing
 
 @Suite("A promise") struct PromiseTests {
   @Test("the first value counts, for everybody who waits")
-  func first() {
+  func first() throws {
     let promise = Promise<Int>()
     #expect(promise.wait(milliseconds: 1) == nil)
-    startThread(name: "test") { promise.fulfill(1) }
+    try startThread(name: "test") { promise.fulfill(1) }
     #expect(promise.wait() == 1)
     promise.fulfill(2)
     #expect(promise.wait() == 1 && promise.wait(milliseconds: 0) == 1)
   }
 
   @Test("no limit is too large", arguments: [Int.max, Int.max / 1000])
-  func limits(milliseconds: Int) {
+  func limits(milliseconds: Int) throws {
     let promise = Promise<Int>()
-    startThread(name: "test") { promise.fulfill(1) }
+    try startThread(name: "test") { promise.fulfill(1) }
     #expect(promise.wait(milliseconds: milliseconds) == 1)
   }
 }

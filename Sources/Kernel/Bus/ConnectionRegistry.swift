@@ -1,3 +1,5 @@
+import CPlatform
+import Glibc
 import Protocol
 import System
 import Wire
@@ -12,6 +14,10 @@ final class ConnectionRegistry {
   private var connections: [UInt64: Connection] = [:]
   private var lastID: UInt64 = 0
   private var closing = Deque<Connection>()
+  /// The rest of them is worked off in a later turn.
+  private var goesOn = false
+  /// The last client was turned away, and the log says so.
+  private var isFull = false
   /// Stands in the names that the kernel gives: conversations are kept by the client's name longer than a kernel runs, and
   /// who comes tomorrow must not find those of a stranger.
   private let runTag = String(UInt32.random(in: 0x10_0000...0xFF_FFFF), radix: 16)
@@ -25,9 +31,31 @@ final class ConnectionRegistry {
   /// Those that said hello.
   var attached: [Connection] { connections.values.filter { $0.greeting == .attached && !$0.isClosed } }
 
-  func accept(_ descriptor: Int32, pid: Int32) {
+  /// `isSpare`: its descriptor is none of those that are kept for the kernel itself.
+  func accept(_ descriptor: Int32, pid: Int32, isSpare: Bool = true) {
+    if connections.count >= router.limits.connections {
+      return turnAway(
+        descriptor, "\(router.limits.connections) clients are connected, which is bus.connections of personas.toml; close some")
+    }
+    if !isSpare {
+      return turnAway(descriptor, "the kernel keeps its last descriptors for itself; close some clients, or raise its ulimit -n")
+    }
     lastID += 1
-    connections[lastID] = Connection(id: lastID, descriptor: descriptor, pid: pid, router: router)
+    do throws(Errno) {
+      connections[lastID] = try Connection(id: lastID, descriptor: descriptor, pid: pid, router: router)
+      isFull = false
+    } catch {
+      turnAway(descriptor, "the kernel cannot watch one more client: \(error)")
+    }
+  }
+
+  /// It is told why, if its socket takes a line, and closed.
+  private func turnAway(_ descriptor: Int32, _ reason: String) {
+    if !isFull { log.error("a client is turned away, and so are those that follow", ["reason": reason]) }
+    isFull = true
+    let line = Replies.line(Failure(.queueFull, reason))
+    _ = line.withUnsafeBytes { bat_send(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
   }
 
   // MARK: Names
@@ -71,16 +99,43 @@ final class ConnectionRegistry {
     router.hasClosed = true
   }
 
+  /// So many requests are ended in one turn of the loop. When thousands of clients go at once, others are served in between.
+  private static let requestsPerTurn = 512
+
   /// Tells whoever waits for, or is waited for by, connections that have closed. Not within a call of any of them.
   func workOff() {
+    if goesOn { return }
+    var left = Self.requestsPerTurn
     while let connection = closing.popFirst() {
       connections[connection.id] = nil
-      for token in router.requests.tokens(askedBy: connection) {
-        router.requests.cancel(token, Failure(.cancelled, "the asker has gone"))
+      let tokens = router.requests.tokens(askedBy: connection)
+      for token in tokens { router.requests.cancel(token, Failure(.cancelled, "the asker has gone")) }
+      left -= 1 + tokens.count
+      dropMail(of: connection)
+      if let participant = connection.participant {
+        log.debug("gone", ["client": participant.text, "pid": connection.pid])
+        if participant.isEmpty { vacate(participant) }
       }
-      guard let participant = connection.participant else { continue }
-      log.debug("gone", ["client": participant.text, "pid": connection.pid])
-      if participant.isEmpty { vacate(participant) }
+      if left <= 0 { break }
+    }
+    if closing.isEmpty { return }
+    goesOn = true
+    // Not at once: what is due now is done before the next descriptor is looked at.
+    router.loop.after(milliseconds: 1) { [unowned self] in
+      goesOn = false
+      workOff()
+    }
+  }
+
+  /// What it sent without an id and nobody has begun is kept within bounds.
+  private func dropMail(of connection: Connection) {
+    for persona in router.requests.personas(holdingMoreThan: Mailbox.keptOfGone, of: connection.id) {
+      let dropped = persona.endpoints.flatMap { $0.dropMail(of: connection.id) }
+      for mail in dropped { router.requests.cancel(mail.token, Failure(.cancelled, "its sender has gone")) }
+      if dropped.isEmpty { continue }
+      log.warning(
+        "grams of a client that has gone are left out",
+        ["client": connection.participant?.text ?? "", "persona": persona.text, "grams": dropped.count, "kept": Mailbox.keptOfGone])
     }
   }
 

@@ -17,6 +17,8 @@ protocol Endpoint: AnyObject {
   func refused(_ gram: Gram, _ failure: Failure, re: [UInt8])
   /// A gram that it was given has ended in an error.
   func countFailure()
+  /// Takes out what a sender that has gone left behind and nobody has begun, but for its oldest grams.
+  func dropMail(of sender: UInt64) -> [Mail]
 }
 
 extension Connection: Endpoint {
@@ -28,6 +30,7 @@ extension Connection: Endpoint {
       switch gram.line {
       case .borrowed(let bytes, let count): pass(bytes, count)
       case .owned(let bytes): send(bytes, .message)
+      case .shared(let line): send(line, .message)
       }
     return isTaken ? nil : router.queueFull(participant)
   }
@@ -37,4 +40,5 @@ extension Connection: Endpoint {
   func refused(_ gram: Gram, _ failure: Failure, re: [UInt8]) { router.replies.error(failure, to: self, re: re, target: gram.target) }
 
   func countFailure() {}
+  func dropMail(of sender: UInt64) -> [Mail] { [] }
 }

@@ -1,3 +1,4 @@
+import Protocol
 import Wire
 
 /// A message on its way through the router: what is decided by, and the line that is passed on.
@@ -9,6 +10,8 @@ struct Gram {
     /// A piece of the read buffer, which stays as it is until the batch has been sent.
     case borrowed(UnsafeMutablePointer<UInt8>, Int)
     case owned([UInt8])
+    /// One that many get.
+    case shared(SharedLine)
   }
 
   /// Names it at the router and in persona.h.
@@ -76,6 +79,13 @@ struct Gram {
     if made.payload.isEmpty { envelope.payload = Envelope.Field() }
   }
 
+  /// The key whose text is longer than a name may be, and its length; nil: all are short enough.
+  var longName: (key: String, count: Int)? {
+    let fields = [
+      ("target", envelope.target), ("method", envelope.method), ("trace", envelope.trace), ("id", envelope.id), ("re", envelope.re),
+    ]
+    return fields.first { $0.1.count > NameLimits.word }.map { ($0.0, Int($0.1.count)) }
+  }
   /// It is for everybody or for a topic's subscribers.
   var isPublished: Bool { target == [0x2a] || target.first == 0x23 }
   /// Bytes of the line.
@@ -124,6 +134,7 @@ extension Gram.Line {
     switch self {
     case .borrowed(_, let count): count
     case .owned(let bytes): bytes.count
+    case .shared(let line): line.bytes.count
     }
   }
 
@@ -131,6 +142,7 @@ extension Gram.Line {
     switch self {
     case .borrowed(let bytes, let count): body(UnsafeRawBufferPointer(start: bytes, count: count))
     case .owned(let bytes): bytes.withUnsafeBytes(body)
+    case .shared(let line): line.bytes.withUnsafeBytes(body)
     }
   }
 
@@ -139,6 +151,7 @@ extension Gram.Line {
     switch self {
     case .borrowed(let bytes, let count): Array(UnsafeBufferPointer(start: bytes, count: count))
     case .owned(let bytes): bytes
+    case .shared(let line): line.bytes
     }
   }
 }

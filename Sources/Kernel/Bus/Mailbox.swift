@@ -22,13 +22,21 @@ struct Mail: Sendable {
   var wantsStream: Bool
 }
 
-/// Mail that waits for a persona, in order, within a quota that is charged to the senders.
+/// Mail that waits for a persona, within a quota that is charged to the senders.
+///
+/// Senders take turns: of each one gram, its oldest. So one that has brought thousands holds up nobody who brings one. The grams of one
+/// sender stay in order.
 struct Mailbox: Sendable {
-  private var mail = Deque<Mail>()
-  private var shares = Shares()
+  /// So many grams of a sender that has gone are kept: what it said before it left counts, a flood does not.
+  static let keptOfGone = 64
 
-  var count: Int { mail.count }
-  var isEmpty: Bool { mail.isEmpty }
+  private var queues: [UInt64: Deque<Mail>] = [:]
+  /// The senders that have mail here, the next one first.
+  private var turns = Deque<UInt64>()
+  private var shares = Shares()
+  private(set) var count = 0
+
+  var isEmpty: Bool { count == 0 }
   /// Bytes that wait.
   var bytes: Int { shares.total }
 
@@ -41,19 +49,42 @@ struct Mailbox: Sendable {
 
   /// Keeps it whatever the quota says: it has been accepted before.
   mutating func append(_ item: Mail) {
-    mail.append(item)
+    if queues[item.sender] == nil { turns.append(item.sender) }
+    queues[item.sender, default: Deque()].append(item)
     shares.take(item.line.count, item.sender)
+    count += 1
   }
 
   mutating func pop() -> Mail? {
-    guard let item = mail.popFirst() else { return nil }
-    shares.giveBack(item.line.count, item.sender)
+    guard let sender = turns.popFirst(), let item = queues[sender]?.popFirst() else { return nil }
+    if queues[sender]?.isEmpty == false { turns.append(sender) } else { queues[sender] = nil }
+    taken(item)
     return item
   }
 
-  /// Empties it.
+  /// Empties it. In the order in which it came.
   mutating func takeAll() -> [Mail] {
     defer { self = Mailbox() }
-    return mail.takeAll()
+    var all: [Mail] = []
+    all.reserveCapacity(count)
+    for queue in queues.values { all += queue }
+    return queues.count > 1 ? all.sorted { $0.token < $1.token } : all
+  }
+
+  /// Takes out what a sender that has gone left behind, but for its oldest grams.
+  mutating func dropMail(of sender: UInt64) -> [Mail] {
+    guard let queue = queues[sender], queue.count > Self.keptOfGone else { return [] }
+    let all = Array(queue)
+    var kept = Deque<Mail>()
+    for item in all.prefix(Self.keptOfGone) { kept.append(item) }
+    queues[sender] = kept
+    let dropped = Array(all.dropFirst(Self.keptOfGone))
+    for item in dropped { taken(item) }
+    return dropped
+  }
+
+  private mutating func taken(_ item: Mail) {
+    shares.giveBack(item.line.count, item.sender)
+    count -= 1
   }
 }

@@ -10,6 +10,7 @@ final class RequestTable {
   static let overhead = 512
 
   private let loop: EventLoop
+  private let house: HouseBytes
   var limits: Limits
   /// So many requests have ended in an error.
   private(set) var failures: UInt64 = 0
@@ -18,12 +19,13 @@ final class RequestTable {
   private var index = RequestIndex()
   private var subrequests = Subrequests()
   /// By persona: what senders have there that has not ended. A sender beyond its share is told `queue_full`.
-  private var shares: [ObjectIdentifier: Shares] = [:]
+  private var shares: [ObjectIdentifier: (target: Participant, used: Shares)] = [:]
   private var lastToken: UInt64 = 0
 
-  init(loop: EventLoop, limits: Limits) {
+  init(loop: EventLoop, limits: Limits, house: HouseBytes) {
     self.loop = loop
     self.limits = limits
+    self.house = house
   }
 
   // MARK: Looking
@@ -39,6 +41,11 @@ final class RequestTable {
   func tokens(answeredBy answerer: AnyObject) -> Set<UInt64> { index.tokens(answerer: answerer) }
   /// What a client, or a name, has been asked and has not answered.
   func tokens(askedOf target: Participant) -> [UInt64] { index.tokens(target: target) }
+
+  /// The personas that have more grams of a sender than so many.
+  func personas(holdingMoreThan count: Int, of sender: UInt64) -> [Participant] {
+    shares.values.filter { $0.used.count(of: sender) > count }.map(\.target)
+  }
 
   /// The request that a client's gram answers, if its asker still waits.
   func request(answeredBy target: Participant, asker: Participant, id: [UInt8], isPiece: Bool) -> OpenRequest? {
@@ -83,13 +90,20 @@ final class RequestTable {
 
   private func take(_ gram: Gram, at target: Participant) throws(Failure) -> Int {
     let (key, cost) = (ObjectIdentifier(target), gram.count + Self.overhead)
-    guard shares[key]?.hasRoom(for: cost, of: gram.senderID, quota: limits.mailboxBytes) ?? true else {
+    guard house.hasRoom(for: cost) else { throw Failure(.queueFull, "this gram to \(target.text) was left out: \(house.reason)") }
+    if let count = shares[key]?.used.count(of: gram.senderID), count >= limits.requests {
+      throw Failure(
+        .queueFull,
+        "\(target.text) has \(count) grams of yours and has not finished them (bus.requests); this one was left out; send it again later")
+    }
+    guard shares[key]?.used.hasRoom(for: cost, of: gram.senderID, quota: limits.mailboxBytes) ?? true else {
       throw Failure(
         .queueFull,
         "\(target.text) is not keeping up: what it has of yours and has not finished fills your share of its mailbox "
           + "(\(limits.mailboxBytes) bytes for all), and this gram was left out; send it again later")
     }
-    shares[key, default: Shares()].take(cost, gram.senderID)
+    shares[key, default: (target, Shares())].used.take(cost, gram.senderID)
+    house.take(cost)
     return cost
   }
 
@@ -206,7 +220,8 @@ final class RequestTable {
 
   private func giveBack(_ charge: (sender: UInt64, bytes: Int), at target: Participant) {
     let key = ObjectIdentifier(target)
-    shares[key]?.giveBack(charge.bytes, charge.sender)
-    if shares[key]?.isEmpty == true { shares[key] = nil }
+    house.giveBack(charge.bytes)
+    shares[key]?.used.giveBack(charge.bytes, charge.sender)
+    if shares[key]?.used.isEmpty == true { shares[key] = nil }
   }
 }

@@ -14,7 +14,15 @@ final class Router {
 
   let loop: EventLoop
   let log: Log
-  var limits: Limits { didSet { requests.limits = limits } }
+  var limits: Limits {
+    didSet {
+      requests.limits = limits
+      replies.frameBytes = limits.frameBytes
+      house.limit = limits.totalBytes
+    }
+  }
+  /// What all clients together have here.
+  let house: HouseBytes
   /// The same for one connection's way out.
   var quota: Quota { Quota(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes) }
   /// Set once by BatKernel, which owns both.
@@ -44,8 +52,9 @@ final class Router {
     self.loop = loop
     self.limits = limits
     self.log = log
-    replies = Replies(taps: taps)
-    requests = RequestTable(loop: loop, limits: limits)
+    house = HouseBytes(limit: limits.totalBytes)
+    replies = Replies(taps: taps, frameBytes: limits.frameBytes)
+    requests = RequestTable(loop: loop, limits: limits, house: house)
     taps.onChange = { [unowned self] in isTapped = $0 }
   }
 
@@ -110,6 +119,10 @@ final class Router {
     if sender.participant == nil { sender.close() }
   }
 
+  func houseFull(_ sender: Connection, _ count: Int) {
+    refuse(sender, Failure(.queueFull, "a line of more than \(count) bytes was left out: \(house.reason)"))
+  }
+
   /// What was noted leaves.
   func flush() {
     var i = 0
@@ -149,6 +162,9 @@ final class Router {
 
   private func route(_ gram: Gram) throws(Failure) -> Bool {
     if gram.target.isEmpty { throw Failure(.invalid, "the gram has no \"target\"; name one, or \"*\", or \"KERNEL\"") }
+    if let (key, count) = gram.longName {
+      throw Failure(.invalid, "\"\(key)\" of the gram has \(count) bytes, and may have \(NameLimits.word)")
+    }
     if gram.hops > limits.hops {
       throw Failure(
         .hopLimit,
@@ -190,6 +206,8 @@ final class Router {
   /// To everybody but the sender, or to a topic's subscribers.
   private func publish(_ gram: Gram) -> Bool {
     let receivers = gram.target == [0x2a] ? names.all.flatMap(\.endpoints) : topics.subscribers(of: gram.target)
+    var gram = gram
+    if receivers.count > 2, gram.count >= SharedLine.shortest { gram.line = .shared(SharedLine(gram.line.bytes, house)) }
     var delivered = 0
     for receiver in receivers where receiver !== gram.sender {
       let isTaken = receiver.worksOnGrams ? assign(gram, to: receiver) : receiver.take(gram) == nil
@@ -352,12 +370,16 @@ final class Router {
   func queueFull(_ target: Participant?) -> Failure {
     let name = target?.text ?? "it"
     return Failure(
-      .queueFull, "\(name) is not reading: \(limits.queueBytes) bytes wait for it, and this gram was left out; send it again later")
+      .queueFull,
+      "\(name) is not reading: what waits for it would be more than \(limits.queueBytes) bytes, or for all more than \(limits.totalBytes), "
+        + "and this gram was left out; send it again later")
   }
 
   private func unknown(_ name: [UInt8]) -> Failure {
     let text = Self.text(name)
-    let near = Suggestion.nearest(to: text, among: names.all.filter { !$0.isEmpty }.map(\.text).sorted())
+    // Each known name is compared, so there must not be thousands of them.
+    let isWorthIt = name.count <= NameLimits.participant && names.count <= 256
+    let near = isWorthIt ? Suggestion.nearest(to: text, among: names.all.filter { !$0.isEmpty }.map(\.text).sorted()) : nil
     return Failure(
       .unknownTarget, "nobody is called \(text) here\(near.map { "; did you mean \($0)?" } ?? "; `parlor personas` lists who is")")
   }

@@ -60,15 +60,27 @@ final class Control {
   }
 
   private func addTopics() {
-    func name(_ topic: String) -> [UInt8] { Array((topic.hasPrefix("#") ? topic : "#" + topic).utf8) }
+    func name(_ topic: String) throws(Failure) -> [UInt8] {
+      let name = Array((topic.hasPrefix("#") ? topic : "#" + topic).utf8)
+      if name.count > NameLimits.word {
+        throw Failure(.invalid, "a topic has at most \(NameLimits.word) bytes with its #, and this one has \(name.count)")
+      }
+      return name
+    }
     func count(_ topic: String, _ subscribers: Int) -> Topics.Count {
       .init(topic: topic.hasPrefix("#") ? String(topic.dropFirst()) : topic, subscribers: subscribers)
     }
-    methods.answer(Topics.Subscribe.self) { [unowned self] request, call in
-      count(request.topic, call.client.map { router.topics.subscribe($0, to: name(request.topic)) } ?? 0)
+    methods.answer(Topics.Subscribe.self) { [unowned self] request, call throws(Failure) in
+      let topic = try name(request.topic)
+      guard let client = call.client else { return count(request.topic, 0) }
+      guard client.topics.count < NameLimits.topics || client.topics.contains(topic) else {
+        throw Failure(.queueFull, "you are subscribed to \(NameLimits.topics) topics, which is the most; unsubscribe from some")
+      }
+      return count(request.topic, router.topics.subscribe(client, to: topic))
     }
-    methods.answer(Topics.Unsubscribe.self) { [unowned self] request, call in
-      count(request.topic, call.client.map { router.topics.unsubscribe($0, from: name(request.topic)) } ?? 0)
+    methods.answer(Topics.Unsubscribe.self) { [unowned self] request, call throws(Failure) in
+      let topic = try name(request.topic)
+      return count(request.topic, call.client.map { router.topics.unsubscribe($0, from: topic) } ?? 0)
     }
     methods.answer(Topics.List.self) { [unowned self] _, _ in
       .init(topics: router.topics.counts.map { .init(topic: $0.topic, subscribers: $0.subscribers) })

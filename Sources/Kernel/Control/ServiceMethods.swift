@@ -15,12 +15,12 @@ struct ServiceMethods {
     }
     methods.serve(History.List.self) { [self] request, call throws(Failure) in try history(.list(persona: request.persona), call) }
     methods.serve(History.Get.self) { [self] request, call throws(Failure) in
-      try history(.get(persona: request.persona, thread: Self.thread(request.thread), last: try Self.last(request.last)), call)
+      try history(.get(persona: request.persona, thread: try Self.thread(request.thread), last: try Self.last(request.last)), call)
     }
     methods.serve(History.Export.self) { [self] request, call throws(Failure) in
       let last = try Self.last(request.last)
       try history(
-        .export(persona: request.persona, thread: Self.thread(request.thread), last: last, request.format ?? .json), call)
+        .export(persona: request.persona, thread: try Self.thread(request.thread), last: last, request.format ?? .json), call)
     }
     methods.serve(History.Forget.self) { [self] request, call throws(Failure) in
       try history(.forget(persona: request.persona, thread: request.thread), call)
@@ -28,7 +28,10 @@ struct ServiceMethods {
   }
 
   /// What persona.h calls it when nothing is said.
-  private static func thread(_ name: String?) -> String { name ?? "main" }
+  private static func thread(_ name: String?) throws(Failure) -> String {
+    if let name, let refusal = NameLimits.refusal(ofThread: name) { throw Failure(.invalid, refusal) }
+    return name ?? "main"
+  }
 
   private static func last(_ count: Int?) throws(Failure) -> Int? {
     if let count, count < 1 { throw Failure(.invalid, "\"last\" is \(count); it must be 1 or more") }

@@ -1,5 +1,6 @@
 import CPlatform
 import Glibc
+import System
 import Wire
 
 /// One client's socket: lines in, lines out. Event loop only.
@@ -33,7 +34,7 @@ final class Connection: EventSource {
   private var partialCapacity = 0
   private var framing = Framing()
 
-  private var queue = OutQueue()
+  private var queue: OutQueue
   private var pieces: UnsafeMutablePointer<iovec>?
   private var pieceCount = 0
   private var pieceBytes = 0
@@ -49,16 +50,18 @@ final class Connection: EventSource {
   /// Of what it watches, so much was left out because it did not read.
   var missedTaps = 0
 
-  init(id: UInt64, descriptor: Int32, pid: Int32, router: Router) {
+  /// - Throws: the descriptor cannot be watched. It is still the caller's then.
+  init(id: UInt64, descriptor: Int32, pid: Int32, router: Router) throws(Errno) {
     self.id = id
     self.descriptor = descriptor
     self.pid = pid
     self.router = router
-    tag = router.loop.add(descriptor, interest, self)
+    queue = OutQueue(router.house)
+    tag = try router.loop.add(descriptor, interest, self)
   }
 
   deinit {
-    free(partial)
+    releasePartial()
     pieces?.deallocate()
   }
 
@@ -119,6 +122,11 @@ final class Connection: EventSource {
       rest = 0
     case .ignore: rest = 0
     }
+    if rest > partialCapacity, !router.house.hasRoom(for: rest - partialCapacity) {
+      framing.skip()
+      router.houseFull(self, rest)
+      rest = 0
+    }
     if rest > 0 {
       if buffer == partial {
         memmove(buffer, buffer + position, rest)
@@ -128,15 +136,19 @@ final class Connection: EventSource {
       }
     }
     partialCount = rest
-    if rest == 0, partialCapacity > 1 << 16 {
-      free(partial)
-      partial = nil
-      partialCapacity = 0
-    }
+    if rest == 0, partialCapacity > 1 << 16 { releasePartial() }
+  }
+
+  private func releasePartial() {
+    free(partial)
+    partial = nil
+    router.house.giveBack(partialCapacity)
+    partialCapacity = 0
   }
 
   private func reserve(_ count: Int) {
     if count <= partialCapacity { return }
+    router.house.take(max(count, 512) - partialCapacity)
     partialCapacity = max(count, 512)
     partial = realloc(partial, partialCapacity)?.assumingMemoryBound(to: UInt8.self)
     precondition(partial != nil, "out of memory: \(partialCapacity) bytes for an unfinished line")
@@ -153,6 +165,7 @@ final class Connection: EventSource {
       flush()
       if isClosed || router.quota.verdict(.message, length: count, waiting: queue.count) != .take { return false }
     }
+    if !queue.isEmpty, !router.house.hasRoom(for: count) { return false }
     if pieces == nil { pieces = .allocate(capacity: Self.maximumPieces) }
     let pieces = pieces.unsafelyUnwrapped
     if pieceCount > 0, pieces[pieceCount - 1].iov_base + pieces[pieceCount - 1].iov_len == UnsafeMutableRawPointer(line) {
@@ -182,16 +195,7 @@ final class Connection: EventSource {
   func send(_ line: [UInt8], _ urgency: Quota.Urgency) -> Bool {
     sendPieces()
     if !queue.isEmpty, queue.count + line.count > Self.batchBytes { sendQueue() }
-    if isClosed { return false }
-    switch router.quota.verdict(urgency, length: line.count, waiting: queue.count) {
-    case .take: break
-    case .refuse: return false
-    case .cutOff:
-      router.log.warning(
-        "cut off: it asks and does not read its answers", ["client": participant?.text ?? "?", "pid": pid, "waiting_bytes": queue.count])
-      close()
-      return false
-    }
+    if isClosed || !admits(urgency, line.count) { return false }
     line.withUnsafeBytes { raw in
       var sent = 0
       if queue.isEmpty, raw.count >= Self.batchBytes {
@@ -207,6 +211,29 @@ final class Connection: EventSource {
       }
     }
     return !isClosed
+  }
+
+  /// A long line that others get, too; it leaves with the batch. False: over the quota, not taken.
+  func send(_ line: SharedLine, _ urgency: Quota.Urgency) -> Bool {
+    sendPieces()
+    if isClosed || !admits(urgency, line.bytes.count) { return false }
+    queue.append(line, sent: 0)
+    markDirty()
+    return true
+  }
+
+  /// Whether so many bytes more may wait. One that asks and does not read is cut off.
+  private func admits(_ urgency: Quota.Urgency, _ count: Int) -> Bool {
+    let room = router.house.hasRoom(for: count)
+    switch router.quota.verdict(urgency, length: count, waiting: queue.count, houseHasRoom: room) {
+    case .take: return true
+    case .refuse: return false
+    case .cutOff:
+      router.log.warning(
+        "cut off: it asks and does not read its answers", ["client": participant?.text ?? "?", "pid": pid, "waiting_bytes": queue.count])
+      close()
+      return false
+    }
   }
 
   /// Bytes that wait for the client to read, or for the end of the batch.
@@ -258,7 +285,7 @@ final class Connection: EventSource {
 
   private func drain() {
     while !queue.isEmpty {
-      let n = bat_send(descriptor, queue.bytes.baseAddress, queue.count)
+      let n = sendFirst()
       if n < 0 {
         if bat_errno() == EINTR { continue }
         if bat_errno() == EAGAIN { break }
@@ -269,6 +296,8 @@ final class Connection: EventSource {
     updateInterest()
     if missedTaps > 0, queue.isEmpty { router.taps.reportMissed(self) }
   }
+
+  private func sendFirst() -> Int { queue.withFirst { bat_send(descriptor, $0.baseAddress, $0.count) } }
 
   private func updateInterest() {
     if isClosed { return }
@@ -284,7 +313,7 @@ final class Connection: EventSource {
   func close() {
     if isClosed { return }
     isClosed = true
-    if !queue.isEmpty { _ = bat_send(descriptor, queue.bytes.baseAddress, queue.count) }
+    if !queue.isEmpty { _ = sendFirst() }
     router.loop.remove(descriptor, tag: tag)
     Glibc.close(descriptor)
     router.connections.closed(self)

@@ -34,7 +34,9 @@ final class EventLoop {
   }
 
   /// Watches a descriptor until `remove`. The tag names it in `change` and `remove`.
-  func add(_ descriptor: Int32, _ interest: UInt32, _ source: any EventSource) -> UInt64 {
+  ///
+  /// - Throws: the system watches no more, or it is no descriptor.
+  func add(_ descriptor: Int32, _ interest: UInt32, _ source: any EventSource) throws(Errno) -> UInt64 {
     let index: Int
     if let last = free.popLast() {
       index = last
@@ -45,8 +47,12 @@ final class EventLoop {
     sources[index].serial &+= 1
     sources[index].source = source
     let tag = UInt64(sources[index].serial) << 32 | UInt64(index)
-    let result = bat_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, interest, tag)
-    precondition(result == 0, "epoll_ctl add \(descriptor): \(String(cString: strerror(errno)))")
+    guard bat_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, interest, tag) == 0 else {
+      let error = Errno(number: bat_errno())
+      sources[index].source = nil
+      free.append(index)
+      throw error
+    }
     return tag
   }
 
@@ -74,7 +80,9 @@ final class EventLoop {
   var betweenEvents: () -> Void = {}
 
   /// Serves until `stop`.
-  func run() {
+  ///
+  /// - Throws: the epoll descriptor does not work any more: somebody in this process has closed it.
+  func run() throws(Errno) {
     while !stopping {
       var timeout: Int32 = -1
       if let next = timers.next {
@@ -82,6 +90,7 @@ final class EventLoop {
         timeout = next <= now ? 0 : Int32(clamping: (next - now + 999_999) / 1_000_000)
       }
       let n = epoll_wait(epoll, events, capacity, timeout)
+      if n < 0, bat_errno() != EINTR { throw Errno(number: bat_errno()) }
       var i = 0
       while i < n {
         let tag = bat_event_tag(events + i)

@@ -15,6 +15,9 @@ struct Framing {
 
   private var isSkipping = false
 
+  /// What has come of this line is not kept: the rest of it is thrown away.
+  mutating func skip() { isSkipping = true }
+
   /// A newline has come.
   mutating func ended(length: Int, limit: Int) -> Verdict {
     if isSkipping {

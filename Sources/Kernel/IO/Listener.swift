@@ -1,6 +1,7 @@
 import CPlatform
 import Glibc
 import Protocol
+import System
 
 /// The Unix socket that clients connect to. Event loop only.
 ///
@@ -13,12 +14,14 @@ final class Listener: EventSource {
   private let lock: Int32
   private unowned let loop: EventLoop
   private let log: Log
-  private let accepted: (Int32, _ pid: Int32) -> Void
+  private let accepted: (Int32, _ pid: Int32, _ isSpare: Bool) -> Void
   private var tag: UInt64 = 0
   private var closed = false
 
   /// Takes the socket over when its owner is gone; refuses when another kernel answers there.
-  init(path: String, loop: EventLoop, log: Log, accepted: @escaping (Int32, Int32) -> Void) throws(Failure) {
+  ///
+  /// - Parameter accepted: gets each client's socket. `isSpare` is false when the last descriptors are reached, which no client gets.
+  init(path: String, loop: EventLoop, log: Log, accepted: @escaping (Int32, Int32, Bool) -> Void) throws(Failure) {
     self.path = path
     self.loop = loop
     self.log = log
@@ -33,7 +36,21 @@ final class Listener: EventSource {
       Glibc.close(lock)
       throw Failure(.failed, "cannot listen on \(path): \(error); check the folder, or give another --socket")
     }
-    tag = loop.add(descriptor, EPOLLIN.rawValue, self)
+    do throws(Errno) { tag = try loop.add(descriptor, EPOLLIN.rawValue, self) } catch {
+      throw Failure(.failed, "cannot listen on \(path): \(error)")
+    }
+  }
+
+  /// Descriptors that no client gets: for libraries, models, memory and children.
+  private static let reserve = 64
+
+  /// A client with this descriptor would leave too few.
+  private static func isReserved(_ descriptor: Int32) -> Bool {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return false }
+    let all = Int(clamping: limit.rlim_cur)
+    // The lowest free number is given first, so a high one says how many are in use.
+    return Int(descriptor) >= all - min(reserve, all / 2)
   }
 
   private static func lock(_ path: String, socket: String) throws(Failure) -> Int32 {
@@ -86,7 +103,7 @@ final class Listener: EventSource {
         Glibc.close(client)
         continue
       }
-      accepted(client, pid)
+      accepted(client, pid, !Self.isReserved(client))
     }
   }
 

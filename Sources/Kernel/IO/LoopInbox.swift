@@ -1,6 +1,7 @@
 import CPlatform
 import Glibc
 import Synchronization
+import System
 
 /// The only door into the event loop from other threads: closures that run there, in order.
 ///
@@ -21,6 +22,9 @@ public final class LoopInbox: Sendable {
   /// There may be jobs: one look, without the lock.
   var hasJobs: Bool { pending.load(ordering: .acquiring) }
 
+  /// Called on any thread when the descriptor does not work any more.
+  let onBroken = Mutex<@Sendable (Errno) -> Void>({ _ in })
+
   init() {
     descriptor = bat_eventfd()
     precondition(descriptor >= 0, "eventfd: \(String(cString: strerror(errno)))")
@@ -38,7 +42,7 @@ public final class LoopInbox: Sendable {
     }
     if wake {
       var one: UInt64 = 1
-      _ = write(descriptor, &one, 8)
+      if write(descriptor, &one, 8) < 0, errno != EAGAIN { onBroken.withLock { $0 }(Errno.last) }
     }
   }
 

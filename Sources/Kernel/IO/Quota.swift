@@ -17,13 +17,15 @@ struct Quota {
   /// The longest line.
   let frameBytes: Int
 
+  /// `houseHasRoom`: all connections together are within `bus.total_bytes`. Where they are not, a client keeps getting answers until
+  /// a quarter of the quota waits for it.
   @inline(__always)
-  func verdict(_ urgency: Urgency, length: Int, waiting: Int) -> Verdict {
+  func verdict(_ urgency: Urgency, length: Int, waiting: Int, houseHasRoom: Bool = true) -> Verdict {
     if waiting == 0 { return .take }
     switch urgency {
-    case .message: return waiting + length > queueBytes ? .refuse : .take
-    case .copy: return waiting + length > queueBytes / 4 ? .refuse : .take
-    case .answer: return waiting + length > 2 * queueBytes + frameBytes ? .cutOff : .take
+    case .message: return waiting + length > queueBytes || !houseHasRoom ? .refuse : .take
+    case .copy: return waiting + length > queueBytes / 4 || !houseHasRoom ? .refuse : .take
+    case .answer: return waiting + length > (houseHasRoom ? 2 * queueBytes + frameBytes : queueBytes / 4) ? .cutOff : .take
     }
   }
 

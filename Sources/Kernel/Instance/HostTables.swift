@@ -24,7 +24,7 @@ public enum HostTables {
         size: UInt32(MemoryLayout<persona_host>.size), abi_major: UInt16(PERSONA_ABI_MAJOR), abi_minor: UInt16(PERSONA_ABI_MINOR),
         kernel: UnsafeMutableRawPointer(host),
         service: { _, name in HostTables.table(String(cString: name)) },
-        explain: { host, why in ThreadInstance.of(host).explain(HostTables.string(why)) },
+        explain: { host, why in ThreadInstance.of(host).explain(HostTables.words(why)) },
         post: { host, job, context in
           let work = Work(job: job, context: context)
           switch ThreadInstance.of(host).post({ work.job(work.context) }) {
@@ -73,6 +73,23 @@ public enum HostTables {
     Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : max(0, text.count)))
   }
   static func string(_ text: persona_text) -> String { String(decoding: bytes(text), as: UTF8.self) }
+
+  /// The bytes of a name; nil if they are not UTF-8, too many, or none where one is wanted. What passes here makes a gram.
+  private static func name(_ text: persona_text, atMost limit: Int = NameLimits.word, mayBeEmpty: Bool = false) -> [UInt8]? {
+    guard text.count <= limit, mayBeEmpty || text.count > 0 else { return nil }
+    let bytes = bytes(text)
+    return String(validating: bytes, as: UTF8.self) == nil ? nil : bytes
+  }
+  private static func nameString(_ text: persona_text, atMost limit: Int = NameLimits.word, mayBeEmpty: Bool = false) -> String? {
+    name(text, atMost: limit, mayBeEmpty: mayBeEmpty).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// A text for people: what is longer than anybody reads is cut before it is copied.
+  private static func words(_ text: persona_text) -> String {
+    var text = text
+    text.count = min(max(0, text.count), Failure.longestMessage)
+    return string(text)
+  }
 
   /// A payload's bytes, or nil if they are not JSON. Empty stays empty.
   private static func json(_ text: persona_text) -> [UInt8]? {
@@ -139,17 +156,13 @@ public enum HostTables {
     let instance = ThreadInstance.of(host)
     if instance.phase == .retired { return RETIRED }
     if payload.count > instance.payloadLimit { return TOO_LONG }
-    guard let payload = json(payload), target.count > 0 else { return INVALID }
-    let (target, method) = (bytes(target), bytes(method))
+    guard let payload = json(payload), let target = name(target), let method = name(method, mayBeEmpty: true) else { return INVALID }
     let wantsStream = call.part != nil
     return begin(instance, call, weight: payload.count, into: request) {
       $0.ask(
         $1, cause: cause, target: target, method: method, payload: payload, milliseconds: deadline, stream: wantsStream, speaker: speaker)
     }
   }
-
-  /// The longest name of a speaker, in bytes: that of a persona.
-  private static let longestSpeaker = 64
 
   // MARK: Tables
 
@@ -169,7 +182,7 @@ public enum HostTables {
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
         guard instance.close(token: token) else { return NOT_FOUND }
-        let failure = Failure(.init(status: status), string(why))
+        let failure = Failure(.init(status: status), words(why))
         instance.inbox.post { $0.router.requests.fail(token, failure) }
         return OK
       },
@@ -184,8 +197,7 @@ public enum HostTables {
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
         if payload.count > instance.payloadLimit { return TOO_LONG }
-        guard let payload = json(payload), target.count > 0 else { return INVALID }
-        let (target, method) = (bytes(target), bytes(method))
+        guard let payload = json(payload), let target = name(target), let method = name(method, mayBeEmpty: true) else { return INVALID }
         let taken = perform(instance, weight: payload.count) {
           $0.send(cause: cause, target: target, method: method, payload: payload)
         }
@@ -197,14 +209,13 @@ public enum HostTables {
       subscribe: { host, topic in
         let instance = ThreadInstance.of(host)
         if instance.phase.rawValue >= InstancePhase.draining.rawValue { return RETIRED }
-        guard topic.count > 0 else { return INVALID }
-        let topic = bytes(topic)
+        guard let topic = name(topic, atMost: NameLimits.word - 1) else { return INVALID }
         return perform(instance, weight: topic.count) { $0.subscribe(topic) } ? OK : QUEUE_FULL
       },
       unsubscribe: { host, topic in
         let instance = ThreadInstance.of(host)
         if instance.phase.rawValue >= InstancePhase.draining.rawValue { return RETIRED }
-        let topic = bytes(topic)
+        guard let topic = name(topic, atMost: NameLimits.word - 1) else { return INVALID }
         return perform(instance, weight: topic.count) { $0.unsubscribe(topic) } ? OK : QUEUE_FULL
       },
       progress: { host, token, step in
@@ -228,10 +239,9 @@ public enum HostTables {
         }
       },
       ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
-        guard speaker.count > 0, speaker.count <= longestSpeaker else { return INVALID }
+        guard let speaker = nameString(speaker, atMost: NameLimits.participant) else { return INVALID }
         return ask(
-          host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: string(speaker)
-        )
+          host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: speaker)
       }))
 
   private nonisolated(unsafe) static let llm = keep(
@@ -240,6 +250,7 @@ public enum HostTables {
       chat: { host, cause, question, streamTo, part, done, context, request in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
+        if question.count > instance.payloadLimit { return TOO_LONG }
         guard let question = json(question), !question.isEmpty else { return INVALID }
         let wantsParts = part != nil
         let read = Result { () throws(Failure) in try ChatRequest(question, of: instance.persona) }
@@ -250,7 +261,7 @@ public enum HostTables {
       forget: { host, thread in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
-        let thread = string(thread)
+        guard let thread = nameString(thread) else { return INVALID }
         return perform(instance, weight: thread.utf8.count) { $0.forget(thread: thread) } ? OK : QUEUE_FULL
       }))
 
@@ -260,8 +271,8 @@ public enum HostTables {
       perform: { host, cause, operation, arguments, done, context, request in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
-        guard let arguments = json(arguments), operation.count > 0 else { return INVALID }
-        let operation = string(operation)
+        if arguments.count > instance.payloadLimit { return TOO_LONG }
+        guard let arguments = json(arguments), let operation = nameString(operation) else { return INVALID }
         return begin(instance, .init(part: nil, done: done, context: context), weight: arguments.count, into: request) {
           $0.remember($1, cause: cause, operation: operation, arguments: arguments)
         }
@@ -273,23 +284,28 @@ public enum HostTables {
       get: { host, key, into in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
-        guard let value = instance.value(string(key)) else { return NOT_FOUND }
+        guard let key = nameString(key, atMost: NameLimits.key, mayBeEmpty: true) else { return INVALID }
+        guard let value = instance.value(key) else { return NOT_FOUND }
         return write(value, into)
       },
       put: { host, key, value in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
-        return status(instance.setValue(string(key), bytes(value)))
+        guard let key = nameString(key, atMost: NameLimits.key, mayBeEmpty: true) else { return INVALID }
+        if value.count > StateStore.limit { return TOO_LONG }
+        return status(instance.setValue(key, bytes(value)))
       },
       remove: { host, key in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
-        return status(instance.setValue(string(key), nil))
+        guard let key = nameString(key, atMost: NameLimits.key, mayBeEmpty: true) else { return INVALID }
+        return status(instance.setValue(key, nil))
       },
       keys: { host, prefix, into in
         let instance = ThreadInstance.of(host)
         if instance.phase == .retired { return RETIRED }
-        return write(list(instance.keys(prefix: string(prefix))), into)
+        guard let prefix = nameString(prefix, atMost: NameLimits.key, mayBeEmpty: true) else { return INVALID }
+        return write(list(instance.keys(prefix: prefix)), into)
       }))
 
   private nonisolated(unsafe) static let timer = keep(
@@ -306,7 +322,7 @@ public enum HostTables {
       size: UInt32(MemoryLayout<persona_log_v1>.size),
       write: { host, level, line in
         let instance = ThreadInstance.of(host)
-        let text = string(line)
+        let text = words(line)
         switch level {
         case Int32(PERSONA_LOG_DEBUG): instance.log.debug(text)
         case Int32(PERSONA_LOG_INFO): instance.log.info(text)

@@ -54,6 +54,8 @@ protocol Instance: AnyObject, Sendable {
   func withdraw(token: UInt64)
   /// False, and nothing is kept, if the sender's share of the mailbox is full.
   func offer(_ mail: Mail, quota: Int) -> Bool
+  /// Takes out what a sender that has gone left behind, but for its oldest grams.
+  func dropMail(of sender: UInt64) -> [Mail]
   /// From now on no mail is begun; returns what has not been, in order. A new instance is paused.
   func pause() -> [Mail]
   /// Goes on, with this mail first, which came before anything that is offered later.

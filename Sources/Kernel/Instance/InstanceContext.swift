@@ -108,6 +108,11 @@ final class InstanceContext {
   func declare(_ methods: [About.Method]) { declared = methods }
 
   func subscribe(_ topic: [UInt8]) {
+    guard topics.count < NameLimits.topics else {
+      return slot.supervisor.log.warning(
+        "a topic is left out: a persona is subscribed to at most \(NameLimits.topics)",
+        ["persona": slot.name, "topic": String(decoding: topic, as: UTF8.self)])
+    }
     topics.insert(topic.first == 0x23 ? topic : [0x23] + topic)
     if slot.current === self { router.setTopics(of: slot, topics) }
   }

@@ -54,13 +54,16 @@ package final class Lane: @unchecked Sendable {
   private nonisolated(unsafe) var thread: pthread_t = 0
 
   /// Starts the thread. Mail is paused until `resume`.
-  init(name: String, receive: @escaping @Sendable (Mail) -> Void) {
+  ///
+  /// - Parameter author: whose code runs there, told if it crashes.
+  /// - Throws: the system has no thread left.
+  init(name: String, author: String? = nil, receive: @escaping @Sendable (Mail) -> Void) throws(Errno) {
     self.receive = receive
-    startThread(name: name) { [self] in run() }
+    try startThread(name: name, author: author) { [self] in run() }
   }
 
   /// A lane for jobs alone.
-  package convenience init(name: String) { self.init(name: name) { _ in } }
+  package convenience init(name: String) throws(Errno) { try self.init(name: name) { _ in } }
 
   /// True on the lane's own thread.
   package var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
@@ -88,6 +91,9 @@ package final class Lane: @unchecked Sendable {
 
   /// Adds mail; false if the sender's share is full. Any thread.
   func offer(_ item: Mail, quota: Int) -> Bool { state.withLock { $0.mail.offer(item, quota: quota) } }
+
+  /// Takes out what a sender that has gone left behind, but for its oldest grams. Any thread.
+  func dropMail(of sender: UInt64) -> [Mail] { state.withLock { $0.mail.dropMail(of: sender) } }
 
   /// From now on no mail is begun; returns what has not been, in order.
   func pause() -> [Mail] {

@@ -92,6 +92,13 @@ final class PersonaSlot {
     )
   }
 
+  /// Takes out what a sender that has gone left behind and nobody has begun, but for its oldest grams.
+  func dropMail(of sender: UInt64) -> [Mail] {
+    let dropped = current?.instance.dropMail(of: sender) ?? []
+    current?.giveBack(dropped)
+    return dropped + held.dropMail(of: sender)
+  }
+
   /// From now on mail waits here; so does what the running instance has not begun.
   func pauseMail() {
     guard let current else { return }

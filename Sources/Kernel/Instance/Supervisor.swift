@@ -25,6 +25,8 @@ final class Supervisor {
   let memory: (any MemoryService)?
   let stage: ReplayHost?
   private(set) var settings: ReloadConfiguration
+  /// Makes the text of recordings, one at a time.
+  let captures = SerialThread<@Sendable () -> Void>(name: "capture", limit: 64) { SerialWorker { for job in $0 { job() } } }
   private let logger: Logger
   private let folders: LibraryFolders
 
@@ -64,8 +66,8 @@ final class Supervisor {
   var payloadLimit: Int { max(0, router.limits.frameBytes - 4096) }
 
   /// A new instance for a persona, not created yet. Where it runs is decided here.
-  func instance(of library: LoadedLibrary, for slot: PersonaSlot) -> any Instance {
-    ThreadInstance(
+  func instance(of library: LoadedLibrary, for slot: PersonaSlot) throws(Failure) -> any Instance {
+    try ThreadInstance(
       persona: slot.name, number: slot.lineage.nextNumber(), library: library, configuration: slot.configuration.json,
       state: slot.store, inbox: inbox, payloadLimit: payloadLimit, log: logger.part(slot.name))
   }

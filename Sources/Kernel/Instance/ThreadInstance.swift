@@ -41,7 +41,7 @@ final class ThreadInstance: Instance, @unchecked Sendable {
   init(
     persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox,
     payloadLimit: Int = .max, log: Log
-  ) {
+  ) throws(Failure) {
     self.persona = persona
     self.number = number
     self.library = library
@@ -52,8 +52,12 @@ final class ThreadInstance: Instance, @unchecked Sendable {
     values = state
     state.open(number)
     host = HostTables.host()
+    do throws(Errno) {
+      lane = try Lane(name: "\(persona)-\(number)", author: "\(persona) generation \(number)") { [self] mail in receive(mail) }
+    } catch {
+      throw Failure(.failed, "no thread can be started for \(persona): \(error); end other programs, or raise ulimit -u")
+    }
     host.pointee.kernel = Unmanaged.passRetained(self).toOpaque()
-    lane = Lane(name: "\(persona)-\(number)") { [self] mail in receive(mail) }
   }
 
   static func of(_ host: UnsafePointer<persona_host>) -> ThreadInstance {
@@ -199,6 +203,7 @@ final class ThreadInstance: Instance, @unchecked Sendable {
   }
 
   func offer(_ mail: Mail, quota: Int) -> Bool { lane.offer(mail, quota: quota) }
+  func dropMail(of sender: UInt64) -> [Mail] { lane.dropMail(of: sender) }
   func pause() -> [Mail] { lane.pause() }
   func resume(with first: [Mail]) { lane.resume(with: first) }
   func load(now: UInt64) -> (waiting: Int, busy: UInt64) { lane.load(now: now) }

@@ -26,7 +26,9 @@ final class LibraryMonitor: EventSource {
     self.log = log
     quiet = quietMilliseconds
     self.settled = settled
-    tag = loop.add(watcher.descriptor, EPOLLIN.rawValue, self)
+    do throws(Errno) { tag = try loop.add(watcher.descriptor, EPOLLIN.rawValue, self) } catch {
+      log.error("libraries are not watched; reload by hand", ["error": "\(error)"])
+    }
   }
 
   /// Watched already is no error.
@@ -54,9 +56,14 @@ final class LibraryMonitor: EventSource {
   /// Reads the file on a thread of its own: a library may be large and its disk slow.
   private func look(_ path: String) {
     let (box, inbox) = (LoopOnly(self), inbox)
-    startThread(name: "library") {
-      let look = Debounce.Look(at: path)
-      inbox.post { _ in box.value.judge(look, of: path) }
+    do throws(Errno) {
+      try startThread(name: "library") {
+        let look = Debounce.Look(at: path)
+        inbox.post { _ in box.value.judge(look, of: path) }
+      }
+    } catch {
+      log.warning("no thread to look at a changed library with; trying again", ["path": path, "error": "\(error)"])
+      loop.after(milliseconds: 1000) { [weak self] in self?.look(path) }
     }
   }
 

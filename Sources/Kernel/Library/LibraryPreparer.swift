@@ -1,5 +1,6 @@
 import Glibc
 import Protocol
+import Synchronization
 import System
 
 /// Where libraries are made ready, away from the event loop: found, copied, checked, rehearsed, opened.
@@ -15,6 +16,8 @@ final class LibraryPreparer: Sendable {
     var keptState: SavedState?
     /// A copy that was made before: it is not looked for again.
     var image: LibraryImage?
+    /// How long opening it may take.
+    var limitMilliseconds = 5000
     /// Do nothing if the file's hash is this.
     var unlessHash: String?
   }
@@ -26,6 +29,8 @@ final class LibraryPreparer: Sendable {
   private let store: LibraryStore
   private let folders: [String]
   private let rehearsal: Rehearsal?
+  /// The file whose opening has not come back.
+  private let stuck = Mutex<String?>(nil)
 
   /// `rehearsal` nil: libraries are opened without one.
   init(store: LibraryStore, folders: [String], rehearsal: Rehearsal?) {
@@ -36,9 +41,7 @@ final class LibraryPreparer: Sendable {
 
   /// `then` is called on a thread of the preparer's.
   func prepare(_ request: Request, then: @escaping StepEnd<Outcome>) {
-    startThread(name: "preparer") { [self] in
-      do throws(Failure) { then(.success(try make(request))) } catch { then(.failure(error)) }
-    }
+    begin("preparer", then) { [self] () throws(Failure) in try make(request) }
   }
 
   struct Played: Sendable {
@@ -52,27 +55,34 @@ final class LibraryPreparer: Sendable {
     _ request: Request, _ recording: @escaping @Sendable () -> Recording, on stage: ReplayHost, model: @escaping ReplayHost.Model,
     cancellation: CancellationHandle, then: @escaping StepEnd<Played>
   ) {
-    startThread(name: "shadow") { [self] in
+    begin("shadow", then) { [self] () throws(Failure) in
+      let recording = recording()
+      guard let made = try image(request) else { throw Failure(.failed, "\(request.library) is the file that runs already") }
       do throws(Failure) {
-        let recording = recording()
-        guard let made = try image(request) else { throw Failure(.failed, "\(request.library) is the file that runs already") }
-        do throws(Failure) {
-          let play = try stage.play(recording, library: made.image.path, model: model, cancellation: cancellation)
-          then(.success(Played(image: made.image, recording: recording, play: play)))
-        } catch {
-          unlink(made.image.path)
-          throw error
-        }
+        let play = try stage.play(recording, library: made.image.path, model: model, cancellation: cancellation)
+        return Played(image: made.image, recording: recording, play: play)
       } catch {
-        then(.failure(error))
+        unlink(made.image.path)
+        throw error
       }
     }
   }
 
+  /// On a thread of its own; `then` is told why there is none.
+  private func begin<Value: Sendable>(
+    _ name: String, _ then: @escaping StepEnd<Value>, _ work: @escaping @Sendable () throws(Failure) -> Value
+  ) {
+    do throws(Errno) {
+      try startThread(name: name) {
+        do throws(Failure) { then(.success(try work())) } catch { then(.failure(error)) }
+      }
+    } catch { then(.failure(Failure(.failed, "no thread can be started: \(error); end other programs, or raise ulimit -u"))) }
+  }
+
   private func make(_ request: Request) throws(Failure) -> Outcome {
-    if let image = request.image { return .ready(try open(image), rehearsalMilliseconds: try again(image, request)) }
+    if let image = request.image { return .ready(try open(image, request), rehearsalMilliseconds: try again(image, request)) }
     guard let made = try image(request) else { return .unchanged }
-    return .ready(try open(made.image), rehearsalMilliseconds: made.rehearsalMilliseconds)
+    return .ready(try open(made.image, request), rehearsalMilliseconds: made.rehearsalMilliseconds)
   }
 
   /// The very copy, and the state and the generation of now.
@@ -89,8 +99,29 @@ final class LibraryPreparer: Sendable {
     }
   }
 
-  private func open(_ image: LibraryImage) throws(Failure) -> LoadedLibrary {
-    do throws(LibraryError) { return try LoadedLibrary.open(image) } catch { throw Failure(error) }
+  /// Opens it on a thread that is given up if an initialiser of the library does not come back. It holds the dynamic linker's lock then,
+  /// so nothing can be opened in this process any more, and later attempts are told so at once.
+  private func open(_ image: LibraryImage, _ request: Request) throws(Failure) -> LoadedLibrary {
+    if let culprit = stuck.withLock({ $0 }) {
+      throw Failure(
+        .failed,
+        "no library can be opened: an initialiser of \(culprit) does not come back and holds the dynamic linker; start the kernel again")
+    }
+    let opened = Promise<Result<LoadedLibrary, LibraryError>>()
+    let author = "\(request.configuration.name), whose library is being opened"
+    do throws(Errno) {
+      try startThread(name: "opener", author: author) {
+        opened.fulfill(Result { () throws(LibraryError) in try LoadedLibrary.open(image) })
+      }
+    } catch { throw Failure(.failed, "no thread can be started: \(error); end other programs, or raise ulimit -u") }
+    guard let result = opened.wait(milliseconds: request.limitMilliseconds) else {
+      stuck.withLock { $0 = image.originalPath }
+      throw Failure(
+        .deadline,
+        "opening \(image.originalPath) took more than \(request.limitMilliseconds) ms: an initialiser of it does not come back in the kernel; "
+          + "start the kernel again without it, since no other library can be opened meanwhile")
+    }
+    do throws(LibraryError) { return try result.get() } catch { throw Failure(error) }
   }
 
   private struct Made {

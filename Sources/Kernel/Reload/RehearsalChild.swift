@@ -54,7 +54,7 @@ struct RehearsalChild {
   }
 
   private func play() throws(Failure) {
-    let first = instance()
+    let first = try instance()
     try step("create", first.create)
     if let state { try step("load") { first.load(state, then: $0) } }
     try step("start", first.start)
@@ -62,14 +62,14 @@ struct RehearsalChild {
     end("stop", first)
     // A state that only its writer understands would be lost at the next reload.
     guard let saved, let schema = library.image.about.state?.writes else { return }
-    let second = instance()
+    let second = try instance()
     try step("create", second.create)
     try step("load (of what it has saved itself)") { second.load(SavedState(schema: schema, bytes: saved), then: $0) }
     end("destroy", second)
   }
 
-  private func instance() -> any Instance {
-    ThreadInstance(
+  private func instance() throws(Failure) -> any Instance {
+    try ThreadInstance(
       persona: library.image.about.name, number: 0, library: library, configuration: configuration, state: StateStore(),
       inbox: LoopInbox(), log: Logger(LogConfiguration()).part("rehearsal"))
   }

@@ -134,7 +134,8 @@ final class ReloadDriver {
     let running = slot.current?.instance
     let request = LibraryPreparer.Request(
       library: attempt.path ?? slot.configuration.library, configuration: slot.configuration, running: running,
-      keptState: slot.saved.last, image: attempt.image, unlessHash: attempt.machine.force ? nil : running?.image.hash)
+      keptState: slot.saved.last, image: attempt.image, limitMilliseconds: supervisor.settings.callMilliseconds,
+      unlessHash: attempt.machine.force ? nil : running?.image.hash)
     supervisor.preparer.prepare(
       request,
       then: end(of: attempt) { outcome in
@@ -149,8 +150,13 @@ final class ReloadDriver {
 
   private func create(_ attempt: ReloadAttempt) {
     guard let library = attempt.library else { preconditionFailure("a library is open before its instance is made") }
-    let candidate = InstanceContext(
-      supervisor.instance(of: library, for: slot), slot: slot, configuration: slot.configuration.json)
+    let instance: any Instance
+    do throws(Failure) { instance = try supervisor.instance(of: library, for: slot) } catch {
+      // Not within the machine's step.
+      slot.loop.after(milliseconds: 0) { [weak self] in self?.on(.failed(error), attempt) }
+      return
+    }
+    let candidate = InstanceContext(instance, slot: slot, configuration: slot.configuration.json)
     supervisor.add(candidate)
     attempt.candidate = candidate
     candidate.instance.create(then: end(of: attempt) { _ in .created })

@@ -24,11 +24,13 @@ final class MessageCapture {
       throw Failure(
         .notFound, "\(slot.name) has no recorded message \(token), or not any more: `parlor capture \(slot.name) --list` shows them")
     }
-    let inbox = slot.supervisor.inbox
+    let (inbox, captures) = (slot.supervisor.inbox, slot.supervisor.captures)
     recording(of: messages) { captured in
       let end: StepEnd<[UInt8]> = inbox.onLoop(answer)
       // Values and state may be large: the loop does not wait until they are text.
-      startThread(name: "capture") { end(.success(captured.whole().json.bytes)) }
+      if case .failure(let refusal) = captures.post({ end(.success(captured.whole().json.bytes)) }) {
+        answer(.failure(Failure(.queueFull, "this recording cannot be made now (\(refusal)): wait for others to end, and ask again")))
+      }
     }
   }
 

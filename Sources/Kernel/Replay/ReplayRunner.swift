@@ -100,9 +100,11 @@ final class ReplayRunner: StubResponder {
   private func listen() {
     let box = LoopOnly(self)
     let (wire, inbox) = (wire, kernel.inbox)
-    startThread(name: "replay") {
-      while let line = (try? wire.next(within: nil)) ?? nil { inbox.post { _ in box.value.heard(line) } }
-    }
+    do throws(Errno) {
+      try startThread(name: "replay") {
+        while let line = (try? wire.next(within: nil)) ?? nil { inbox.post { _ in box.value.heard(line) } }
+      }
+    } catch { end(["error": .string("no thread can be started: \(error)")]) }
   }
 
   private func heard(_ line: JSON) {

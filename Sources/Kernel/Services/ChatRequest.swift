@@ -87,6 +87,7 @@ public struct ChatRequest: Sendable {
     }
     text = body.text
     thread = body.thread
+    if let thread, let refusal = NameLimits.refusal(ofThread: thread) { throw invalid(refusal) }
     remembers = body.remember ?? true
     system = body.system
     messages = body.messages
@@ -99,7 +100,7 @@ public struct ChatRequest: Sendable {
     tools = body.tools ?? []
     toolRounds = body.tool_rounds ?? Self.usualToolRounds
     speaker = body.speaker
-    if let speaker, !(1...64).contains(speaker.utf8.count) {
+    if let speaker, !(1...NameLimits.participant).contains(speaker.utf8.count) {
       throw invalid("\"speaker\" has \(speaker.utf8.count) bytes; it must have 1 to 64")
     }
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }

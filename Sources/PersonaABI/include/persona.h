@@ -27,6 +27,9 @@
  * Ownership. A pointer that is passed in is borrowed until the call returns: copy what you keep.
  *   Output goes into a sink that the callee writes to. Nobody frees the other's memory.
  *
+ * Names. A target, a method, a topic, a thread and an operation are UTF-8 of at most 256 bytes, a speaker 64, a key of
+ *   state/1 4096; anything else is PERSONA_E_INVALID. A text for people is cut at 64 KiB.
+ *
  * Errors. A negative status, and a text for people: say with host->explain() what happened, where,
  *   and what to do, and then return the status. Nothing else may cross: no C++ or Swift exception,
  *   no longjmp, no exit().

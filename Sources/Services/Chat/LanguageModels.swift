@@ -128,10 +128,13 @@ public final class LanguageModels: LanguageService {
     let failure: Failure
     if thread.waiting >= Self.queueLimit {
       failure = Failure(.queueFull, "\(Self.queueLimit) jobs wait for the language service: ask again later")
-    } else if case .failure = thread.post(job) {
-      failure = Failure(.retired, "the kernel is stopping; the model is not asked any more")
     } else {
-      return
+      switch thread.post(job) {
+      case .success: return
+      case .failure(.noThread(let error)):
+        failure = Failure(.queueFull, "no thread can be started for the model: \(error); ask again later")
+      case .failure: failure = Failure(.retired, "the kernel is stopping; the model is not asked any more")
+      }
     }
     // There may be no thread of ours any more that could call.
     Task.detached { refused(failure) }

@@ -23,7 +23,8 @@ final class HistoryThread: Sendable {
     }
   }
 
-  var isFull: Bool { thread.waiting >= Self.limit }
+  /// Also where the thread cannot be begun.
+  var isFull: Bool { thread.waiting >= Self.limit || !thread.begin() }
 
   /// Does it after all that was posted before; `done` is called on the thread. Nothing happens after `stop`.
   func run<Value: Sendable>(_ work: @escaping @Sendable (Histories) -> Value, done: @escaping @Sendable (Value) -> Void = { _ in }) {

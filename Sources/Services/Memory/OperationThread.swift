@@ -49,8 +49,11 @@ final class OperationThread: Sendable {
 
   /// Does a job of the memory's own, which nobody is charged for.
   func post(_ job: @escaping @Sendable () -> Void) throws(MemoryError) {
-    if case .failure = thread.post(job) {
-      throw MemoryError(.stopped, "the kernel is stopping; the memory takes nothing any more")
+    switch thread.post(job) {
+    case .success: return
+    case .failure(.noThread(let error)):
+      throw MemoryError(.queueFull, "no thread can be started for the memory: \(error); try again later")
+    case .failure: throw MemoryError(.stopped, "the kernel is stopping; the memory takes nothing any more")
     }
   }
 

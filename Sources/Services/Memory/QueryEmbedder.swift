@@ -30,6 +30,7 @@ final class QueryEmbedder: Sendable {
     switch isTaken {
     case .success: break
     case .failure(.full): throw EmbeddingError(.unreachable, "\(embedder.id) is still busy with the text of an earlier query")
+    case .failure(.noThread(let error)): throw EmbeddingError(.unreachable, "no thread can be started for \(embedder.id): \(error)")
     case .failure(.stopped): throw EmbeddingError(.stopped, "the kernel is stopping")
     }
     guard let result = made.wait(milliseconds: rest) else { throw late(embedder) }

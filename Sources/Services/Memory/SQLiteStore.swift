@@ -81,6 +81,7 @@ public final class SQLiteStore: MemoryStore {
     let error =
       switch refusal {
       case .stopped: MemoryError(.stopped, "the memory has been stopped; nothing is stored or looked up any more")
+      case .noThread(let error): MemoryError(.queueFull, "no thread can be started for the memory: \(error); try again later")
       case .full: MemoryError(.queueFull, "\(limits.waiting) operations wait for the memory's store, which is the limit: try again later")
       }
     Task.detached { onEnd(.failure(error)) }

@@ -217,11 +217,12 @@ final class LocalModel {
     }
     self.child = nil
     let (leaving, path) = (Leaving(child: child), socketPath)
-    startThread(name: "llm-child-end") {
+    let end: @Sendable () -> Void = {
       Self.end(leaving.child, patience: 2000)
       unlink(path)
       done()
     }
+    do throws(Errno) { try startThread(name: "llm-child-end", end) } catch { end() }
   }
 }
 

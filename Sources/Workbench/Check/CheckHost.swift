@@ -93,7 +93,11 @@ final class CheckHost: @unchecked Sendable {
     first.config = config
     first.random = random
     record = Monitor(first)
-    lane = Lane(name: name)
+    do throws(Errno) { lane = try Lane(name: name) } catch {
+      // This process is one test's: nothing of it can be done.
+      print("no thread can be started: \(error)")
+      exit(EX_OSERR)
+    }
     self.log = log
     self.absent = absent
     tables = HostShape.tables(shape)

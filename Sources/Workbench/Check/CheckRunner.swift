@@ -100,7 +100,8 @@ public struct CheckRunner: Sendable {
     }
     let left = Monitor(tests[...])
     for _ in 0..<min(width, tests.count) {
-      startThread(name: "check") { while let test = left.withLock({ $0.popFirst() }) { play(test, job, results) } }
+      let work: @Sendable () -> Void = { while let test = left.withLock({ $0.popFirst() }) { play(test, job, results) } }
+      do throws(Errno) { try startThread(name: "check", work) } catch { work() }
     }
     results.wait(for: tests)
   }

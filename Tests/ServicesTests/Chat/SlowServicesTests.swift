@@ -46,7 +46,7 @@ import Testing
     // The end of the answer comes with its piece, so it is on its way to the disk when another has been answered.
     _ = try await Reply(models, #"{"text":"3","remember":false}"#).conclusion()
     let stops = Promise<Bool>()
-    startThread(name: "stop") {
+    try! startThread(name: "stop") {
       models.stop()
       stops.fulfill(true)
     }

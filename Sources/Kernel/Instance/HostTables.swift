@@ -148,9 +148,6 @@ public enum HostTables {
     }
   }
 
-  /// The longest name of a speaker, in bytes: that of a persona.
-  private static let longestSpeaker = 64
-
   // MARK: Tables
 
   private nonisolated(unsafe) static let bus = keep(
@@ -228,7 +225,7 @@ public enum HostTables {
         }
       },
       ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
-        guard speaker.count > 0, speaker.count <= longestSpeaker else { return INVALID }
+        guard Name.problem(bytes(speaker)) == nil else { return INVALID }
         return ask(
           host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: string(speaker)
         )

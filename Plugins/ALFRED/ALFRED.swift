@@ -37,7 +37,9 @@ actor Alfred: Persona {
     var original: JSON?
     if let other = gram.payload["persona"]?.string {
       if other == kernel.name { throw KernelError.invalid("\(kernel.name) does not review himself; name somebody else") }
-      let answer = try await kernel.bus.ask(other, "talk", ["content": .string(text)])
+      var question: [String: JSON] = ["content": .string(text)]
+      if !gram.remembers { question["remember"] = false }
+      let answer = try await kernel.bus.ask(other, "talk", .object(question))
       original = answer
       text = "Question: \(text)\n\nAnswer of \(other): \(answer["content"]?.string ?? answer.string ?? answer.text)"
     }

@@ -108,8 +108,10 @@ actor Brick: Persona {
     let context: String
     do {
       let seconds = min(max(kernel.config["delegate_seconds"]?.number ?? 120, 1), 86_400)
+      var question: [String: JSON] = ["content": .string(order.question)]
+      if !gram.remembers { question["remember"] = false }
       let answer = try await kernel.bus.ask(
-        colleague, "talk", ["content": .string(order.question)], through: gram, deadline: .seconds(seconds),
+        colleague, "talk", .object(question), through: gram, deadline: .seconds(seconds),
         onPiece: gram.wantsStream ? notice : nil)
       let content = answer["content"]?.string ?? answer.string ?? answer.text
       record["content"] = .string(content)

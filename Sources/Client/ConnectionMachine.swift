@@ -17,7 +17,9 @@ public struct ConnectionMachine: Sendable {
 
   public init(path: String) { self.path = path }
 
-  public static func hello(name: String?) -> [UInt8] { PayloadCoding.bytes(of: Hello(name: name)) + [0x0A] }
+  public static func hello(name: String?, distinct: Bool = false) -> [UInt8] {
+    PayloadCoding.bytes(of: Hello(name: name, distinct: distinct)) + [0x0A]
+  }
 
   public mutating func receive(_ bytes: [UInt8]) throws(ClientError) -> [Incoming] {
     lines.append(bytes)
@@ -36,7 +38,7 @@ public struct ConnectionMachine: Sendable {
   }
 
   private mutating func meaning(of gram: Gram) throws(ClientError) -> Incoming? {
-    guard welcome != nil else { return try greeting(gram) }
+    guard welcome != nil else { return gram.source == RequestLedger.kernel ? try greeting(gram) : nil }
     let meaning = ledger.meaning(of: gram)
     if case .receipt(let receipt)? = meaning { learn(receipt) }
     return meaning
@@ -79,7 +81,7 @@ public struct ConnectionMachine: Sendable {
     let id = ledger.nextID()
     let line = request.line(id: id)
     if let limit = welcome?.limits.frame_bytes, line.count > limit { throw .tooLong(bytes: line.count, limit: limit) }
-    ledger.open(id, deadline: request.deadline, now: now)
+    ledger.open(id, of: request.target, deadline: request.deadline ?? welcome.map { .milliseconds($0.limits.deadline_ms) }, now: now)
     return (id, line)
   }
 
@@ -93,8 +95,9 @@ public struct ConnectionMachine: Sendable {
   /// When to stop waiting for a request; nil: never.
   public func end(of id: Int) -> ContinuousClock.Instant? { ledger.end(of: id) }
 
-  /// A gram of somebody who asks us is answered with an error.
-  public static func refusal(of gram: Gram, _ failure: Failure) -> [UInt8] {
+  /// A gram of somebody who asks us is answered with an error. Nil: it wants no answer, or was sent to many and wants none of ours.
+  public func refusal(of gram: Gram, _ failure: Failure) -> [UInt8]? {
+    guard gram.id != nil, gram.target == welcome?.name else { return nil }
     var line = GramLine(target: Array(gram.source.utf8), method: Array("error".utf8))
     line.re = gram.id ?? []
     line.payload = PayloadCoding.bytes(of: ErrorReport(failure))
@@ -103,12 +106,15 @@ public struct ConnectionMachine: Sendable {
 
   /// What is said to a persona in a conversation, by the method by which it is talked to.
   ///
-  /// - Parameter thread: which of its conversations; nil is the one that has our name.
+  /// - Parameters:
+  ///   - thread: which of its conversations; nil is the one that has our name.
+  ///   - remember: false: nothing of it is to be kept.
   public func conversation(
-    with persona: String, _ content: String, thread: String?, stream: Bool, deadline: Duration? = nil
+    with persona: String, _ content: String, thread: String?, remember: Bool = true, stream: Bool, deadline: Duration? = nil
   ) -> Request {
     var payload: [String: JSON] = ["content": .string(content)]
     if let thread { payload["thread"] = .string(thread) }
+    if !remember { payload["remember"] = false }
     let method = personas.first { $0.name == persona }?.talk ?? "talk"
     return Request(target: persona, method: method, payload: .object(payload), stream: stream, deadline: deadline)
   }

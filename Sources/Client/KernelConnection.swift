@@ -35,20 +35,37 @@ public final class KernelConnection {
   private static let mostWaiting = 1 << 30
 
   /// Connects and says hello; the welcome comes later.
-  public init(path: String, name: String?, interrupt: Interrupt? = nil) throws(ClientError) {
+  ///
+  /// - Parameters:
+  ///   - name: nil: the kernel gives one.
+  ///   - distinct: if somebody has the name, the kernel gives one like it.
+  public convenience init(path: String, name: String?, distinct: Bool = false, interrupt: Interrupt? = nil) throws(ClientError) {
+    try self.init(path: path, name: name, distinct: distinct, interrupt: interrupt, until: .now)
+  }
+
+  /// - Parameter end: how long to try while the kernel has no room for one more that wants to connect.
+  private init(
+    path: String, name: String?, distinct: Bool, interrupt: Interrupt?, until end: ContinuousClock.Instant
+  ) throws(ClientError) {
     self.path = path
     self.interrupt = interrupt
     machine = ConnectionMachine(path: path)
     descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
     if descriptor < 0 { throw .noSocket(why: Errno.last.description) }
-    if let why = Self.connect(descriptor, path) { throw .unreachable(path: path, why: why) }
-    write(ConnectionMachine.hello(name: name))
+    while let failure = Self.connect(descriptor, path) {
+      guard failure.isFull, .now < end else { throw .unreachable(path: path, why: failure.why) }
+      if interrupt?.take() == true { throw .interrupted }
+      _ = waitForInput(interrupt.map { [$0.descriptor] } ?? [], for: .milliseconds(10))
+    }
+    write(ConnectionMachine.hello(name: name, distinct: distinct))
   }
 
   /// Connects, says hello and waits for the welcome.
-  public convenience init(path: String, name: String?, within limit: Duration, interrupt: Interrupt? = nil) throws(ClientError) {
-    try self.init(path: path, name: name, interrupt: interrupt)
+  public convenience init(
+    path: String, name: String?, distinct: Bool = false, within limit: Duration, interrupt: Interrupt? = nil
+  ) throws(ClientError) {
     let end = ContinuousClock.now + limit
+    try self.init(path: path, name: name, distinct: distinct, interrupt: interrupt, until: end)
     while machine.welcome == nil {
       guard try pause(until: end) else { throw .silent(path: path) }
       arrived += try advance()
@@ -59,7 +76,8 @@ public final class KernelConnection {
     if descriptor >= 0 { close(descriptor) }
   }
 
-  private static func connect(_ descriptor: Int32, _ path: String) -> String? {
+  /// `isFull`: so many want to connect at this moment that the kernel has to take some of them first.
+  private static func connect(_ descriptor: Int32, _ path: String) -> (why: String, isFull: Bool)? {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let fits = withUnsafeMutableBytes(of: &address.sun_path) { room in
@@ -67,13 +85,15 @@ public final class KernelConnection {
       room.copyBytes(from: path.utf8)
       return true
     }
-    guard fits else { return "the path is longer than a socket's may be" }
+    guard fits else { return ("the path is longer than a socket's may be", false) }
     let status = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
-    return status == 0 ? nil : Errno.last.description
+    if status == 0 { return nil }
+    let error = Errno.last
+    return (error.description, error.number == EAGAIN)
   }
 
   // MARK: What is known
@@ -88,9 +108,9 @@ public final class KernelConnection {
 
   /// What is said to a persona in a conversation.
   public func conversation(
-    with persona: String, _ content: String, thread: String?, stream: Bool, deadline: Duration? = nil
+    with persona: String, _ content: String, thread: String?, remember: Bool = true, stream: Bool, deadline: Duration? = nil
   ) -> Request {
-    machine.conversation(with: persona, content, thread: thread, stream: stream, deadline: deadline)
+    machine.conversation(with: persona, content, thread: thread, remember: remember, stream: stream, deadline: deadline)
   }
 
   // MARK: Without waiting
@@ -123,9 +143,9 @@ public final class KernelConnection {
   /// Takes a request back. Nothing comes of it any more.
   public func cancel(_ id: Int) { write(machine.cancel(id)) }
 
-  /// Answers somebody who has asked us with an error. Of a gram that wants no answer nothing is said.
+  /// Answers somebody who has asked us with an error. To a gram that wants no answer, or was sent to many, nothing is said.
   public func refuse(_ gram: Gram, _ failure: Failure) {
-    if gram.id != nil { write(ConnectionMachine.refusal(of: gram, failure)) }
+    if let line = machine.refusal(of: gram, failure) { write(line) }
   }
 
   private func write(_ bytes: [UInt8]) {

@@ -35,6 +35,7 @@ public final class KernelLink {
   /// Nil while the kernel is gone.
   public private(set) var connection: KernelConnection?
   private let name: String?
+  private let distinct: Bool
   private let pauses: (first: Duration, longest: Duration)
   private var backoff: Backoff
   /// One that has said hello, and until when it waits for the welcome.
@@ -45,10 +46,14 @@ public final class KernelLink {
 
   /// - Parameters:
   ///   - name: the one to be known by when it comes back.
+  ///   - distinct: if somebody has it then, one like it.
   ///   - pauses: between the attempts, from the first to the longest.
-  public init(_ connection: KernelConnection, name: String?, pauses: (first: Duration, longest: Duration)) {
+  public init(
+    _ connection: KernelConnection, name: String?, distinct: Bool = false, pauses: (first: Duration, longest: Duration)
+  ) {
     self.connection = connection
     self.name = name
+    self.distinct = distinct
     self.pauses = pauses
     path = connection.path
     backoff = Backoff(first: pauses.first, longest: pauses.longest, now: .now)
@@ -94,7 +99,7 @@ public final class KernelLink {
     guard let (connection, until) = candidate else {
       if backoff.isDue(now) {
         let interrupt: Interrupt? = nil
-        candidate = (try KernelConnection(path: path, name: name, interrupt: interrupt), now + Self.patience)
+        candidate = (try KernelConnection(path: path, name: name, distinct: distinct, interrupt: interrupt), now + Self.patience)
       }
       return []
     }

@@ -2,8 +2,13 @@ import Protocol
 
 /// The requests that have not ended, and what a gram means to them. A value: grams in, what they mean out.
 struct RequestLedger: Sendable {
-  /// When the owner stops waiting for it; nil: never.
-  private var ends: [Int: ContinuousClock.Instant?] = [:]
+  private struct Entry {
+    /// Who is asked. Nobody else's answer counts, but the kernel's.
+    var target: String
+    /// When the owner stops waiting for it; nil: never.
+    var end: ContinuousClock.Instant?
+  }
+  private var entries: [Int: Entry] = [:]
   private var lastID = 0
 
   /// The kernel's name: nobody else is believed to speak for it.
@@ -17,20 +22,22 @@ struct RequestLedger: Sendable {
     return lastID
   }
 
-  mutating func open(_ id: Int, deadline: Duration?, now: ContinuousClock.Instant) {
-    ends[id] = .some(deadline.map { now + $0 + Self.patience })
+  mutating func open(_ id: Int, of target: String, deadline: Duration?, now: ContinuousClock.Instant) {
+    entries[id] = Entry(target: target, end: deadline.map { now + $0 + Self.patience })
   }
 
   /// What still comes of it is passed over.
-  mutating func close(_ id: Int) { ends[id] = nil }
+  mutating func close(_ id: Int) { entries[id] = nil }
 
-  func isOpen(_ id: Int) -> Bool { ends[id] != nil }
-  func end(of id: Int) -> ContinuousClock.Instant? { ends[id] ?? nil }
+  func isOpen(_ id: Int) -> Bool { entries[id] != nil }
+  func end(of id: Int) -> ContinuousClock.Instant? { entries[id]?.end }
 
   /// Nil: it is nothing to us, as the answer to a request that was given up, or it cannot be read.
   mutating func meaning(of gram: Gram) -> Incoming? {
     if let re = gram.re {
-      guard let id = Int(String(decoding: re, as: UTF8.self)), isOpen(id) else { return nil }
+      guard let id = Int(String(decoding: re, as: UTF8.self)), let entry = entries[id],
+        gram.source == entry.target || gram.source == Self.kernel
+      else { return nil }
       return answer(gram, to: id)
     }
     guard gram.source == Self.kernel else { return .gram(gram) }
@@ -40,7 +47,7 @@ struct RequestLedger: Sendable {
     case "error":
       let report = Self.report(gram)
       // The kernel could not read so much of the line that it knew its `id`: that is the end of the one that is open.
-      guard ends.count == 1, let id = ends.keys.first else { return .error(report) }
+      guard entries.count == 1, let id = entries.keys.first else { return .error(report) }
       close(id)
       return .failure(request: id, report)
     default: return nil

@@ -35,6 +35,9 @@ public struct BatGram: Sendable {
   /// The conversation that it belongs to: the payload's "thread", or the sender's name.
   public var thread: String { payload["thread"]?.string ?? source }
 
+  /// False: the payload says `"remember": false`. Then nothing of it is to be kept, by this persona or by those whom it asks.
+  public var remembers: Bool { payload["remember"]?.bool ?? true }
+
   /// The payload as a type of yours; an error names what does not fit.
   public func decode<T: Decodable>(_ type: T.Type = T.self) throws -> T {
     do { return try payload.decode(type) } catch {

@@ -40,11 +40,18 @@ extension KernelHandle {
       + texts.joined(separator: "\n\n")
   }
 
-  /// An answer of the model as a reply.
+  /// An answer of the model as a reply. It also says what whoever reads it must know: `"cut_short"`, when the model ran out of tokens;
+  /// `"provider"` and `"fallback_from"`, when another provider has answered; `"tool_calls"`, what it has called; `"history_failed"`.
   public func reply(_ answer: LanguageModel.Answer) -> JSON {
     var reply: [String: JSON] = ["persona": .string(name), "content": .string(answer.text)]
     reply["model"] = answer.model.map { .string($0) }
+    if let first = answer.fallback_from {
+      reply["provider"] = answer.provider.map { .string($0) }
+      reply["fallback_from"] = .string(first)
+    }
     if answer.finish == "length" { reply["cut_short"] = true }
+    if answer.history_failed == true { reply["history_failed"] = true }
+    if let calls = answer.tool_calls, !calls.isEmpty { reply["tool_calls"] = .array(calls.map(\.summary)) }
     if let forgotten = answer.forgotten_turns, forgotten > 0 { reply["forgotten_turns"] = .int(forgotten) }
     return .object(reply)
   }

@@ -97,6 +97,8 @@ public struct LanguageModel: Sendable {
     /// Who answered: a name of personas.toml, which may be that of a fallback.
     public var provider: String?
     public var model: String?
+    /// Who was to answer and could not, where `provider` is a fallback.
+    public var fallback_from: String?
     /// "stop", or "length" when it ran out of tokens.
     public var finish: String?
     public var prompt_tokens: Int?
@@ -128,6 +130,13 @@ public struct LanguageModel: Sendable {
       public var code: String
       public var message: String
     }
+
+    /// Which method was called, and how that ended, without what was said.
+    var summary: JSON {
+      var call: [String: JSON] = ["tool": .string(tool), "ms": .int(ms)]
+      call["error"] = error.map { .string($0.code) }
+      return .object(call)
+    }
   }
 
   /// One turn of a conversation that the kernel has not kept; `role` is "user", "assistant" or "system".
@@ -140,7 +149,8 @@ public struct LanguageModel: Sendable {
     }
   }
 
-  /// Asks the model on behalf of a gram: its thread is the conversation, and the pieces are streamed to its asker.
+  /// Asks the model on behalf of a gram: its thread is the conversation, and the pieces are streamed to its asker. A gram that is not to
+  /// be remembered (`BatGram.remembers`) is not, whatever `remember` says.
   ///
   /// - Parameters:
   ///   - system: instead of the prompt in personas.toml.
@@ -156,7 +166,8 @@ public struct LanguageModel: Sendable {
     provider: String? = nil, model: String? = nil, tools: [String] = [], toolRounds: Int? = nil, speaker: String? = nil
   ) async throws -> Answer {
     try await think(
-      text, thread: gram.thread, system: system, remember: remember, format: format, maxTokens: maxTokens, provider: provider,
+      text, thread: gram.thread, system: system, remember: remember && gram.remembers, format: format, maxTokens: maxTokens,
+      provider: provider,
       model: model, tools: tools, toolRounds: toolRounds, speaker: speaker, streamTo: gram)
   }
 

@@ -39,6 +39,10 @@ public enum Models {
 
 /// The conversations that the kernel keeps for personas: docs/HISTORY.md.
 public enum History {
+  /// A conversation whose name begins so is one question of a script or of `parlor ask`: it goes when nobody has used it for `askDays`.
+  public static let askPrefix = "ask:"
+  public static let askDays = 30
+
   /// One conversation.
   public struct Thread: Codable, Sendable, Equatable {
     public var persona, thread: String

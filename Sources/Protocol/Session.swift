@@ -6,10 +6,13 @@ public struct Hello: Codable, Sendable, Equatable {
   public var hello: Int
   /// Nil: the kernel gives it a name.
   public var name: String?
+  /// True: if somebody has the name already, the kernel gives one like it that nobody has, as "selina-2".
+  public var distinct: Bool?
 
-  public init(name: String?) {
+  public init(name: String?, distinct: Bool = false) {
     hello = 1
     self.name = name
+    self.distinct = distinct ? true : nil
   }
 }
 
@@ -71,6 +74,20 @@ public struct Delta: Codable, Sendable, Equatable {
     self.text = text
     self.event = event
     self.speaker = speaker
+  }
+
+  private enum CodingKeys: String, CodingKey { case text, event, speaker }
+
+  /// Other clients answer, too: what they leave out, or write in another way than is known here, takes nothing from the rest.
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    /// A value of another type is none; one that cannot be read as it stands is for the reader to deal with.
+    func string(_ key: CodingKeys) throws -> String? {
+      do { return try members.decodeIfPresent(String.self, forKey: key) } catch DecodingError.typeMismatch { return nil }
+    }
+    text = try string(.text)
+    event = try members.decodeIfPresent(JSON.self, forKey: .event)
+    speaker = try string(.speaker)
   }
 }
 

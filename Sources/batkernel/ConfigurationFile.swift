@@ -1,6 +1,7 @@
 import Glibc
 import Kernel
 import Services
+import Wire
 
 /// personas.toml, read and checked. What is wrong is told all at once, with line, column and key.
 ///
@@ -234,8 +235,8 @@ private struct Reader {
       if case .table = entry.value.content, let persona = persona(entry.key, table, entry.value, findings) { personas.append(persona) }
       if !About.isName(entry.key) {
         tables.note(entry.key, "no name for a persona: a letter, then letters, digits, '-' or '_', at most 64")
-      } else if entry.key.uppercased() == "KERNEL" {
-        tables.note(entry.key, "that is the kernel's own name; choose another")
+      } else if let meaning = Name.otherMeaning(entry.key) {
+        tables.note(entry.key, "\(meaning); choose another name")
       } else if let other = names.updateValue(entry.key, forKey: entry.key.lowercased()) {
         tables.note(entry.key, "there is a persona \(other) already, and names that differ only in capitals are one to people")
       }

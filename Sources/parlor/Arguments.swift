@@ -1,5 +1,6 @@
 import Client
 import Glibc
+import Wire
 
 /// The command line, taken apart: options may stand anywhere, `--` ends them.
 struct Arguments: Equatable {
@@ -47,6 +48,7 @@ struct Arguments: Equatable {
         throw CLIError(.usage, "\(spec.fullName) has no option \(halves[0]): see `\(spec.fullName) --help`")
       }
     }
+    if let name = value("--name"), let problem = Name.problem(name.utf8) { throw CLIError(.usage, "--name \"\(name)\": \(problem)") }
     let known = spec.operands
     if !known.contains(operands.count), !has("--help") {
       throw CLIError(.usage, "usage: \(spec.usage)")
@@ -76,9 +78,11 @@ struct Arguments: Equatable {
     return "/tmp/bat-\(getuid())/kernel.sock"
   }
 
-  /// Connects to the kernel. From now on Ctrl-C ends what waits for it.
+  /// Connects to the kernel, under the person's name and the command's. From now on Ctrl-C ends what waits for it.
   func connect() throws(ClientError) -> KernelConnection {
+    let own = PersonName(self, command: command ?? "")
     Signals.catching([SIGINT])
-    return try KernelConnection(path: socketPath, name: value("--name"), within: .seconds(5), interrupt: Signals.interrupt)
+    return try KernelConnection(
+      path: socketPath, name: own.name, distinct: !own.isGiven, within: .seconds(5), interrupt: Signals.interrupt)
   }
 }

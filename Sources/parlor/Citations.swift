@@ -37,7 +37,7 @@ struct Citations {
     guard let document = reply.documents.first else {
       return "\(whereabouts(citation)) is not in \(citation.collection) any more\n".harmless
     }
-    let head = whereabouts(citation) + " · added by \(document.persona)"
+    let head = whereabouts(citation) + " · added by \(document.persona.shownName)"
     return style.dim(head.oneLine(400)) + "\n" + document.text.harmless + "\n"
   }
 }

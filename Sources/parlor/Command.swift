@@ -39,7 +39,7 @@ extension Command {
 
       Everywhere:
         --socket PATH  where the kernel listens; else $BAT_SOCKET, $XDG_RUNTIME_DIR/bat/kernel.sock, /tmp/bat-UID/kernel.sock
-        --name NAME    the name to be known by; else the kernel gives one
+        --name NAME    the name to be known by; else that of parlor.toml or $USER
         --help, --version
 
       Exit status: 0 done, 1 another error or a refused reload, 2 usage, 3 no kernel, 4 no such persona or collection,

@@ -54,7 +54,7 @@ struct Comparison {
       let said = gram.payload["content"]?.string ?? gram.payload["text"]?.string ?? gram.payload.plain
       let verdict =
         pair.broke != nil ? style.bad("broke") : pair.now == nil ? style.dim("not played") : pair.isSame ? "same" : style.bad("differs")
-      text += "\(index + 1). \(gram.source.oneLine(40)) \(gram.method.oneLine(40)) \(style.dim(said.oneLine(60))): \(verdict)\n"
+      text += "\(index + 1). \(gram.source.shownName) \(gram.method.oneLine(40)) \(style.dim(said.oneLine(60))): \(verdict)\n"
       if let broke = pair.broke {
         text += "   then: \(pair.then.end.text.oneLine(300))\n   now:  \(broke.oneLine(300))\n"
       } else if let now = pair.now, !pair.isSame {

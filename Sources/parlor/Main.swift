@@ -1,16 +1,18 @@
 import Glibc
+import System
 import Workbench
 
 /// parlor: the terminal client of the B.A.T. Computer.
 @main enum Main {
   static func main() {
+    StandardDescriptors.openClosed()
     do {
       exit(try run(Array(CommandLine.arguments.dropFirst())).rawValue)
     } catch {
       let error = CLIError(error)
       if !error.message.isEmpty {
         // Where the standard error is closed, only the status is left to speak.
-        try? Output.diagnostics.line("parlor: \(Terminal.has(2) ? error.message.harmless : error.message)")
+        try? Output.diagnostics.line("parlor: \(error.message)")
       }
       exit(error.exit.rawValue)
     }

@@ -3,9 +3,11 @@ import Client
 /// Finding the persona that somebody means.
 enum Names {
   /// The name as the kernel writes it: an exact match, else one that differs in case only, else as it was typed.
-  static func resolve(_ typed: String, among personas: [String]) -> String {
-    if personas.contains(typed) { return typed }
-    return personas.first { $0.lowercased() == typed.lowercased() } ?? typed
+  static func resolve(_ typed: String, among personas: [String]) -> String { find(typed, among: personas) ?? typed }
+
+  /// The same; nil: nobody is called so.
+  static func find(_ typed: String, among personas: [String]) -> String? {
+    personas.contains(typed) ? typed : personas.first { $0.lowercased() == typed.lowercased() }
   }
 
   /// Whom to talk to when nobody is named: BRICK if there, else the first.
@@ -16,7 +18,7 @@ enum Names {
   /// An error that also says who is there, if it is about somebody who is not.
   static func explain(_ error: CLIError, personas: [String]) -> CLIError {
     guard error.exit == .noPersona else { return error }
-    let here = personas.isEmpty ? "no persona is loaded" : "here are: " + personas.joined(separator: ", ")
+    let here = personas.isEmpty ? "no persona is loaded" : "here are: " + personas.map(\.shownName).joined(separator: ", ")
     return CLIError(.noPersona, "\(error.message); \(here)")
   }
 }

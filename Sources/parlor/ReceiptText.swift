@@ -14,7 +14,8 @@ extension Receipt {
 
   /// One line for people.
   var sentence: String {
-    switch outcome {
+    let persona = persona.shownName
+    return switch outcome {
     case .loaded: "\(persona) loaded: generation \(to.map(String.init) ?? "?")\(version.map { " (version \($0))" } ?? "")"
     case .reloaded: "\(persona) reloaded: \(change)"
     case .rolledBack: "\(persona) rolled back: \(change)\(reason.map { " (\($0))" } ?? "")"

@@ -1,5 +1,6 @@
 import Client
 import Glibc
+import Synchronization
 import System
 
 /// Signals as bytes in a pipe, so that one `poll` waits for them and for everything else.
@@ -15,35 +16,56 @@ enum Signals {
     return (pair[0], pair[1])
   }()
 
+  /// One that ends what is under way has come, and nobody has taken it.
+  private static let pendingInterrupt = Atomic<Bool>(false)
+
   /// Readable when a signal has come.
   static var descriptor: Int32 { ends.read }
 
-  /// For connections that are waited on: any signal ends the wait, but a change of the window's size.
+  /// For connections that are waited on: any signal ends the wait that is not about the terminal alone.
   static let interrupt = Interrupt(descriptor: descriptor) { takeInterrupt() }
 
   /// From now on these come through `take`; SIGPIPE is ignored, so that a write reports it.
   static func catching(_ numbers: [Int32]) {
     _ = ends
+    pendingInterrupt.store(false, ordering: .relaxed)
     _ = signal(SIGPIPE, SIG_IGN)
     for number in numbers {
       _ = signal(number) { number in
         let kept = errno
-        var byte = UInt8(number)
+        var byte = UInt8(truncatingIfNeeded: number)
+        if Signals.isEnd(number) { Signals.pendingInterrupt.store(true, ordering: .relaxed) }
         _ = write(Signals.ends.write, &byte, 1)
         errno = kept
       }
     }
   }
 
+  /// Whether it ends what is under way. A change of the window's size does not, and neither does being stopped and going on.
+  private static func isEnd(_ number: Int32) -> Bool { number != SIGWINCH && number != SIGTSTP && number != SIGCONT }
+
   /// The oldest signal that nobody has taken.
   static func take() -> Int32? {
     var byte: UInt8 = 0
-    return read(ends.read, &byte, 1) == 1 ? Int32(byte) : nil
+    guard read(ends.read, &byte, 1) == 1 else { return nil }
+    let number = Int32(byte)
+    if isEnd(number) { pendingInterrupt.store(false, ordering: .relaxed) }
+    return number
   }
 
-  /// Whether somebody wants us to stop. A change of the window's size is no reason.
+  /// Whether somebody wants us to stop, without taking it.
+  static var isInterrupted: Bool { pendingInterrupt.load(ordering: .relaxed) }
+
+  /// Whether somebody wants us to stop.
   static func takeInterrupt() -> Bool {
-    while let number = take() { if number != SIGWINCH { return true } }
+    while let number = take() { if isEnd(number) { return true } }
     return false
+  }
+
+  /// Stops this process, and whoever started it for the terminal, as Ctrl-Z does. Returns when the shell goes on with it.
+  static func stop() {
+    let before = signal(SIGTSTP, SIG_DFL)
+    kill(0, SIGTSTP)
+    _ = signal(SIGTSTP, before)
   }
 }

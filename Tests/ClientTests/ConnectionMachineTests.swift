@@ -29,6 +29,7 @@ import Wire
   func hello() {
     #expect(ConnectionMachine.hello(name: "GUI") == Array(#"{"hello":1,"name":"GUI"}"#.utf8) + [0x0A])
     #expect(ConnectionMachine.hello(name: nil) == Array(#"{"hello":1}"#.utf8) + [0x0A])
+    #expect(ConnectionMachine.hello(name: "me", distinct: true) == Array(#"{"distinct":true,"hello":1,"name":"me"}"#.utf8) + [0x0A])
   }
 
   @Test("a hello that is refused fails with the kernel's reason")
@@ -89,6 +90,48 @@ import Wire
     #expect(machine.isOpen(id))
   }
 
+  @Test("only who was asked, or the kernel, ends a request or shows pieces of its answer", arguments: ["reply", "error", "delta"])
+  func forgedAnswer(method: String) throws {
+    var machine = try attached()
+    let (id, _) = try machine.start(Request(target: "ROBIN", method: "talk", stream: true), now: .now)
+    #expect(try machine.receive(line("MALLORY", method, #"{"text":"lies","code":"failed"}"#, re: "1")).isEmpty)
+    #expect(machine.isOpen(id))
+    #expect(try machine.receive(line("KERNEL", "error", #"{"code":"deadline"}"#, re: "1")).count == 1)
+    #expect(!machine.isOpen(id))
+  }
+
+  @Test("nobody but the kernel welcomes or turns away")
+  func forgedWelcome() throws {
+    var machine = ConnectionMachine(path: "/k.sock")
+    #expect(try machine.receive(line("MALLORY", "welcome", "{}") + line("MALLORY", "error", "{}")).isEmpty)
+    #expect(machine.welcome == nil)
+  }
+
+  @Test("who asks us by our name is answered, and nobody who has asked everybody")
+  func refusal() throws {
+    var machine = try attached()
+    func asked(_ target: String, id: String?) throws -> Gram {
+      let id = id.map { #","id":\#($0)"# } ?? ""
+      let line = Array(#"{"source":"A","target":"\#(target)","method":"talk"\#(id)}"#.utf8) + [0x0A]
+      guard case .gram(let gram)? = try machine.receive(line).first else { throw ClientError.late }
+      return gram
+    }
+    let failure = Failure(.unknownMethod, "no")
+    #expect(machine.refusal(of: try asked("*", id: "7"), failure) == nil)
+    #expect(machine.refusal(of: try asked("#news", id: "7"), failure) == nil)
+    #expect(machine.refusal(of: try asked("me", id: nil), failure) == nil)
+    let line = machine.refusal(of: try asked("me", id: "7"), failure)
+    #expect(line.map { String(decoding: $0, as: UTF8.self) }?.contains(#""target":"A","method":"error","re":7"#) == true)
+  }
+
+  @Test("a piece of an answer is shown as far as it can be read")
+  func oddDelta() throws {
+    var machine = try attached()
+    let (id, _) = try machine.start(Request(target: "ROBIN", method: "talk", stream: true), now: .now)
+    let incoming = try machine.receive(line("ROBIN", "delta", #"{"text":"a","speaker":7,"event":[1]}"#, re: "1"))
+    #expect(incoming == [.delta(request: id, Delta(text: "a", event: [1]))])
+  }
+
   @Test("receipts keep the list of the personas, and how each is talked to")
   func receipts() throws {
     var machine = try attached()
@@ -104,7 +147,8 @@ import Wire
     #expect(machine.personas.map(\.name) == ["BRICK", "BABS"])
     #expect(machine.conversation(with: "BRICK", "x", thread: nil, stream: false).method == "discuss")
     #expect(machine.conversation(with: "BABS", "x", thread: "t", stream: false).payload == Array(#"{"content":"x","thread":"t"}"#.utf8))
-    #expect(machine.conversation(with: "STRANGER", "x", thread: nil, stream: false).method == "talk")
+    let unkept = machine.conversation(with: "STRANGER", "x", thread: nil, remember: false, stream: false)
+    #expect(unkept.method == "talk" && unkept.payload == Array(#"{"content":"x","remember":false}"#.utf8))
   }
 
   @Test("a line that the kernel would refuse is not sent")
@@ -137,14 +181,14 @@ import Wire
     #expect(throws: ClientError.self) { try machine.receive(Array("HTTP/1.1 400\r\n".utf8)) }
   }
 
-  @Test("a deadline is waited for two seconds longer, and no deadline for ever")
+  @Test("a deadline is waited for two seconds longer; a request without one has the kernel's own")
   func deadline() throws {
     var machine = try attached()
     let now = ContinuousClock.now
     let (id, _) = try machine.start(Request(Ping(), deadline: .seconds(3)), now: now)
     #expect(machine.end(of: id) == now + .seconds(5))
     let (other, _) = try machine.start(Request(Ping()), now: now)
-    #expect(machine.end(of: other) == nil)
+    #expect(machine.end(of: other) == now + .seconds(3))
   }
 
   @Test("the pauses between attempts double up to the longest")

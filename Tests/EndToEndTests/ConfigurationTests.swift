@@ -244,7 +244,9 @@ private func load(
       ("[persona.BRICK]\nx = [1, inf]", ":2:9: persona.BRICK: holds inf or nan"),
       ("[persona.\"1A\"]", ":1:10: persona.1A: no name for a persona: a letter, then"),
       ("[persona.\"a b\"]", "persona.a b: no name for a persona"),
-      ("[persona.Kernel]", "persona.Kernel: that is the kernel's own name"),
+      ("[persona.Kernel]", "persona.Kernel: that is the kernel's own name"), ("[persona.USER]", "persona.USER: that is who speaks"),
+      ("[persona.All]", "persona.All: that means everybody in a conversation"),
+      ("[persona.memory]", "persona.memory: that is a part of the kernel"),
       ("[persona.BRICK]\n[persona.brick]", ":2:10: persona.brick: there is a persona BRICK already"),
       (
         "[bus]\nframe_bytes = 33554432",

@@ -47,6 +47,24 @@ import Wire
     #expect(try again.parlor("history", "--forget").status == 2)
   }
 
+  @Test("a single question has a conversation of its own, listed apart; --no-history keeps nothing, whoever else is asked for it")
+  func single() throws {
+    let server = try ScriptedModelServer(.ollama)
+    let kernel = try RealKernel(
+      server.configuration + personas + "[persona.BRICK]\nprompt = \"You are BRICK.\"\ndelegates = [\"ROBIN\"]\n")
+    _ = try kernel.settled(kernel.client("GUI"))
+    #expect(try kernel.parlor("ask", "-p", "ROBIN", "say one").output == "one\n")
+    #expect(try kernel.parlor("ask", "-p", "ROBIN", "?").output.contains(#""roles": ["system", "user"]"#))
+    #expect(try kernel.parlor("ask", "--no-history", "-p", "ROBIN", "say secret").output == "secret\n")
+    #expect(try kernel.parlor("ask", "--no-history", "@robin say secret").status == 0)
+    let list = try kernel.parlor("history").output
+    #expect(list == "no conversations\n2 single questions of `parlor ask`; --asks lists them\n", "\(list)")
+    let asks = try kernel.parlor("history", "--asks").output
+    #expect(asks.split(separator: "\n").count == 3 && asks.contains("ROBIN    ask:"), "\(asks)")
+    let all = try JSON(parsing: kernel.parlor("history", "--json").output.utf8)
+    #expect(all["threads"]?.array?.count == 2)
+  }
+
   @Test("parlor's conversation is the same tomorrow, and /forget ends it")
   func conversation() async throws {
     let server = try ScriptedModelServer(.ollama)

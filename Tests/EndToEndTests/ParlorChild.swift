@@ -161,6 +161,7 @@ struct Screen {
         switch rest[end] {
         case "A": row = max(0, row - number)
         case "C": column += number
+        case "D": column = max(0, column - number)
         case "H": (row, column) = (0, 0)
         case "K", "J":
           if row < cells.count {

@@ -1,6 +1,8 @@
 import Client
 import Foundation
 import Protocol
+import System
+import TestSupport
 import Testing
 import Wire
 
@@ -61,7 +63,7 @@ import Wire
     _ = try await parlor(["ask", "-p", "robin", "--thread", "t1", "--deadline", "1.5", "--", "-b"], kernel: kernel)
     let first = try kernel.received { $0["target"] == "BRICK" }
     #expect(first["method"] == "process_architect_query")
-    #expect(first["payload"] == ["content": "a"])
+    #expect(first["payload"]?["content"] == "a" && first["payload"]?["thread"]?.string?.hasPrefix("ask:") == true)
     let second = try kernel.received { $0["target"] == "ROBIN" }
     #expect(second["method"] == "talk")
     #expect(second["payload"] == ["content": "-b", "thread": "t1"])
@@ -125,9 +127,9 @@ import Wire
 
   @Test("a refused name is told with the kernel's reason")
   func refusedName() async throws {
-    let outcome = try await parlor(["--name", "*", "ping"], kernel: ScriptedKernel(welcome: nil, refusal: "a name may not be *"))
+    let outcome = try await parlor(["--name", "GUI", "ping"], kernel: ScriptedKernel(welcome: nil, refusal: "GUI is taken"))
     #expect(outcome.exit == 1)
-    #expect(outcome.errors == "parlor: a name may not be * (name_refused)\n")
+    #expect(outcome.errors == "parlor: GUI is taken (name_refused)\n")
   }
 
   @Test(
@@ -135,6 +137,8 @@ import Wire
     arguments: [
       ["foo"], ["ask", "--bogus"], ["ask", "--deadline"], ["ask", "--deadline", "soon", "x"], ["load"], ["load", "A", "B"], ["reload"],
       ["reload", "--all", "X"], ["send", "X"], ["send", "X", "m", "{"], ["personas", "--json=1"], ["ask", "  "],
+      ["--name", "*", "ping"], ["--name", "KERNEL ", "ping"], ["--name", "a\u{9B}b", "ping"], ["--name", "\u{200B}", "ping"],
+      ["ask", "--no-history", "--thread", "t", "x"], ["history", "--asks", "ROBIN", "main"],
     ])
   func usage(arguments: [String]) async throws {
     let outcome = try await parlor(arguments, kernel: echo())
@@ -289,6 +293,231 @@ import Wire
     }
     let outcome = try await parlor(["ask", "x"], kernel: kernel)
     #expect(outcome.exit == 1 && outcome.errors == "parlor: a line was left out (too_long)\n")
+  }
+
+  /// Runs parlor by a shell, which can close descriptors.
+  private func shell(_ command: String, kernel: ScriptedKernel) async throws -> Outcome {
+    let path = kernel.path
+    return try await onThread {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = ["-c", command]
+      process.environment = ["PATH": "/usr/bin:/bin", "BAT_SOCKET": path, "parlor": ParlorChild.binary]
+      let (out, errors) = (Pipe(), Pipe())
+      (process.standardOutput, process.standardError, process.standardInput) = (out, errors, FileHandle.nullDevice)
+      try process.run()
+      let text = String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      return Outcome(exit: process.terminationStatus, out: text, errors: said)
+    }
+  }
+
+  @Test(
+    "a descriptor that is closed is as good as /dev/null",
+    arguments: [
+      ("\"$parlor\" <&-", 0, ""), ("\"$parlor\" ask -p BRICK - <&-", 2, ""), ("\"$parlor\" ask x >&-", 0, ""),
+      ("\"$parlor\" ask x 2>&-", 0, "heard x\n"), ("\"$parlor\" ask x <&- 2>&-", 0, "heard x\n"), ("\"$parlor\" ping <&- >&- 2>&-", 0, ""),
+    ] as [(String, Int32, String)])
+  func closed(command: String, exit: Int32, out: String) async throws {
+    let outcome = try await shell(command, kernel: echo())
+    #expect(outcome.exit == exit && outcome.out == out, "\(outcome)")
+  }
+
+  @Test("a reader of the diagnostics who has left takes nothing from the answer")
+  func closedDiagnostics() async throws {
+    let kernel = try ScriptedKernel { gram, client in client.reply(to: gram, ["content": "half", "cut_short": true]) }
+    let outcome = try await shell("\"$parlor\" ask x 2>&1 >/dev/null | true; \"$parlor\" ask x 2>/dev/full", kernel: kernel)
+    #expect(outcome.exit == 0 && outcome.out == "half\n")
+  }
+
+  @Test("a full disk is told")
+  func fullDisk() async throws {
+    let outcome = try await shell("\"$parlor\" ask x >/dev/full", kernel: echo())
+    #expect(outcome.exit == 1 && outcome.errors.contains("cannot write the output: No space left"))
+  }
+
+  @Test("input without an end is not read to its end")
+  func endless() async throws {
+    let outcome = try await shell("\"$parlor\" ask - </dev/zero; \"$parlor\" send X m - </dev/zero", kernel: echo())
+    #expect(outcome.exit == 1 && outcome.errors.components(separatedBy: "the kernel takes 100000 at the most").count == 3)
+    let replay = try await shell("\"$parlor\" replay /dev/zero", kernel: echo())
+    #expect(replay.exit == 1 && replay.errors.contains("a device"))
+  }
+
+  @Test("Ctrl-C ends a command whose output nobody reads")
+  func unreadOutput() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      client.reply(to: gram, ["content": .string(String(repeating: "x", count: 8 << 20))])
+    }
+    let path = kernel.path
+    try await onThread {
+      let child = try ParlorChild(["ask", "x"], kernel: path)
+      // It has begun to write, and does not come to an end.
+      while !waitForInput([child.terminal], for: .seconds(20)).contains(child.terminal) {}
+      kill(child.pid, SIGINT)
+      var status: Int32 = 0
+      #expect(waitpid(child.pid, &status, 0) == child.pid)
+      #expect((status >> 8) & 0xFF == 130)
+    }
+  }
+
+  @Test("what a person must know of an answer stands on standard error, also when it goes into a pipe; --json has all of it")
+  func notes() async throws {
+    let reply: JSON = [
+      "content": "yes", "fallback_from": "main", "provider": "spare", "model": "m", "cut_short": true,
+      "tool_calls": [["tool": "BABS.observe", "ms": 3]],
+      "citations": [["collection": "USER/library", "id": "1", "source": "/home/me/notes.md", "place": "lines 3–9"]],
+    ]
+    let kernel = try ScriptedKernel { gram, client in client.reply(to: gram, reply) }
+    let outcome = try await parlor(["ask", "x"], kernel: kernel)
+    #expect(outcome.exit == 0 && outcome.out == "yes\n")
+    #expect(
+      outcome.errors == """
+        parlor: answered by spare (m), because main could not
+        parlor: the answer is cut: the model had no tokens left for it; max_tokens in personas.toml gives it more
+        parlor: the model called BABS.observe
+        [1] /home/me/notes.md, lines 3–9
+
+        """)
+    let json = try await parlor(["ask", "--json", "x"], kernel: kernel)
+    #expect(json.errors == "" && json.out == reply.text + "\n")
+  }
+
+  @Test("--no-history asks that nothing is kept")
+  func noHistory() async throws {
+    let kernel = try echo()
+    _ = try await parlor(["ask", "--no-history", "x"], kernel: kernel)
+    let payload = try kernel.received { $0["target"] == "BRICK" }["payload"]
+    #expect(payload?["remember"] == false)
+    // Who does not know of it keeps it under a name that goes after a while.
+    #expect(payload?["thread"]?.string?.hasPrefix("ask:") == true)
+  }
+
+  @Test("single questions are listed apart")
+  func asks() throws {
+    func thread(_ name: String) -> History.Thread {
+      .init(persona: "ROBIN", thread: name, turns: 1, bytes: 1, summarised_turns: 0, left_out_turns: 0, began_ms: 0, used_ms: 0)
+    }
+    let threads = [thread("main"), thread("ask:20260101-1"), thread("ask:20260101-2")]
+    let style = Style(for: .answer)
+    let table = HistoryText.table(threads, style: style)
+    #expect(
+      table.contains("main") && !table.contains("ask:2026") && table.hasSuffix("2 single questions of `parlor ask`; --asks lists them\n"))
+    let asks = HistoryText.table(threads, asks: true, style: style)
+    #expect(!asks.contains("main") && asks.contains("ask:20260101-1") && asks.contains("ask:20260101-2"))
+    #expect(HistoryText.table([], style: style) == "no conversations\n")
+  }
+
+  @Test("the person's name comes from --name, parlor.toml or the user; only the first is taken to the letter")
+  func names() async throws {
+    let temporary = TemporaryFolder()
+    try temporary.write("bat/parlor.toml", "name = \"Kyle\"\n")
+    try temporary.write("wrong/bat/parlor.toml", "nmae = \"Kyle\"\n")
+    let kernel = try echo()
+    let path = kernel.path
+    func run(_ words: [String], _ environment: [String: String]) async throws -> String {
+      try await onThread {
+        let child = try ParlorChild(words, kernel: path, environment: environment)
+        child.endInput()
+        #expect(try child.wait() == 0)
+        return child.errorText
+      }
+    }
+    _ = try await run(["ping"], ["USER": "Selina"])
+    _ = try await run([], ["USER": "CORP\\Selina"])
+    _ = try await run(["ping"], ["USER": "Selina", "XDG_CONFIG_HOME": temporary.path])
+    let told = try await run(["ping"], ["USER": "Selina", "XDG_CONFIG_HOME": temporary.path + "/wrong"])
+    #expect(told == "parlor: \(temporary.path)/wrong/bat/parlor.toml:1: the only line here is name = \"NAME\"\n")
+    _ = try await run(["--name", "Cat", "ping"], ["USER": "Selina"])
+    #expect(
+      kernel.hellos == [
+        ["hello": 1, "name": "Selina-ping", "distinct": true], ["hello": 1, "name": "CORP-Selina", "distinct": true],
+        ["hello": 1, "name": "Kyle-ping", "distinct": true], ["hello": 1, "name": "Selina-ping", "distinct": true],
+        ["hello": 1, "name": "Cat"],
+      ])
+  }
+
+  /// A terminal gets nothing that steers it, and JSON that is the same; a pipe gets every byte.
+  @Test(
+    "whatever others have said, a terminal is not steered by it",
+    arguments: [
+      ["ask", "x"], ["ask", "--json", "x"], ["send", "BRICK", "m"], ["history", "BRICK", "main", "--export", "md"],
+      ["history", "BRICK", "main", "--export", "json"], ["history", "BRICK", "main"], ["history", "BRICK", "main", "--json"], ["history"],
+      ["memory", "export", "c"], ["memory", "query", "c", "x"], ["memory", "open", "c", "1"], ["capture", "BRICK"],
+      ["capture", "BRICK", "--list"], ["personas"], ["personas", "--json"], ["show", "BRICK"], ["models"], ["tap"], ["tap", "--json"],
+      ["reload", "BRICK"],
+    ])
+  func hostile(words: [String]) async throws {
+    let evil = "\u{1B}[31m\u{07}\u{7F}\u{85}\u{9B}2J\u{200E}\u{202E}\u{2066}\u{2028}\u{2029}\u{FFF9}x"
+    let kernel = try ScriptedKernel { gram, client in Self.speak(evil, to: gram, client) }
+    let path = kernel.path
+    let (terminal, pipe) = try await onThread {
+      let child = try ParlorChild(words, kernel: path, onTerminal: true, environment: ["NO_COLOR": "1"])
+      _ = try child.wait()
+      let piped = try ParlorChild(words, kernel: path)
+      piped.endInput()
+      _ = try piped.wait()
+      return (child.text, piped.text)
+    }
+    let steering = terminal.unicodeScalars.filter { $0.steersDisplay && !"\r\n\t".unicodeScalars.contains($0) }
+    #expect(steering.isEmpty && terminal.contains("x"), "\(terminal.debugDescription)")
+    if words.contains("--json") || words.first == "send" || words.contains("export") || words.contains("json") {
+      for line in terminal.split(whereSeparator: \.isNewline) where !line.hasPrefix("parlor: ") {
+        #expect(throws: Never.self) { try JSON(parsing: line.utf8) }
+      }
+      #expect(pipe.contains("\u{7F}\u{85}\u{9B}2J"), "\(pipe.debugDescription)")
+    }
+  }
+
+  /// Replies with the text wherever others' words may stand.
+  @Sendable private static func speak(_ evil: String, to gram: JSON, _ client: ScriptedKernel.Client) {
+    let text = JSON.string(evil)
+    let status: JSON = [
+      "name": text, "summary": text, "library": text, "state": "failed", "reason": text, "kept": 1, "generations": [], "draining": 0,
+      "received": 1,
+      "failed": 1, "queued": 0, "busy_ms": 0,
+    ]
+    let thread: [String: JSON] = [
+      "persona": text, "thread": text, "turns": 1, "bytes": 1, "summarised_turns": 1, "left_out_turns": 0, "began_ms": 0, "used_ms": 0,
+    ]
+    let turn: JSON = ["number": 1, "at_ms": 0, "model": text, "messages": [["role": text, "content": text]]]
+    let document: JSON = ["id": text, "text": text, "source": text, "place": text, "persona": text, "metadata": [:], "added": 0]
+    let said: JSON = ["source": text, "target": text, "method": text, "payload": ["content": text]]
+    switch gram["method"]?.string {
+    case "history.list": client.reply(to: gram, ["threads": [.object(thread)]])
+    case "history.get":
+      client.reply(to: gram, .object(thread.merging(["total_turns": 1, "summary": text, "turns": [turn]]) { $1 }))
+    case "history.export":
+      let isJSON = gram["payload"]?["format"] == "json"
+      let whole = isJSON ? JSON.object(["a": text]).text + "\n" : evil
+      client.reply(to: gram, ["persona": text, "thread": text, "format": .string(isJSON ? "json" : "markdown"), "text": .string(whole)])
+    case "memory.export": client.reply(to: gram, ["lines": .string(JSON.object(["text": text]).text + "\n"), "next": .null])
+    case "memory.query":
+      let passage = (document.object ?? [:]).merging(["score": 1, "collection": text]) { $1 }
+      client.reply(to: gram, ["passages": [.object(passage)], "note": text])
+    case "memory.get": client.reply(to: gram, ["documents": [document]])
+    case "recordings.get": client.reply(to: gram, ["persona": text, "messages": [said]])
+    case "recordings.list":
+      let entry: JSON = [
+        "token": 1, "source": text, "method": text, "text": text, "steps": 0, "bytes": 1, "generation": 1, "ms": 1, "end": text,
+        "error": text,
+      ]
+      client.reply(to: gram, ["persona": text, "messages": [entry]])
+    case "personas.list": client.reply(to: gram, ["personas": [status]])
+    case "personas.show":
+      client.reply(to: gram, ["persona": status, "generations": [], "values": ["count": 0, "bytes": 0], "saved": []])
+    case "personas.reload":
+      client.reply(to: gram, ["receipts": [["persona": text, "outcome": "reloaded", "from": 1, "to": 2, "total_ms": 1]]])
+    case "models.list":
+      client.reply(to: gram, ["providers": [["name": text, "provider": text, "url": text, "model": text, "models": [text]]]])
+    case "tap":
+      client.send(["source": "KERNEL", "method": "tap", "payload": ["gram": said]])
+      client.hangUp()
+    default:
+      client.delta(to: gram, evil)
+      client.reply(to: gram, ["content": text, "citations": [["collection": text, "id": text, "source": text]]])
+    }
   }
 
   @Test("--json prints what no reader takes as it came")

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Wire
 
@@ -154,7 +155,7 @@ import Wire
     }
   }
 
-  @Test("when the kernel goes, the question comes back to the line, and Enter asks the kernel that came back")
+  @Test("a question over which the kernel ended is not offered again: Up brings it back, and it is sent by who says so twice")
   func kernelGoes() async throws {
     let kernel = try ScriptedKernel { gram, client in
       if client.isFirst { client.hangUp() } else { Self.echo(gram, client) }
@@ -162,11 +163,190 @@ import Wire
     try await onTerminal(kernel) { child in
       child.type("do not lose me\r")
       try child.expect("is gone")
-      try child.expect("was not answered")
+      try child.expect("ended before it had answered: do not lose me")
       try child.expect("connected again: kernel 9.9")
+      try child.expectScreen("an empty line") { $0.last == "BRICK> " }
+      child.type("\u{1B}[A\r")
+      try child.expect("Enter once more sends it all the same")
       try child.expectScreen("question on the line") { $0.last == "BRICK> do not lose me" }
+      #expect(kernel.received.count == 1)
       child.type("\r")
       try child.expect("heard do not lose me")
+    }
+  }
+
+  @Test("what was typed ahead when the kernel goes is a draft of its own")
+  func draft() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      if client.isFirst { client.delta(to: gram, "begun") } else { Self.echo(gram, client) }
+    }
+    try await onTerminal(kernel) { child in
+      child.type("deadly\r")
+      try child.expect("begun")
+      child.type("my draft")
+      kernel.everyClient { $0.hangUp() }
+      try child.expect("connected again")
+      try child.expectScreen("the draft alone on the line") { $0.last == "BRICK> my draft" }
+      child.type("\r")
+      try child.expect("heard my draft")
+      #expect(kernel.received.map { $0["payload"]?["content"] } == ["deadly", "my draft"])
+    }
+  }
+
+  @Test("a name ends at a comma or a colon, and one that nobody has leaves the prompt as it was")
+  func addressing() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      child.type("@NOPE hello\r")
+      try child.expect("nobody is called NOPE; here are: ROBIN, BRICK")
+      try child.expect("BRICK> ")
+      child.type("@robin, hello\r")
+      try child.expect("heard hello")
+      try child.expect("ROBIN> ")
+      child.type("@BRICK: you\r")
+      try child.expect("heard you")
+      try child.expect("BRICK> ")
+      #expect(kernel.received.map { $0["target"] } == ["ROBIN", "BRICK"])
+    }
+  }
+
+  @Test("@all asks each persona, one after the other, under its name; Ctrl-C ends the round")
+  func everybody() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      if gram["payload"]?["content"] == "wait" { client.delta(to: gram, "begun") } else { Self.echo(gram, client) }
+    }
+    try await onTerminal(kernel) { child in
+      child.type("@all hello\r")
+      try child.expectScreen("both answers") {
+        $0.suffix(5) == ["[ROBIN]", "heard hello", "[BRICK]", "heard hello", "BRICK> "]
+      }
+      child.type("@all wait\r")
+      try child.expect("begun")
+      child.type("\u{03}")
+      try child.expect("(stopped)")
+      try child.expect("BRICK> ")
+      #expect(kernel.received.count { $0["payload"]?["content"] == "wait" } == 1)
+    }
+  }
+
+  @Test("many personas that start again are one line")
+  func restarts() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      kernel.everyClient { client in
+        for number in 1...11 { client.receipt(["persona": .string("P\(number)"), "outcome": "unloaded", "from": 1, "total_ms": 1]) }
+        for number in 1...11 { client.receipt(["persona": .string("P\(number)"), "outcome": "loaded", "to": 2, "total_ms": 1]) }
+      }
+      try child.expect("P10 and P11 loaded")
+      #expect(!child.text.contains("retired") && child.text.components(separatedBy: "loaded").count == 2)
+    }
+  }
+
+  @Test("a request to everybody is not answered, so nobody complains of the answer")
+  func broadcast() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      kernel.everyClient {
+        $0.send(["source": "OBSERVER", "target": "*", "method": "news", "id": 7, "payload": ["content": "to all"]])
+        $0.send(["source": "OBSERVER", "target": "guest-1", "method": "news", "id": 8, "payload": ["content": "to you"]])
+      }
+      try child.expect("to you")
+      _ = try kernel.received { $0["re"] == 8 }
+      let answered = kernel.received.map { $0["re"] }
+      #expect(!answered.contains(7))
+    }
+  }
+
+  @Test("Ctrl-Z gives the terminal back while an answer streams, and it goes on behind that")
+  func suspending() async throws {
+    let kernel = try ScriptedKernel { gram, client in client.delta(to: gram, "begun ") }
+    try await onTerminal(kernel) { child in
+      child.type("x\r")
+      try child.expect("begun")
+      // Nobody has a shell here that could go on with it: so it goes on at once.
+      child.type("\u{1A}")
+      try child.expect("\u{1B}[?2004l")
+      try child.expect("\u{1B}[?2004h")
+      var mode = termios()
+      #expect(tcgetattr(child.terminal, &mode) == 0 && mode.c_lflag & tcflag_t(ICANON) == 0)
+      let question = try kernel.received { $0["target"] == "BRICK" }
+      kernel.everyClient { $0.reply(to: question, ["content": "begun and done"]) }
+      try child.expect("and done")
+      try child.expect("BRICK> ")
+    }
+  }
+
+  @Test("a crash gives the terminal back", arguments: [SIGSEGV, SIGABRT, SIGILL, SIGQUIT])
+  func crashing(signal: Int32) async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onThread {
+      // Swift's own report of a crash would wait for a key.
+      let child = try ParlorChild([], kernel: kernel.path, onTerminal: true, environment: ["SWIFT_BACKTRACE": "enable=no"])
+      try child.expect("BRICK> ")
+      kill(child.pid, signal)
+      try child.expect("\u{1B}[?2004l")
+      let status = try child.wait()
+      #expect(status == -signal)
+      var mode = termios()
+      #expect(tcgetattr(child.terminal, &mode) == 0)
+      #expect(mode.c_lflag & tcflag_t(ICANON | ECHO | ISIG) == tcflag_t(ICANON | ECHO | ISIG))
+    }
+  }
+
+  @Test("a paste whose end mark is lost ends with Ctrl-C, and can be sent")
+  func lostPaste() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    try await onTerminal(kernel) { child in
+      child.type("\u{1B}[200~pasted text")
+      child.type("\u{03}")
+      try child.expectScreen("paste on the line") { $0.last == "BRICK> pasted text" }
+      child.type("\r")
+      try child.expect("heard pasted text")
+    }
+  }
+
+  @Test("what was written is there for Up the next time")
+  func keptLines() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    let temporary = TemporaryFolder()
+    try await onThread {
+      for (typed, heard) in [("remember me\r", "heard remember me"), ("\u{1B}[A\r", "heard remember me")] {
+        let child = try ParlorChild([], kernel: kernel.path, onTerminal: true, environment: ["XDG_STATE_HOME": temporary.path])
+        try child.expect("BRICK> ")
+        child.type(typed)
+        try child.expect(heard)
+        try child.expect("BRICK> ")
+        child.type("\u{04}")
+        #expect(try child.wait() == 0)
+      }
+    }
+  }
+
+  @Test("what an answer cannot say in its words stands below it")
+  func notes() async throws {
+    let kernel = try ScriptedKernel { gram, client in
+      client.reply(to: gram, ["content": "half", "cut_short": true, "tool_calls": [["tool": "BABS.observe"]]])
+    }
+    try await onTerminal(kernel) { child in
+      child.type("x\r")
+      try child.expect("half")
+      try child.expect("the answer is cut")
+      try child.expect("the model called BABS.observe")
+    }
+  }
+
+  @Test("words are not broken at the edge while they stream")
+  func wrapping() async throws {
+    let words = Array(repeating: "internationalization", count: 12).joined(separator: " ")
+    let kernel = try ScriptedKernel { gram, client in
+      for start in stride(from: 0, to: words.count, by: 7) { client.delta(to: gram, String(words.dropFirst(start).prefix(7))) }
+      client.reply(to: gram, ["content": .string(words)])
+    }
+    try await onTerminal(kernel) { child in
+      child.type("x\r")
+      try child.expectScreen("whole words") { screen in
+        screen.last == "BRICK> " && screen.suffix(5).dropLast().allSatisfy { $0.trimmed == String(words.prefix(62)) }
+      }
     }
   }
 
@@ -185,7 +365,7 @@ import Wire
     }
   }
 
-  @Test("without a terminal a question that the kernel's end cut off is asked again, once")
+  @Test("without a terminal a question that the kernel's end cut off is told, and not asked again; the next lines go on")
   func linesAgain() async throws {
     let kernel = try ScriptedKernel { gram, client in
       if client.isFirst || gram["payload"]?["content"] == "deadly" { client.hangUp() } else { Self.echo(gram, client) }
@@ -194,10 +374,22 @@ import Wire
       let child = try ParlorChild([], kernel: kernel.path)
       child.type("one\ntwo\ndeadly\nfour\n")
       child.endInput()
+      #expect(try child.wait() == 0)
+      #expect(child.text == "heard two\nheard four\n")
+      #expect(child.errorText.contains("it ended before it had answered: one"))
+      #expect(child.errorText.contains("it ended before it had answered: deadly"))
+      #expect(kernel.received.count == 4)
+    }
+  }
+
+  @Test("without a terminal nobody waits for a kernel that has gone with the last line")
+  func lastLine() async throws {
+    let kernel = try ScriptedKernel { _, client in client.hangUp() }
+    try await onThread {
+      let child = try ParlorChild([], kernel: kernel.path)
+      child.type("deadly\n")
+      child.endInput()
       #expect(try child.wait() == 3)
-      #expect(child.text == "heard one\nheard two\n")
-      #expect(child.errorText.contains("asking again"))
-      #expect(child.errorText.contains("twice over this question: deadly"))
     }
   }
 

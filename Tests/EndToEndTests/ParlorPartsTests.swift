@@ -77,7 +77,7 @@ import Wire
   @Test("what was streamed is not printed again; an answer that is another one is printed whole")
   func answers() {
     func print(_ deltas: [String], _ final: String) -> String {
-      var printer = AnswerPrinter(safely: false)
+      var printer = AnswerPrinter(columns: nil)
       return deltas.map { printer.delta($0) }.joined() + printer.finish(final)
     }
     #expect(print([], "all") == "all\n")
@@ -90,13 +90,20 @@ import Wire
 
   @Test("what another speaker says stands under that one's name, and is no part of the answer")
   func speakers() {
-    var printer = AnswerPrinter(safely: false, persona: "BRICK")
+    var printer = AnswerPrinter(columns: nil, persona: "BRICK")
     let text =
       printer.delta("Let me ask. ") + printer.delta("Hope ", speaker: "ROBIN") + printer.delta("holds.", speaker: "ROBIN")
       + printer.delta("So be it", speaker: "BRICK") + printer.finish("Let me ask. So be it.")
     #expect(text == "Let me ask. \n[ROBIN]\nHope holds.\n[BRICK]\nSo be it.\n")
-    var silent = AnswerPrinter(safely: false, persona: "BRICK")
+    var silent = AnswerPrinter(columns: nil, persona: "BRICK")
     #expect(silent.delta("Hope", speaker: "ROBIN") + silent.finish("mine") == "[ROBIN]\nHope\n[BRICK]\nmine\n")
+    // The kernel sets the voices apart for those who read text alone; the names do it here.
+    var apart = AnswerPrinter(columns: nil, persona: "BRICK")
+    let first = apart.delta("Let me ask.") + apart.delta("\n\nHope\n", speaker: "ROBIN") + apart.delta("\n", speaker: "ROBIN")
+    let second = apart.delta("holds.", speaker: "ROBIN") + apart.delta("\n\n", speaker: "ROBIN") + apart.delta("So be it.")
+    #expect(first + second == "Let me ask.\n[ROBIN]\nHope\n\nholds.\n[BRICK]\nSo be it.")
+    var forged = AnswerPrinter(columns: nil, persona: "BRICK")
+    #expect(forged.delta("x", speaker: "\u{200B}\u{202E}\n") == "[\u{FFFD}\u{FFFD}\u{FFFD}]\nx")
   }
 
   @Test(
@@ -111,6 +118,27 @@ import Wire
   @Test("nothing that steers a terminal is left, and the text is")
   func harmless() {
     #expect("a\u{1B}]0;x\u{07}b\r\n\tc\u{9B}31m\u{202E}é漢\u{7F}".harmless == "a␛]0;x␇b\n\tc\u{FFFD}31m\u{FFFD}é漢␡")
+    let hidden: [ClosedRange<UInt32>] = [0x80...0x9F, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xE0041...0xE0043]
+    for value in hidden.joined() { #expect("a\(Character(Unicode.Scalar(value)!))b".harmless == "a\u{FFFD}b") }
+    let flag = "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}"
+    #expect(flag.harmless == flag && "👩\u{200D}💻".harmless == "👩\u{200D}💻")
+    #expect("BR\u{200D}ICK\u{2060}".shownName == "BR\u{FFFD}ICK\u{FFFD}" && " ".shownName == "\u{FFFD}")
+    #expect(("a" + String(repeating: "\u{301}", count: 10_000)).oneLine(64).unicodeScalars.count < 600)
+  }
+
+  @Test("JSON on a terminal shows everything, and is the same JSON")
+  func visibleJSON() throws {
+    let text = "{\"a\":\"\u{7F}\u{9B}\u{202E}\u{2028}\u{E0041}é\"}"
+    #expect(text.visibleJSON == #"{"a":"\u007f\u009b\u202e\u2028\udb40\udc41é"}"#)
+    #expect(try JSON(parsing: text.visibleJSON.utf8) == JSON(parsing: text.utf8))
+    #expect("{\t\r\n}".visibleJSON == "{   }")
+  }
+
+  @Test("what is written to a terminal is painted by us alone")
+  func painted() {
+    let painted = Paint.bad.mark + "a\u{1B}[2Jb" + Paint.endMark
+    #expect(Paint.rendered(painted) == "\u{1B}[31ma␛[2Jb\u{1B}[0m")
+    #expect(Paint.rendered(Paint.bad.mark.harmless) == "\u{FFFD}")
   }
 
   @Test("characters take as many cells as terminals give them")
@@ -125,6 +153,11 @@ import Wire
     "a line means what it says",
     arguments: [
       ("  hi there ", .say(to: nil, "hi there")), ("@robin  hi @babs", .say(to: "robin", "hi @babs")), ("@robin", .turn(to: "robin")),
+      ("@ROBIN, hello", .say(to: "ROBIN", "hello")), ("@ROBIN: hello", .say(to: "ROBIN", "hello")), ("@ROBIN，你好", .say(to: "ROBIN", "你好")),
+      ("@ROBIN:", .turn(to: "ROBIN")), ("@ROBIN ?", .say(to: "ROBIN", "?")), ("@ROBIN: : x", .say(to: "ROBIN", ": x")),
+      ("@ROBIN,hello", .say(to: "ROBIN", "hello")), ("@a/b c", .say(to: "a/b", "c")),
+      ("@all hello", .sayToAll("hello")), ("@ALL: hello", .sayToAll("hello")),
+      ("@all", .wrong("write @all and what you want to ask everybody")),
       ("", .nothing), ("//etc", .say(to: nil, "/etc")), ("/reload A B --force", .reload(["A", "B"], force: true)),
       ("/thread", .thread(nil)), ("/quit", .quit),
     ] as [(String, Line)])

@@ -61,6 +61,9 @@ final class ScriptedKernel: Sendable {
   /// Waits for a gram that fits, also one that came before; fails after 30 s.
   func received(where fits: (JSON) -> Bool) throws -> JSON { try log.wait(where: fits) }
 
+  /// What clients have said hello with, in their order.
+  var hellos: [JSON] { log.hellos.withLock { $0 } }
+
   /// What clients have sent up to now, hellos left out.
   var received: [JSON] { log.all }
 
@@ -121,6 +124,7 @@ final class ScriptedKernel: Sendable {
         while let line = lines.next() {
           guard let gram = try? JSON(parsing: line) else { continue }
           if gram["hello"] != nil {
+            log.hellos.withLock { $0.append(gram) }
             if let refusal {
               let error: JSON = ["code": "name_refused", "message": .string(refusal)]
               send(["source": "KERNEL", "target": "guest-1", "method": "error", "payload": error])
@@ -137,6 +141,7 @@ final class ScriptedKernel: Sendable {
 
   fileprivate final class Log: Sendable {
     private let grams = Mutex<[JSON]>([])
+    let hellos = Mutex<[JSON]>([])
     let clients = Mutex<[Client]>([])
     private let changed = NSCondition()
 

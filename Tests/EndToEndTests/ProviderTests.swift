@@ -36,7 +36,11 @@ import Testing
     let client = try kernel.client("GUI")
     _ = try kernel.settled(client)
     #expect(try kernel.parlor("ask", "-p", "ROBIN", "?").output == "You are ROBIN.\n")
-    #expect(try kernel.parlor("ask", "-p", "ALFRED", "say Very good").output == "Very good\n")
+    let fallback = try kernel.parlor("ask", "-p", "ALFRED", "say Very good")
+    #expect(fallback.output == "Very good\n" && fallback.errors.hasPrefix("parlor: answered by cloud ("), "\(fallback)")
+    #expect(fallback.errors.hasSuffix("because dead could not\n"))
+    let json = try kernel.parlor("ask", "-p", "ALFRED", "--json", "say Very good")
+    #expect(json.output.contains(#""fallback_from":"dead""#) && json.output.contains(#""provider":"cloud""#) && json.errors == "")
     let failed = try kernel.parlor("ask", "-p", "BABS", "say x")
     #expect(failed.status == 7 && failed.errors.contains("[llm.providers.dead] url"), "\(failed)")
 
@@ -48,7 +52,7 @@ import Testing
     #expect(try kernel.parlor("models", "clowd").errors.contains("did you mean cloud?"))
 
     let stats = try kernel.parlor("stats").output
-    #expect(stats.contains("1 went elsewhere") && stats.contains("llm ROBIN:") && stats.contains("first piece after"), "\(stats)")
+    #expect(stats.contains("2 went elsewhere") && stats.contains("llm ROBIN:") && stats.contains("first piece after"), "\(stats)")
   }
 
   @Test("a persona that is only a prompt lets the model call another's method, which does what it does")
@@ -67,8 +71,10 @@ import Testing
     _ = try kernel.settled(client)
     let answer = try kernel.parlor("ask", "-p", "HATTER", #"call 2 {"content":"a comet"}"#)
     #expect(answer.output.contains(#""count":1"#) && answer.output.contains(#""count":2"#), "\(answer)")
+    #expect(answer.errors == "parlor: the model called BABS.observe, BABS.observe\n", "\(answer)")
     let wrong = try kernel.parlor("ask", "-p", "HATTER", #"call 1 {"content":7}"#)
     #expect(wrong.output.contains("$.content is"), "\(wrong)")
+    #expect(wrong.errors.hasPrefix("parlor: the model called BABS.observe (failed: "), "\(wrong)")
     let log = try client.ask("BABS", "observations", "{}", id: 1)
     let seen = log.payload["observations"] as? [[String: Any]]
     #expect(seen?.map { $0["text"] as? String } == ["a comet", "a comet"] && seen?.first?["by"] as? String == "HATTER", "\(log)")

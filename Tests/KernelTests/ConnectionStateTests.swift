@@ -126,7 +126,9 @@ import Testing
     "a first line is a bare name, or hello with a name or without",
     arguments: [
       ("GUI\n", Handshake.FirstLine.name(Array("GUI".utf8), .named)), (" GUI \r\n", .name(Array("GUI".utf8), .named)),
-      (#"{"hello":1,"name":"G"}"#, .name(Array("G".utf8), .attached)), (#" {"hello":1}"#, .name(nil, .attached)),
+      (#"{"hello":1,"name":"G"}"#, .name(Array("G".utf8), .attached)),
+      (#"{"hello":1,"name":"G","distinct":true}"#, .name(Array("G".utf8), .attached, distinct: true)),
+      (#" {"hello":1}"#, .name(nil, .attached)),
       ("é", .name(Array("é".utf8), .named)), (String(repeating: "n", count: 64), .name(Array(repeating: 0x6e, count: 64), .named)),
     ])
   func greeting(line: String, meaning: Handshake.FirstLine) {
@@ -140,7 +142,8 @@ import Testing
       ("", "empty"), ("   ", "empty"), (String(repeating: "n", count: 65), "64 bytes"), ("a\"b", "quotes"), ("a\u{7}b", "control"),
       ("\rGUI", "control"),
       ("KERNEL", "not free"), ("*", "not free"), ("#news", "not free"), ("{\"hello\":2}", "neither"), ("{\"target\":\"X\"}", "neither"),
-      (#"{"hello":1,"name":""}"#, "empty"), (#"{"hello":1,"name":"KERNEL"}"#, "not free"),
+      (#"{"hello":1,"name":""}"#, "empty"), (#"{"hello":1,"name":"KERNEL"}"#, "not free"), (#"{"hello":1,"name":"KERNEL "}"#, "blanks"),
+      (#"{"hello":1,"name":"\u009bA"}"#, "control"), (#"{"hello":1,"name":"\u200b"}"#, "invisible"), ("\u{2066}A", "control"),
     ])
   func refused(line: String, reason: String) {
     guard case .refused(let message) = Handshake.read(Array(line.utf8)) else {

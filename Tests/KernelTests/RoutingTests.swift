@@ -273,6 +273,28 @@ import Testing
     #expect(throws: Client.Lost.self) { try client.gram() }
   }
 
+  @Test("who wants to be told apart gets a name that nobody has; who does not shares it; capitals tell nobody from a persona")
+  func distinct() throws {
+    let house = try House([("ECHO", "echo", [:])])
+    func hello(_ name: String, distinct: Bool = true) throws -> (Client, String?) {
+      let client = try house.client()
+      try client.line(#"{"hello":1,"name":"\#(name)"\#(distinct ? #","distinct":true"# : "")}"#)
+      let gram = try client.gram()
+      return (client, gram.code ?? gram["name"])
+    }
+    var clients: [Client] = []
+    var names: [String?] = []
+    let long = String(repeating: "n", count: 64)
+    for name in ["selina", "selina", "selina", "echo", long, long] {
+      let (client, name) = try hello(name)
+      clients.append(client)
+      names.append(name)
+    }
+    #expect(names == ["selina", "selina-2", "selina-3", "echo-2", long, String(repeating: "n", count: 62) + "-2"])
+    #expect(try hello("selina", distinct: false).1 == "selina")
+    #expect(try hello("Echo", distinct: false).1 == "name_refused")
+  }
+
   @Test("a hello is welcomed with limits, and a name is given to one who brings none")
   func welcome() throws {
     let house = try House()

@@ -19,7 +19,7 @@ import Wire
     }
   }
 
-  @Test("steps come in order among the pieces of text; a part is text with a speaker, for clients that know only text, too")
+  @Test("steps come in order among the pieces of text; a part is text with a speaker, set apart for clients that know only text")
   func order() throws {
     let house = try House([("STEPS", "steps", [:])])
     let client = try house.attached("GUI")
@@ -28,7 +28,8 @@ import Wire
     #expect(
       deltas == [
         ["event": ["kind": "plan", "steps": ["one", "two"]]], ["text": "own "],
-        ["event": ["kind": "part", "mood": "calm"], "speaker": "BABS", "text": "hers "], ["text": "again"],
+        ["event": ["kind": "part", "mood": "calm"], "speaker": "BABS", "text": "\n\nhers "],
+        ["event": ["kind": "part"], "speaker": "BABS", "text": "\n\n"], ["text": "again"],
         ["event": ["kind": "status", "text": "done"]],
       ])
     #expect(reply.method == "reply")
@@ -40,7 +41,8 @@ import Wire
     "what is no step is refused where it is made",
     arguments: [
       (#"{"kind":"later","x":1}"#, 0), ("[]", -2), (#"{"text":"a"}"#, -2), (#"{"kind":"part"}"#, -2), (#"{"kind":"part","text":1}"#, -2),
-      (#"{"kind":"note","speaker":1}"#, -2), (#"{"kind":"note","text":"\#(String(repeating: "x", count: 65_536))"}"#, -9),
+      (#"{"kind":"note","speaker":1}"#, -2), (#"{"kind":"note","speaker":"KERNEL"}"#, -2), (#"{"kind":"note","speaker":"B\u200bABS"}"#, -2),
+      (#"{"kind":"note","text":"\#(String(repeating: "x", count: 65_536))"}"#, -9),
     ])
   func refused(step: String, status: Int) throws {
     let house = try House([("STEPS", "steps", [:])])
@@ -61,8 +63,8 @@ import Wire
         deltas == [
           ["event": ["kind": "plan", "steps": ["one", "two"]], "speaker": .string(speaker)],
           ["event": ["kind": "part"], "speaker": .string(speaker), "text": "own "],
-          ["event": ["kind": "part", "mood": "calm"], "speaker": "BABS", "text": "hers "],
-          ["event": ["kind": "part"], "speaker": .string(speaker), "text": "again"],
+          ["event": ["kind": "part", "mood": "calm"], "speaker": "BABS", "text": "\n\nhers "],
+          ["event": ["kind": "part"], "speaker": .string(speaker), "text": "\n\nagain"],
           ["event": ["kind": "status", "text": "done"], "speaker": .string(speaker)],
         ], "\(deltas)")
       #expect(reply.fields["payload"] as? String == "own hers again", "\(reply)")

@@ -10,11 +10,11 @@ struct AnswerStep: Sendable {
 
   let delta: Delta
 
-  /// Nil: it is no JSON object with a "kind", or its text or speaker is no string.
+  /// Nil: it is no JSON object with a "kind", its text is no string, or its speaker no name.
   init?(parsing json: [UInt8]) {
     guard var members = (try? JSON(parsing: json))?.object, let kind = members["kind"]?.string else { return nil }
     let speaker = members.removeValue(forKey: "speaker")
-    guard speaker == nil || speaker?.string != nil else { return nil }
+    if let speaker, speaker.string.map({ Name.problem($0.utf8) != nil }) ?? true { return nil }
     var text: JSON?
     // The text of a part is a piece of the answer, and stands where the pieces of bus->stream() stand.
     if kind == "part" {
@@ -29,6 +29,13 @@ struct AnswerStep: Sendable {
   /// A piece of what somebody says.
   init(part text: String, speaker: String) {
     delta = Delta(text: text, event: ["kind": "part"], speaker: speaker)
+  }
+
+  /// The same step, with so much before its text.
+  func behind(_ gap: String) -> AnswerStep {
+    var delta = delta
+    delta.text = gap + (delta.text ?? "")
+    return AnswerStep(delta)
   }
 
   /// The same step; if it names no speaker, it is this one's.

@@ -62,11 +62,25 @@ struct ConnectionAsker: Asker {
   }
 
   func streamed(_ request: OpenRequest, _ text: [UInt8]) -> Bool {
+    if let gap = request.voices.gap(before: nil) { request.held.append(step: AnswerStep(part: gap.text, speaker: gap.speaker).payload) }
+    request.voices.note(text)
     request.held.append(text)
     return sendOrHold(request)
   }
 
   func stepped(_ request: OpenRequest, _ step: AnswerStep) -> Bool {
+    var step = step
+    if let text = step.delta.text, !text.isEmpty {
+      let speaker = step.delta.speaker == request.target?.text ? nil : step.delta.speaker
+      if let gap = request.voices.gap(before: speaker) {
+        if speaker == nil {
+          request.held.append(step: AnswerStep(part: gap.text, speaker: gap.speaker).payload)
+        } else {
+          step = step.behind(gap.text)
+        }
+      }
+      request.voices.note(text.utf8)
+    }
     request.held.append(step: step.payload)
     return sendOrHold(request)
   }

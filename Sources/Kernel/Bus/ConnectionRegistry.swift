@@ -66,19 +66,41 @@ final class ConnectionRegistry {
     let greeting: Handshake
     switch Handshake.read(line) {
     case .refused(let reason): return turnAway(connection, reason)
-    case .name(let given, let kind):
-      name = given ?? Array("client-\(runTag)-\(connection.id)".utf8)
+    case .name(let given, let kind, let distinct):
+      name = given.map { distinct ? free($0) : $0 } ?? Array("client-\(runTag)-\(connection.id)".utf8)
       greeting = kind
     }
-    let participant = router.names.make(name)
-    if participant.isPersona {
-      return turnAway(connection, "\(participant.text) is a persona of this kernel; take another name")
+    if let persona = persona(like: name) {
+      return turnAway(connection, "\(persona) is a persona of this kernel; take a name that differs from it in more than capitals")
     }
+    let participant = router.names.make(name)
     participant.add(connection)
     connection.participant = participant
     connection.greeting = greeting
     log.debug("here", ["client": participant.text, "pid": connection.pid, "hello": greeting == .attached])
     if greeting == .attached { router.replies.send("welcome", router.control.welcome(participant), to: connection) }
+  }
+
+  /// The persona whose name is this one, but for capitals.
+  private func persona(like name: [UInt8]) -> String? {
+    if let found = router.names.find(name), found.isPersona { return found.text }
+    let text = String(decoding: name, as: UTF8.self).lowercased()
+    return router.control?.personas.first { $0.utf8.count == text.utf8.count && $0.lowercased() == text }
+  }
+
+  /// The name, or the first of NAME-2, NAME-3, … that nobody has.
+  private func free(_ name: [UInt8]) -> [UInt8] {
+    func isTaken(_ name: [UInt8]) -> Bool { router.names.find(name).map { !$0.isEmpty } ?? false || persona(like: name) != nil }
+    if !isTaken(name) { return name }
+    let stem = String(decoding: name, as: UTF8.self)
+    for number in 2...999 {
+      var short = stem
+      while short.utf8.count + "-\(number)".utf8.count > Name.longest { short.removeLast() }
+      let next = Array("\(short)-\(number)".utf8)
+      if !isTaken(next) { return next }
+    }
+    // Nobody has run out of numbers who does not attack: then the kernel's own names do.
+    return Array("client-\(runTag)-\(lastID)".utf8)
   }
 
   private func turnAway(_ connection: Connection, _ reason: String) {

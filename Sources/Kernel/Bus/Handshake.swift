@@ -1,4 +1,5 @@
 import Protocol
+import Wire
 
 /// How far a connection has come: its first line says who it is, and nothing else is understood before.
 enum Handshake: Equatable {
@@ -11,8 +12,8 @@ enum Handshake: Equatable {
 
   /// What a first line means.
   enum FirstLine: Equatable {
-    /// Nil: the kernel gives a name.
-    case name([UInt8]?, Handshake)
+    /// Nil: the kernel gives a name. `distinct`: if somebody has it, the kernel gives one like it.
+    case name([UInt8]?, Handshake, distinct: Bool = false)
     /// A message for its author.
     case refused(String)
   }
@@ -24,7 +25,7 @@ enum Handshake: Equatable {
     // A line may end in CR LF.
     while let last = name.last, isBlank(last) || last == 0x0d { name.removeLast() }
     name = Array(name.drop(while: isBlank))
-    var greeting = Handshake.named
+    var (greeting, distinct) = (Handshake.named, false)
     if name.first == UInt8(ascii: "{") {
       guard let hello = try? PayloadCoding.value(Hello.self, from: name), hello.hello == 1 else {
         return .refused("the first line is neither a name nor {\"hello\":1,\"name\":…}; see docs/WIRE.md")
@@ -32,22 +33,10 @@ enum Handshake: Equatable {
       greeting = .attached
       guard let given = hello.name else { return .name(nil, .attached) }
       name = Array(given.utf8)
+      distinct = hello.distinct ?? false
     }
-    if let problem = problem(of: name) { return .refused(problem) }
-    return .name(name, greeting)
-  }
-
-  /// Why nobody can be called so.
-  private static func problem(of name: [UInt8]) -> String? {
-    let text = String(decoding: name, as: UTF8.self)
-    if name.isEmpty { return "the first line is empty: begin with your name" }
-    if name.count > 64 { return "a name has at most 64 bytes" }
-    if Array(text.utf8) != name || name.contains(where: { $0 < 0x20 || $0 == 0x7f || $0 == 0x22 || $0 == 0x5c }) {
-      return "a name is UTF-8 without control characters, quotes and backslashes"
-    }
-    if name == Router.kernelName || name == [0x2a] || name[0] == 0x23 || name[0] == 0x7b {
-      return "\(text) is not free: KERNEL, * and names that begin with # or { mean something else"
-    }
-    return nil
+    if name.isEmpty { return .refused("the first line is empty: begin with your name") }
+    if let problem = Name.problem(name) { return .refused(problem) }
+    return .name(name, greeting, distinct: distinct)
   }
 }

@@ -26,6 +26,8 @@ final class OpenRequest {
   var citations: [[UInt8]] = []
   /// Streamed text and steps that wait for the asker to read.
   var held = HeldAnswer()
+  /// Who has spoken last in what was streamed.
+  var voices = Voices()
   /// Of a persona's question that is shown to somebody else: text that waits for the rest of a character.
   var heldPart = HeldText()
 

@@ -30,6 +30,9 @@ final class Control {
     methods.perform(method, MethodTable.Call(client: client, token: token, payload: payload, end: end))
   }
 
+  /// The names of all personas, loaded or not.
+  var personas: [String] { supervisor.slots.map(\.name) }
+
   func welcome(_ participant: Participant) -> [UInt8] {
     PayloadCoding.bytes(
       of: Welcome(

@@ -239,7 +239,11 @@ public enum HostTables {
         }
       },
       ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
+<<<<<<< HEAD
         guard let speaker = nameString(speaker, atMost: NameLimits.participant) else { return INVALID }
+=======
+        guard Name.problem(bytes(speaker)) == nil else { return INVALID }
+>>>>>>> clients
         return ask(
           host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: speaker)
       }))

@@ -1,4 +1,5 @@
 import Glibc
+import Wire
 
 /// The bytes of a line. Nothing that came from outside can break it, or steer a terminal.
 struct LogLine {
@@ -7,15 +8,7 @@ struct LogLine {
   init() { bytes.reserveCapacity(160) }
 
   static func needsQuotes(_ text: String) -> Bool {
-    text.isEmpty || text.unicodeScalars.contains { $0.value <= 0x20 || $0 == "\"" || $0 == "=" || $0 == "\\" || isControl($0) }
-  }
-
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    // U+2028 and U+2029 end a line for some readers; the bidirectional controls show a line in another order than it has.
-    switch scalar.value {
-    case 0..<0x20, 0x7F..<0xA0, 0x2028...0x202E, 0x2066...0x2069: true
-    default: false
-    }
+    text.isEmpty || text.unicodeScalars.contains { $0.value <= 0x20 || $0 == "\"" || $0 == "=" || $0 == "\\" || $0.steersDisplay }
   }
 
   mutating func add(_ text: String) { bytes.append(contentsOf: text.utf8) }
@@ -34,14 +27,14 @@ struct LogLine {
       case "\n": add("\\n")
       case "\t": add("\\t")
       case "\r": add("\\r")
-      case _ where Self.isControl(scalar): addHexadecimal(scalar)
+      case _ where scalar.steersDisplay: for unit in String(scalar).utf16 { addHexadecimal(unit) }
       default: bytes.append(contentsOf: Unicode.UTF8.encode(scalar)!)
       }
     }
   }
 
-  private mutating func addHexadecimal(_ scalar: Unicode.Scalar) {
-    let digits = String(scalar.value, radix: 16)
+  private mutating func addHexadecimal(_ unit: UInt16) {
+    let digits = String(unit, radix: 16)
     add("\\u" + String(repeating: "0", count: 4 - digits.count) + digits)
   }
 

@@ -281,7 +281,7 @@ typedef struct persona_llm_v1 {
    *   "speaker"   since minor 1: the pieces that go to `stream_to` are parts by this speaker, as bus->progress() describes them
    * `stream_to` is a token: the pieces also go straight to the one who asked for that gram; or 0.
    * `part` may be NULL. The result is a JSON object: "text", "provider" and "model" (that answered,
-   * which may be a fallback), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
+   * which may be a fallback; then "fallback_from" is who was to), "finish" ("stop" or "length"), "prompt_tokens", "completion_tokens",
    * "json" (the answer, where "format" asked for JSON or a schema: it is checked here, and the model is told
    * once what is wrong; no piece is handed out before), "forgotten_turns" (that did not fit the window), "summarised_turns" (for so many of them a summary went
    * along), "tool_calls" ([{"tool","arguments","result" or "error" {"code","message"},"ms"}], if there were

@@ -6,6 +6,8 @@ struct ChatResult: Encodable {
   /// Who answered: its name in personas.toml.
   var provider: String
   var model: String
+  /// Who was to answer and could not; nil: the first who was asked has answered.
+  var fallback_from: String?
   var finish: String
   var prompt_tokens: Int?
   var completion_tokens: Int?

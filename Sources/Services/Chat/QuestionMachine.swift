@@ -247,6 +247,7 @@ struct QuestionMachine: Sendable {
       text: progress.wholeText(hasForm: question.format != nil), provider: server?.name ?? provider, model: answer.model ?? model,
       finish: answer.finish ?? "stop", prompt_tokens: progress.promptTokens, completion_tokens: progress.completionTokens,
       forgotten_turns: prompts.forgotten, json: json.map(EncodableJSON.init))
+    if route.leg.provider != route.first.provider { result.fallback_from = route.first.provider }
     if let prompt = prompts.prompt, prompt.summarised > 0 { result.summarised_turns = prompt.summarised }
     if !progress.reports.isEmpty { result.tool_calls = progress.reports.map(EncodableJSON.init) }
     if let tokens = answer.promptTokens, let server {

@@ -19,6 +19,8 @@ final class Histories {
   private var unsaved: [String: [String: Int]] = [:]
   /// How often the file could not be read or written.
   private(set) var failures = 0
+  /// When single questions that have had their time were last removed.
+  private var expired: Int64?
   /// How many conversations there are; kept up to date by what changes it.
   private(set) var count = 0
 
@@ -46,7 +48,20 @@ final class Histories {
   func append(_ turn: AnsweredTurn) -> Bool {
     pending.append((turn, clock()))
     if pending.count > Self.pendingLimit { pending.removeFirst() }
+    defer { expireAsks() }
     return flush()
+  }
+
+  /// Once a day, and with the first turn.
+  private func expireAsks() {
+    let (now, day) = (clock(), Int64(86_400_000))
+    if let expired, now - expired < day { return }
+    expired = now
+    attempt("single questions of more than \(History.askDays) days cannot be removed; that is tried again tomorrow") {
+      () throws(MemoryError) in
+      let store = try opened()
+      if try store.expireAsks(before: now - Int64(History.askDays) * day) > 0 { count = try store.count }
+    }
   }
 
   private func flush() -> Bool {

@@ -213,6 +213,22 @@ final class HistoryStore {
     }
   }
 
+  /// Removes single questions (`History.askPrefix`) that nobody has used since then.
+  ///
+  /// - Returns: how many.
+  func expireAsks(before: Int64) throws(MemoryError) -> Int {
+    let selection = "SELECT id FROM thread WHERE substr(name, 1, ?1) = ?2 AND used < ?3"
+    let values: [SQLValue] = [.int(Int64(History.askPrefix.count)), .text(History.askPrefix), .int(before)]
+    let count = try database.transaction { () throws(MemoryError) in
+      try database.run("DELETE FROM turn WHERE thread IN (\(selection))", values)
+      try database.run("DELETE FROM thread WHERE substr(name, 1, ?1) = ?2 AND used < ?3", values)
+      return database.changes
+    }
+    // Another process that reads the file keeps the log of writes for now; the next time empties it.
+    if count > 0 { _ = try database.emptyLog() }
+    return count
+  }
+
   // MARK: Messages as JSON
 
   private func json(_ turn: Turn) -> String { String(decoding: PayloadCoding.bytes(of: turn), as: UTF8.self) }

@@ -12,6 +12,8 @@ struct RouteProgress: Sendable {
 
   /// Where the question is.
   var leg: Route.Leg { legs[place] }
+  /// Where it was to be answered.
+  var first: Route.Leg { legs[0] }
 
   /// Goes on to the next provider.
   ///

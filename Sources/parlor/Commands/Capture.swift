@@ -43,7 +43,7 @@ struct CaptureCommand: Command {
       throw CLIError(.failed, "\(name) has no\(arguments.has("--failed") ? " failed" : "") messages that the kernel remembers")
     }
     guard let file = arguments.value("--output") else {
-      try Output.answer.line(payload.text)
+      try Output.answer.json(payload.text)
       return .ok
     }
     try writeFile(file.hasPrefix("/") ? file : (PersonaSource.real(".") ?? "/") + "/" + file, payload.text + "\n")

@@ -37,7 +37,7 @@ struct CheckCommand: Command {
     let parts = try parts(named: arguments.value("--config"), near: library)
     if arguments.has("--json") {
       let report = runner.run(library: library, parts: parts)
-      try Output.answer.line(report.json.text)
+      try Output.answer.json(report.json.text)
       return report.hasFailed ? .failed : .ok
     }
     let style = Style(for: .answer)

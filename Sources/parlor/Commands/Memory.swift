@@ -110,7 +110,11 @@ private struct MemoryCall {
     var after: Int64? = 0
     while after != nil {
       let page = try connection.call(MemoryMethods.Export(collection: collection, after: after))
-      try Output.answer.write(page.lines)
+      if Terminal.has(Output.answer.descriptor) {
+        for line in page.lines.split(separator: "\n") { try Output.answer.json(String(line)) }
+      } else {
+        try Output.answer.control(page.lines)
+      }
       after = page.next
     }
   }

@@ -41,12 +41,12 @@ struct PersonasCommand: Command {
       }
     }
     if arguments.has("--json") {
-      try Output.answer.line(JSON.object(["libraries": .array(all.map(\.json))]).text)
+      try Output.answer.json(JSON.object(["libraries": .array(all.map(\.json))]).text)
     } else {
       for facts in all {
         let about = facts.about.described
-        let name = "\(about.name) \(about.version)"
-        try Output.answer.line("\(name.padded(20)) \((about.summary ?? "").oneLine(100))  \(facts.path)")
+        let name = "\(about.name.shownName) \(about.version.oneLine(64))"
+        try Output.answer.line("\(name.padded(20)) \((about.summary ?? "").oneLine(100))  \(facts.path.oneLine(1000))")
       }
     }
     return outcome
@@ -86,12 +86,12 @@ struct ChangeCommand: Command {
   static func change(_ request: Request, over connection: KernelConnection, json: Bool) throws -> ExitCode {
     let payload = try connection.explaining { try connection.ask(request) }
     let receipts = try Receipt.all(in: payload)
-    if json { try Output.answer.line(payload.text) }
+    if json { try Output.answer.json(payload.text) }
     for receipt in receipts where receipt.isRefused || !json {
       if receipt.isRefused {
-        try Output.diagnostics.line("parlor: " + receipt.sentence)
+        try Output.diagnostics.line("parlor: " + receipt.sentence.oneLine(1000))
       } else {
-        try Output.answer.line(receipt.sentence)
+        try Output.answer.line(receipt.sentence.oneLine(1000))
       }
     }
     return receipts.contains(where: \.isRefused) ? .failed : .ok

@@ -68,7 +68,7 @@ struct ReloadCommand: Command {
       throw CLIError(.failed, "the kernel's answer is not what this parlor knows: \(error.description)")
     }
     if arguments.has("--json") {
-      try Output.answer.line(payload.text)
+      try Output.answer.json(payload.text)
     } else {
       try Output.answer.write(comparison.text("version \(reply.version.oneLine(64))", style: Style(for: .answer)))
       try Output.answer.line(

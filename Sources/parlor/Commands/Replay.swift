@@ -41,17 +41,23 @@ struct ReplayCommand: Command {
       }
       let comparison = Comparison(recording.messages, play)
       same = same && comparison.isSame
-      try Output.answer.write(
-        arguments.has("--json") ? comparison.json.text + "\n" : comparison.text(recording.persona, style: Style(for: .answer)))
+      if arguments.has("--json") {
+        try Output.answer.json(comparison.json.text)
+      } else {
+        try Output.answer.write(comparison.text(recording.persona.shownName, style: Style(for: .answer)))
+      }
     }
     return same ? .ok : .failed
   }
 
+  /// A recording of the kernel has at most some megabytes.
+  private static let longest = 1 << 28
+
   private func recording(in file: String) throws(CLIError) -> Recording {
     do {
-      return try Recording(try JSON(parsing: try readBytes(file)))
-    } catch let error as FileError {
-      throw CLIError(.failed, error.message)
+      return try Recording(try JSON(parsing: try RegularFile.read(file, atMost: Self.longest)))
+    } catch let error as RegularFile.Trouble {
+      throw CLIError(.failed, "\(file): \(error.description)")
     } catch let error as JSON.Unreadable {
       throw CLIError(.failed, "\(file): \(error.why)")
     } catch {

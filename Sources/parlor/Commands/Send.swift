@@ -23,20 +23,27 @@ struct SendCommand: Command {
     let operands = arguments.operands
     if arguments.has("--list") {
       if !operands.isEmpty { throw CLIError(.usage, "--list takes no \(operands[0]): see `parlor send --help`") }
-      try Output.answer.write(arguments.has("--json") ? MethodList.json.text + "\n" : MethodList.text(style: Style(for: .answer)))
+      if arguments.has("--json") {
+        try Output.answer.json(MethodList.json.text)
+      } else {
+        try Output.answer.write(MethodList.text(style: Style(for: .answer)))
+      }
       return .ok
     }
     if operands.count < 2 { throw CLIError(.usage, "usage: \(usage)") }
     let deadline = try arguments.deadline()
-    let payload = operands.count == 3 ? try self.payload(operands[2]) : .null
+    // What is to be read is measured by what the kernel takes; what is written here can be checked without one.
+    var payload = JSON.null
+    let isRead = operands.count == 3 && operands[2] == "-"
+    if operands.count == 3, !isRead { payload = try read(operands[2]) }
     let connection = try arguments.connect()
+    if isRead { payload = try read(StandardInput.read(atMost: connection.welcome?.limits.frame_bytes)) }
     let request = Request(target: operands[0], method: operands[1], payload: payload, deadline: deadline)
-    try Output.answer.line(try connection.explaining { try connection.ask(request) }.text)
+    try Output.answer.json(try connection.explaining { try connection.ask(request) }.text)
     return .ok
   }
 
-  private func payload(_ operand: String) throws(CLIError) -> JSON {
-    let text = operand == "-" ? try StandardInput.read() : operand
+  private func read(_ text: String) throws(CLIError) -> JSON {
     do throws(JSON.Unreadable) { return try JSON(parsing: text.utf8) } catch {
       throw CLIError(.usage, "the payload is not JSON: \(error.why)")
     }

@@ -24,7 +24,11 @@ struct ShowCommand: Command {
     let style = Style(for: .answer)
     if subject.contains("/") || subject.hasSuffix(".so") {
       let facts = try LibraryFacts(reading: subject)
-      try Output.answer.write(arguments.has("--json") ? facts.json.text + "\n" : PersonaText.text(of: facts, style: style))
+      if arguments.has("--json") {
+        try Output.answer.json(facts.json.text)
+      } else {
+        try Output.answer.write(PersonaText.text(of: facts, style: style))
+      }
       return .ok
     }
     let connection = try arguments.connect()
@@ -89,7 +93,7 @@ enum PersonaText {
   private static func head(_ name: String, _ about: Personas.About?, _ style: Style, summary: String? = nil) -> String {
     let version = about.map { " " + $0.version.oneLine(64) } ?? ""
     let summary = (summary ?? about?.summary).map { " · " + $0.oneLine(200) } ?? ""
-    return style.bold(name.oneLine(64)) + version + summary + "\n"
+    return style.bold(name.shownName) + version + summary + "\n"
   }
 
   private static func traits(_ about: Personas.About, _ style: Style) -> String {

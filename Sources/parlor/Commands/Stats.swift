@@ -21,8 +21,9 @@ struct StatsCommand: Command {
     let clear = arguments.has("--watch") && style.colours ? "\u{1B}[H\u{1B}[2J" : ""
     while true {
       let payload = try connection.ask(Request(Stats()))
-      try Output.answer.reply(
-        payload, json: arguments.has("--json"), clear + StatsText.text(payload.reply(to: Stats.self), style: style))
+      let text = arguments.has("--json") ? "" : try StatsText.text(payload.reply(to: Stats.self), style: style)
+      if !arguments.has("--json") { try Output.answer.control(clear) }
+      try Output.answer.reply(payload, json: arguments.has("--json"), text)
       guard arguments.has("--watch") else { return .ok }
       let next = ContinuousClock.now + .seconds(1)
       // Receipts may come meanwhile; and so the kernel's end is noticed at once.

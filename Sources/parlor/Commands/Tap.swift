@@ -31,8 +31,11 @@ struct TapCommand: Command {
             try Output.diagnostics.line("parlor: \(missed) messages are not shown: they came faster than they could be printed")
           }
           guard let gram = event.gram else { continue }
-          try Output.answer.line(
-            arguments.has("--json") ? gram.text : TapLine.text(gram, at: .now, personas: connection.personas, style: style))
+          if arguments.has("--json") {
+            try Output.answer.json(gram.text)
+          } else {
+            try Output.answer.line(TapLine.text(gram, at: .now, personas: connection.personas, style: style))
+          }
         default: continue
         }
       }
@@ -68,9 +71,9 @@ enum TapLine {
     let (source, target) = (gram["source"]?.string ?? "", gram["target"]?.string ?? "")
     let (method, payload) = (gram["method"]?.string ?? "", gram["payload"] ?? .null)
     let said = payload["content"]?.string ?? payload["text"]?.string ?? payload["message"]?.string ?? payload.text
-    let route = "\(style.name(source.oneLine(64))) → \(style.name(target.oneLine(64)))"
+    let route = "\(style.name(source.shownName)) → \(style.name(target.shownName))"
     let shown = method == "error" ? style.bad("error") : method.oneLine(64)
-    let next = method == "error" && personas.contains(source) ? " (parlor capture \(source.oneLine(64)) --failed)" : ""
+    let next = method == "error" && personas.contains(source) ? " (parlor capture \(source.shownName) --failed)" : ""
     return "\(style.dim(time.text)) \(route) \(shown) \(gram.text.utf8.count) \(style.dim(said.oneLine(80) + next))"
   }
 }

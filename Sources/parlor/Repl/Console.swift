@@ -12,6 +12,8 @@ final class Console {
     case interrupt
     /// Ctrl-D, or the end of the input.
     case end
+    /// A paste of so many bytes was left out.
+    case tooMuchPasted(Int)
   }
 
   let isInteractive: Bool
@@ -27,6 +29,9 @@ final class Console {
   private var isDrawn = false
   /// A dim line that says what we wait for.
   private var status: String?
+  /// Lines are read though no line is wanted: so the end of the input is noticed while the kernel is away.
+  var readsAhead = false
+  private static let mostReadAhead = 1 << 16
 
   init() throws(CLIError) {
     isInteractive = Terminal.has(0) && Terminal.has(1) && !Terminal.isDumb
@@ -37,13 +42,13 @@ final class Console {
   private func enterRawMode() throws(CLIError) {
     raw = try RawMode(0)
     // From now on pasted text comes between marks, so that its newlines do not send it in pieces.
-    try Output.answer.write("\u{1B}[?2004h")
+    try Output.answer.control("\u{1B}[?2004h")
   }
 
   private func leaveRawMode() throws(CLIError) {
     guard raw != nil else { return }
     raw = nil
-    try Output.answer.write("\u{1B}[?2004l")
+    try Output.answer.control("\u{1B}[?2004l")
   }
 
   /// Gives the terminal back.
@@ -55,7 +60,23 @@ final class Console {
   // MARK: What is typed
 
   /// Whether standard input should be read now. Lines that are not typed wait for the answer before them.
-  var wantsInput: Bool { !inputEnded && (isInteractive || prompt != nil) }
+  var wantsInput: Bool {
+    !inputEnded && (isInteractive || prompt != nil || readsAhead && lines.pending < Self.mostReadAhead)
+  }
+
+  /// Puts a line where it can be sent again: on the line if nothing stands or is typed there, else among those that Up brings back.
+  ///
+  /// - Returns: whether it stands on the line.
+  @discardableResult
+  func offer(_ line: String) -> Bool {
+    editor.remember(line)
+    guard editor.isEmpty, keys.isEmpty else { return false }
+    editor.set(line)
+    return true
+  }
+
+  /// Of the terminal on which answers are shown; nil: they go to a file or a pipe.
+  var columns: Int? { Terminal.has(1) ? Terminal.size(1).columns : nil }
 
   /// Takes the bytes that wait on standard input.
   func read() throws(CLIError) {
@@ -72,10 +93,15 @@ final class Console {
   func nextEvent() throws(CLIError) -> Event? {
     if isInteractive {
       if inputEnded { return .end }
-      guard prompt != nil else { return keys.takeInterrupt() ? .interrupt : nil }
-      return try nextEdit()
+      if prompt != nil { return try nextEdit() }
+      switch keys.takeControl() {
+      case .interrupt?: return .interrupt
+      case .suspend?: try suspend()
+      case nil: break
+      }
+      return nil
     }
-    guard prompt != nil else { return nil }
+    guard prompt != nil else { return readsAhead && inputEnded && lines.pending == 0 ? .end : nil }
     guard let line = lines.next() ?? (inputEnded ? lines.rest() : nil) else { return inputEnded ? .end : nil }
     prompt = nil
     return .line(String(decoding: line, as: UTF8.self))
@@ -96,13 +122,16 @@ final class Console {
         editor = after
         isDrawn = false
         prompt = nil
-        try Output.answer.write("\n")
+        try Output.answer.control("\n")
         return .line(line)
       case .interrupt: return .interrupt
       case .endOfInput: return .end
       case .suspend: try suspend()
+      case .refused(let bytes):
+        if edited { try redraw() }
+        return .tooMuchPasted(bytes)
       case .redraw:
-        try Output.answer.write("\u{1B}[H\u{1B}[2J")
+        try Output.answer.control("\u{1B}[H\u{1B}[2J")
         isDrawn = false
         edited = true
       }
@@ -111,12 +140,24 @@ final class Console {
     return nil
   }
 
-  /// Ctrl-Z: stops us, and whoever started us for the terminal, until the shell goes on with us.
-  private func suspend() throws(CLIError) {
+  /// Ctrl-Z: stops us, and whoever started us for the terminal, until the shell goes on with us. The terminal is the shell's meanwhile.
+  func suspend() throws(CLIError) {
+    guard isInteractive else { return Signals.stop() }
+    let kept = status
     try erase()
     try leaveRawMode()
-    kill(0, SIGTSTP)
+    Signals.stop()
     try enterRawMode()
+    if let kept { try wait(for: kept) }
+    try redraw()
+  }
+
+  /// We go on after we were stopped by somebody who did not ask: the shell has set the terminal up for itself.
+  func resumed() throws(CLIError) {
+    guard raw != nil else { return }
+    raw = nil
+    try enterRawMode()
+    isDrawn = false
     try redraw()
   }
 
@@ -133,10 +174,17 @@ final class Console {
     prompt = nil
   }
 
-  /// A piece of an answer, on standard output.
+  /// A text, on standard output.
   func write(_ text: String) throws(CLIError) {
     try erase()
     try Output.answer.write(text)
+  }
+
+  /// A piece of an answer as its printer has made it, on standard output.
+  func stream(_ text: String) throws(CLIError) {
+    if text.isEmpty { return }
+    try erase()
+    try Output.answer.control(text)
   }
 
   /// A line about something else than the answer; it stands above the line that is being written.
@@ -144,7 +192,7 @@ final class Console {
     guard isInteractive else { return try Output.diagnostics.line("parlor: \(text)") }
     let kept = status
     try erase()
-    try Output.answer.line(text)
+    try Output.answer.line(WordWrap.rows(text, columns: Terminal.size(1).columns))
     if let kept { try wait(for: kept) }
     try redraw()
   }
@@ -166,14 +214,14 @@ final class Console {
     let view = view
     var rows = view.rows
     if rows[0].hasPrefix(prompt) { rows[0] = style.name(prompt) + rows[0].dropFirst(prompt.count) }
-    text += rows.joined(separator: "\n")
+    text += Paint.rendered(rows.joined(separator: "\n"))
     let up = rows.count - 1 - view.cursorRow
     if up > 0 { text += "\u{1B}[\(up)A" }
     text += "\r"
     if view.cursorColumn > 0 { text += "\u{1B}[\(view.cursorColumn)C" }
     drawnRow = view.cursorRow
     isDrawn = true
-    try Output.answer.write(text)
+    try Output.answer.control(text)
   }
 
   /// In which row of what is drawn the cursor stands.
@@ -181,7 +229,7 @@ final class Console {
 
   private func erase() throws(CLIError) {
     guard isDrawn || status != nil else { return }
-    try Output.answer.write(erasing)
+    try Output.answer.control(erasing)
     isDrawn = false
     status = nil
   }

@@ -29,9 +29,12 @@ struct EditorView: Equatable {
         column = 0
         for blank in "  " { append(blank, to: &self) }
       } else {
-        let visible = Character(String(character).harmless.isEmpty ? " " : String(character).harmless)
-        append(visible, to: &self)
-        if index == cursor { (cursorRow, cursorColumn) = (rows.count - 1, column - visible.cells) }
+        // One that steers the terminal is shown as another, or as several.
+        let safe = String(character).harmless
+        for (place, visible) in (safe.isEmpty ? " " : safe).enumerated() {
+          append(visible, to: &self)
+          if index == cursor, place == 0 { (cursorRow, cursorColumn) = (rows.count - 1, column - visible.cells) }
+        }
       }
     }
     if cursor >= text.count { (cursorRow, cursorColumn) = (rows.count - 1, column) }

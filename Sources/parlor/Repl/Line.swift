@@ -3,6 +3,8 @@ enum Line: Equatable {
   case nothing
   /// `nil`: to whom we talk already.
   case say(to: String?, String)
+  /// To each persona, one after the other.
+  case sayToAll(String)
   case turn(to: String)
   case personas, who, stats, forget, help, quit
   case reload([String], force: Bool)
@@ -23,17 +25,28 @@ enum Line: Equatable {
     } else if text.hasPrefix("/") {
       self = Self.command(text.split(whereSeparator: \.isWhitespace).map(String.init))
     } else if text.hasPrefix("@") {
-      let name = text.dropFirst().prefix { !$0.isWhitespace }
-      let rest = String(text.dropFirst(name.count + 1)).trimmed
-      if name.isEmpty {
-        self = .wrong("write @NAME and what you want to say, as in: @ROBIN hello")
-      } else {
-        self = rest.isEmpty ? .turn(to: String(name)) : .say(to: String(name), rest)
-      }
+      self = Self.address(text.dropFirst())
     } else {
       self = .say(to: nil, text)
     }
   }
+
+  /// `NAME text`; a comma, a colon or another mark may end the name, as in "@ROBIN, hello".
+  private static func address(_ text: Substring) -> Line {
+    var name = text.prefix { $0.isLetter || $0.isNumber || $0 == "-" || $0 == "_" }
+    let behind = text[name.endIndex...]
+    if let mark = behind.first, !mark.isWhitespace, !marks.contains(mark) {
+      // No persona is called so: it is said as a whole.
+      name = text.prefix { !$0.isWhitespace && $0 != "," && $0 != ":" }
+    }
+    let said = text[name.endIndex...].drop { marks.contains($0) }.trimmed
+    if name.isEmpty { return .wrong("write @NAME and what you want to say, as in: @ROBIN hello") }
+    if name.lowercased() == "all" { return said.isEmpty ? .wrong("write @all and what you want to ask everybody") : .sayToAll(said) }
+    return said.isEmpty ? .turn(to: String(name)) : .say(to: String(name), said)
+  }
+
+  /// What may stand between a name and what is said to it.
+  private static let marks: Set<Character> = [",", ":", ";", ".", "!", "?", "，", "：", "、", "。", "；", "！", "？"]
 
   private static func command(_ words: [String]) -> Line {
     let operands = Array(words.dropFirst())
@@ -67,6 +80,7 @@ enum Line: Equatable {
   static let helpText = """
     Write, and Enter sends it to the persona that the prompt names. Ctrl-C stops an answer.
       @NAME text         to another persona, which the prompt then names; @NAME alone only turns to it
+      @all text          to each persona, one after the other
       /personas          who is there              /who               who you are, and where
       /reload [NAME…]    new code, old talk        /rollback NAME     the code before
       /load /unload NAME                           /stats             what the kernel counts

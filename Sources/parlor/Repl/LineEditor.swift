@@ -15,6 +15,8 @@ struct LineEditor {
     case edited
     case submit(String)
     case interrupt, endOfInput, suspend, redraw
+    /// A paste of so many bytes was left out.
+    case refused(bytes: Int)
   }
 
   var isEmpty: Bool { text.isEmpty }
@@ -25,10 +27,19 @@ struct LineEditor {
     cursor = text.count
   }
 
-  /// Keeps a line for Up; one that repeats the last is not kept twice.
+  /// Keeps a line for Up, as the newest. Where it stood before, it stands no more.
   mutating func remember(_ line: String) {
-    if !line.isEmpty, history.last != line { history.append(line) }
-    if history.count > 1000 { history.removeFirst() }
+    if !line.isEmpty {
+      history.removeAll { $0 == line }
+      history.append(line)
+    }
+    if history.count > InputHistory.mostLines { history.removeFirst() }
+    shown = history.count
+  }
+
+  /// Lines of earlier starts, oldest first.
+  mutating func begin(with lines: [String]) {
+    history = lines
     shown = history.count
   }
 
@@ -36,6 +47,7 @@ struct LineEditor {
     switch key {
     case .text(let new): insert(new)
     case .paste(let new): insert(Self.clean(new))
+    case .tooLong(let bytes): return .refused(bytes: bytes)
     case .newline: insert("\n")
     case .tab: complete()
     case .backspace: if cursor > 0 { remove(cursor - 1..<cursor) }

@@ -164,6 +164,31 @@ import Testing
     #expect(try occurrences("PUBLIC") == 0 && occurrences("OTHER") == 0)
   }
 
+  @Test("single questions go when nobody has used them for 30 days; conversations stay, however old")
+  func asks() throws {
+    let now = Mutex<Int64>(0)
+    let day: Int64 = 86_400_000
+    let histories = Histories(folder: nil, clock: { now.withLock { $0 } }) { Issue.record("\($1)") }
+    func ask(_ thread: String, day number: Int64) -> Int {
+      now.withLock { $0 = number * day }
+      let key = ThreadKey(persona: "A", thread: thread)
+      let conversation = histories.open(key, window: 4096, estimate: estimate)
+      let turn = AnsweredTurn(
+        key: key, thread: conversation.thread, messages: PromptTests.turn("1"), facts: TurnFacts(), leftOut: 0, window: 4096,
+        estimate: conversation.estimate)
+      #expect(histories.append(turn))
+      return histories.count
+    }
+    #expect(ask("ask:1", day: 0) == 1)
+    #expect(ask("main", day: 0) == 2)
+    #expect(ask("ask:2", day: 20) == 3)
+    #expect(ask("ask:3", day: 30) == 4)
+    #expect(ask("ask:4", day: 31) == 4, "ask:1 has gone")
+    #expect(ask("ask:2", day: 49) == 4, "it is used again")
+    #expect(ask("asking", day: 70) == 3, "ask:3 and ask:4 have gone")
+    #expect(ask("main", day: 1000) == 2)
+  }
+
   @Test("where the file cannot be written a conversation goes on in memory, and is kept when the disk takes it again")
   func withoutDisk() throws {
     let folder = makeFolder() + "/data"

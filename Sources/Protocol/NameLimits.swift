@@ -1,7 +1,5 @@
-/// How long names may be, in bytes. Whoever takes one from outside checks it where it enters.
+/// How long names may be that are no participants' (see `Name`), in bytes. Whoever takes one from outside checks it where it enters.
 public enum NameLimits {
-  /// Of a participant: a client, a persona, a speaker.
-  public static let participant = 64
   /// Of a method, a topic, a thread, an id, a trace, and of a target as it is written.
   public static let word = 256
   /// Of a key of `state/1`.

@@ -112,7 +112,7 @@ import Wire
     #expect(connection.wantsToWrite)
     let writer = Promise<Bool>()
     let moving = LoopOnlyBox(connection)
-    startThread(name: "writer") {
+    try! startThread(name: "writer") {
       while moving.connection.wantsToWrite { _ = try? moving.connection.pause(until: nil); _ = try? moving.connection.advance() }
       writer.fulfill(true)
     }

@@ -378,7 +378,7 @@ final class Router {
   private func unknown(_ name: [UInt8]) -> Failure {
     let text = Self.text(name)
     // Each known name is compared, so there must not be thousands of them.
-    let isWorthIt = name.count <= NameLimits.participant && names.count <= 256
+    let isWorthIt = name.count <= Name.longest && names.count <= 256
     let near = isWorthIt ? Suggestion.nearest(to: text, among: names.all.filter { !$0.isEmpty }.map(\.text).sorted()) : nil
     return Failure(
       .unknownTarget, "nobody is called \(text) here\(near.map { "; did you mean \($0)?" } ?? "; `parlor personas` lists who is")")

@@ -239,11 +239,7 @@ public enum HostTables {
         }
       },
       ask_through: { host, cause, speaker, target, method, payload, deadline, part, done, context, request in
-<<<<<<< HEAD
-        guard let speaker = nameString(speaker, atMost: NameLimits.participant) else { return INVALID }
-=======
-        guard Name.problem(bytes(speaker)) == nil else { return INVALID }
->>>>>>> clients
+        guard let speaker = nameString(speaker, atMost: Name.longest), Name.problem(speaker.utf8) == nil else { return INVALID }
         return ask(
           host, cause, target, method, payload, deadline, .init(part: part, done: done, context: context), request, speaker: speaker)
       }))

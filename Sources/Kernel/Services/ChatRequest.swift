@@ -101,13 +101,7 @@ public struct ChatRequest: Sendable {
     tools = body.tools ?? []
     toolRounds = body.tool_rounds ?? Self.usualToolRounds
     speaker = body.speaker
-<<<<<<< HEAD
-    if let speaker, !(1...NameLimits.participant).contains(speaker.utf8.count) {
-      throw invalid("\"speaker\" has \(speaker.utf8.count) bytes; it must have 1 to 64")
-    }
-=======
     if let problem = speaker.flatMap({ Name.problem($0.utf8) }) { throw invalid("\"speaker\": \(problem)") }
->>>>>>> clients
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }
     guard (1...32).contains(toolRounds) else { throw invalid("\"tool_rounds\" is \(toolRounds); it must be from 1 to 32") }
     if let value = members.last(where: { $0.key == "format" })?.value, !value.elementsEqual("null".utf8) {

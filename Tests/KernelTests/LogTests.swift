@@ -191,6 +191,15 @@ import Testing
     logger.finish(milliseconds: 1)
     #expect(pipe.line().contains(" info bus: 0 xxx"))
 
+    // However many lines there are.
+    let deaf = FullPipe()
+    let many = Logger(LogConfiguration(), descriptor: deaf.writing)
+    for n in 0..<deaf.pages { many.part("bus").info(deaf.message(n)) }
+    for _ in 0..<10_000 { many.part("bus").info("short") }
+    let began = ContinuousClock.now
+    many.finish(milliseconds: 1)
+    #expect(ContinuousClock.now - began < .seconds(60))
+
     let read = FullPipe()
     let other = Logger(LogConfiguration(), descriptor: read.writing)
     for n in 0..<(read.pages + 3) { other.part("bus").info(read.message(n)) }

@@ -157,6 +157,9 @@ struct InstanceAsker: Asker {
     let speaker: String
   }
 
+  /// What a client sends as a piece of its answer is read on the event loop. In bytes.
+  private static let longestPiece = 256 << 10
+
   static func id(_ request: UInt64) -> [UInt8] { Array(String(request).utf8) }
 
   var name: String { context.slot.name }
@@ -206,6 +209,11 @@ struct InstanceAsker: Asker {
   func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {
     let payload = gram.payload.isEmpty ? Array("null".utf8) : gram.payload
     if isPiece {
+      guard payload.count <= Self.longestPiece else {
+        let why =
+          "a piece of the answer of \(String(decoding: gram.source, as: UTF8.self)) has \(payload.count) bytes, and may have \(Self.longestPiece)"
+        return context.router.requests.cancel(request.token, Failure(.tooLong, why))
+      }
       guard let delta = try? PayloadCoding.value(Delta.self, from: payload) else { return }
       if delta.event != nil || delta.speaker != nil {
         _ = stepped(request, AnswerStep(delta))
@@ -216,7 +224,7 @@ struct InstanceAsker: Asker {
     }
     showHeld(request, isLast: true)
     if gram.method.elementsEqual("error".utf8) {
-      let told = try? PayloadCoding.value(ErrorReport.self, from: payload).failure
+      let told = payload.count <= Failure.longestMessage ? try? PayloadCoding.value(ErrorReport.self, from: payload).failure : nil
       let source = String(decoding: gram.source, as: UTF8.self)
       let failure = told.flatMap { $0.message.isEmpty ? nil : $0 } ?? Failure(told?.code ?? .failed, "\(source) answered with an error")
       context.complete(self.request, .failure(failure))

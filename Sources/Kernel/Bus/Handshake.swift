@@ -18,8 +18,12 @@ enum Handshake: Equatable {
     case refused(String)
   }
 
+  /// In bytes.
+  private static let longestLine = 4096
+
   /// Reads a first line. Whether the name is free is for the registry to say.
   static func read(_ line: some Collection<UInt8>) -> FirstLine {
+    if line.count > longestLine { return .refused("the first line has \(line.count) bytes, and may have \(longestLine)") }
     func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
     var name = Array(line)
     // A line may end in CR LF.

@@ -21,6 +21,9 @@ struct MethodTable {
     let serve: (Call) throws(Failure) -> Void
   }
 
+  /// It is read on the event loop, and none of these methods needs more. In bytes.
+  private static let longestPayload = 64 << 10
+
   private var entries: [String: Entry] = [:]
 
   /// A method whose reply is known at once.
@@ -31,6 +34,10 @@ struct MethodTable {
   /// A method that ends its call itself.
   mutating func serve<Method: KernelMethod>(_ type: Method.Type, _ body: @escaping (Method, Call) throws(Failure) -> Void) {
     pass(type) { call throws(Failure) in
+      guard call.payload.count <= Self.longestPayload else {
+        throw Failure(
+          .tooLong, "the payload of \(type.method.name) has \(call.payload.count) bytes; it takes at most \(Self.longestPayload)")
+      }
       let request: Method
       do throws(PayloadCoding.Unreadable) { request = try PayloadCoding.value(type, from: call.payload) } catch {
         throw Failure(.invalid, "the payload is not what this method takes (docs/WIRE.md): \(error)")

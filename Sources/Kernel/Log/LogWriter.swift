@@ -27,8 +27,10 @@ final class LogWriter: Sendable {
         }
         rest = rest.dropFirst(written)
         if rest.isEmpty { break }
+        // After `finish` no line waits any more, however many there are.
+        if MachineClock.now() >= end.load(ordering: .relaxed) { break }
         // Short, so that `finish` is noticed.
-        if !descriptor.waitUntilReady(milliseconds: 50), MachineClock.now() >= end.load(ordering: .relaxed) { break }
+        _ = descriptor.waitUntilReady(milliseconds: 50)
       }
       waiting.withLock { $0 -= line.count }
     }

@@ -44,9 +44,8 @@ package enum RawJSON {
   }
 
   private static func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    var bytes = bytes
-    while let first = bytes.first, first <= 32 { bytes.removeFirst() }
-    while let last = bytes.last, last <= 32 { bytes.removeLast() }
-    return bytes
+    let start = bytes.firstIndex { $0 > 32 } ?? bytes.endIndex
+    let end = bytes[start...].lastIndex { $0 > 32 }.map { $0 + 1 } ?? start
+    return bytes[start..<end]
   }
 }

@@ -55,9 +55,9 @@ let package = Package(
       exclude: ["peers.py"],
       swiftSettings: strict),
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
-    // Damages lines by a seed and checks what the wire makes of them.
+    // Damages inputs by a seed and checks what is made of them.
     .executableTarget(
-      name: "fuzz", dependencies: ["Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: strict),
+      name: "fuzz", dependencies: ["Services", "Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: strict),
     .testTarget(name: "SystemTests", dependencies: ["System"], swiftSettings: strict),
     .testTarget(name: "ProtocolTests", dependencies: ["Protocol", "Wire"], swiftSettings: strict),
     .testTarget(name: "ClientTests", dependencies: ["Client", "Protocol", "System", "Wire"], swiftSettings: strict),

@@ -24,11 +24,11 @@ final class GuardedMemory {
     return body(Self.current)
   }
 
-  /// Prints the input when the process traps or reads outside of it, and ends with status 1.
+  /// Prints the input when the process traps, reads outside of it, or does not come back in time (SIGALRM), and ends with status 1.
   static func printOnFault() {
-    for number in [SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT] {
+    for number in [SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGALRM] {
       signal(number) { _ in
-        let head: StaticString = "fuzz: this input traps, or is read outside of its bytes:\n"
+        let head: StaticString = "fuzz: this input traps, is read outside of its bytes, or takes more than 60 s:\n"
         write(2, head.utf8Start, head.utf8CodeUnitCount)
         write(2, GuardedMemory.current.baseAddress, GuardedMemory.current.count)
         write(2, "\n", 1)

@@ -1,11 +1,12 @@
 import TestSupport
 
-/// Makes inputs out of a corpus: a line of it, damaged one to four times. The same seed gives the same inputs.
+/// Makes inputs out of a corpus: an entry of it, damaged one to four times. The same seed gives the same inputs.
 struct Mutator {
   /// No input is longer, in bytes.
   static let longest = 4096
 
-  private static let pieces: [[UInt8]] =
+  /// What stands in JSON, and what does not.
+  static let json: [[UInt8]] =
     [
       "\\u", "\\ud800", "\\udc00", "\\u0000", "\\\"", "1e400", "-0", "1e-400", "9223372036854775808", "true", "null", "\"target\":",
       "\"id\":null,",
@@ -15,10 +16,13 @@ struct Mutator {
     + Array(" \n\r\t\"\\{}[],:.-+e0/".utf8).map { [$0] } + [[0], [0x1f], [0x7f], [0xc3], [0xa9], [0xed, 0xa0, 0x80], [0xf5], [0xff]]
 
   private let corpus: [[UInt8]]
+  private let pieces: [[UInt8]]
   private var random: SplitMix
 
-  init(corpus: [[UInt8]], seed: UInt64) {
+  /// `pieces`: what is put into an entry, beside what stands in the others.
+  init(corpus: [[UInt8]], pieces: [[UInt8]], seed: UInt64) {
     self.corpus = corpus
+    self.pieces = pieces
     random = SplitMix(state: seed)
   }
 
@@ -27,6 +31,9 @@ struct Mutator {
     for _ in 0...random.below(4) { damage(&bytes) }
     return Array(bytes.prefix(Self.longest))
   }
+
+  /// A number from 0 up to one below `count`, for whoever cuts the input.
+  mutating func number(below count: Int) -> Int { random.below(count) }
 
   private mutating func damage(_ bytes: inout [UInt8]) {
     let at = random.below(bytes.count + 1)
@@ -38,7 +45,7 @@ struct Mutator {
     case 3:
       let other = corpus[random.below(corpus.count)]
       bytes.replaceSubrange(at..., with: other[random.below(other.count + 1)...])
-    default: bytes.replaceSubrange(at..<at + length, with: Self.pieces[random.below(Self.pieces.count)])
+    default: bytes.replaceSubrange(at..<at + length, with: pieces[random.below(pieces.count)])
     }
   }
 }

@@ -38,6 +38,11 @@ struct AnswerStep: Sendable {
     return AnswerStep(delta)
   }
 
+  /// What somebody is about; nil: the one who was asked.
+  init(status: String, speaker: String?) {
+    delta = Delta(text: nil, event: ["kind": "status", "text": .string(status)], speaker: speaker)
+  }
+
   /// The same step; if it names no speaker, it is this one's.
   func by(_ speaker: String) -> AnswerStep {
     var delta = delta

@@ -176,8 +176,7 @@ final class InstanceContext {
         return complete(request, .failure(ToolCatalog.circle(conversation)))
       }
     }
-    let (instance, inbox) = (instance, slot.supervisor.inbox)
-    let id = ObjectIdentifier(instance)
+    let (instance, inbox, id) = (instance, slot.supervisor.inbox, ObjectIdentifier(instance))
     do throws(Failure) { chat.tools = try ToolCatalog.tools(of: asked, for: slot) } catch { return complete(request, .failure(error)) }
     let conversation = chat.tools.isEmpty ? nil : ToolCatalog.conversation(of: asked, of: slot.name)
     chat.onToolCall = { tool, arguments, done in
@@ -201,6 +200,9 @@ final class InstanceContext {
           }
         }
         if parts { instance.part(request, bytes) }
+      case .thought(let line):
+        let step = AnswerStep(status: line, speaker: asked.speaker)
+        if streamTo != 0, instance.isOpen(token: streamTo) { inbox.post { $0.router.requests.progress(streamTo, step) } }
       case .finished(let result):
         inbox.post { $0.supervisor.context(id)?.callEnded(request, result) }
       }

@@ -77,11 +77,22 @@ public struct ChatRequest: Sendable {
     "tool_rounds", "speaker",
   ]
 
+  /// In bytes.
+  private static let longestName = 256
+
+  /// Foundation's decoder takes less than our reader does, such as half a surrogate pair: what it refuses is written as it likes it.
+  private static func body(_ json: [UInt8]) throws -> Body {
+    do { return try JSONDecoder().decode(Body.self, from: Data(json)) } catch {
+      guard let value = try? JSON(parsing: json), value["temperature"]?.number?.isFinite != false else { throw error }
+      return try JSONDecoder().decode(Body.self, from: Data(value.bytes))
+    }
+  }
+
   /// - Throws: `.invalid`, which names the persona and the key.
   package init(_ json: [UInt8], of persona: String) throws(Failure) {
     func invalid(_ why: String) -> Failure { Failure(.invalid, "llm chat of \(persona): \(why)") }
     let body: Body
-    do { body = try JSONDecoder().decode(Body.self, from: Data(json)) } catch { throw invalid(PayloadCoding.explain(error)) }
+    do { body = try Self.body(json) } catch { throw invalid(PayloadCoding.explain(error)) }
     let members = RawJSON.members(of: json)
     if let unknown = members.first(where: { !Self.keys.contains($0.key) }) {
       throw invalid("there is no key \"\(unknown.key)\"; it takes \(Self.keys.joined(separator: ", "))")
@@ -102,6 +113,12 @@ public struct ChatRequest: Sendable {
     toolRounds = body.tool_rounds ?? Self.usualToolRounds
     speaker = body.speaker
     if let problem = speaker.flatMap({ Name.problem($0.utf8) }) { throw invalid("\"speaker\": \(problem)") }
+    for (key, name) in [("thread", thread), ("provider", provider), ("model", model)] {
+      if let name, name.utf8.count > Self.longestName {
+        throw invalid("\"\(key)\" has \(name.utf8.count) bytes; it may have \(Self.longestName)")
+      }
+    }
+    if let temperature, !temperature.isFinite { throw invalid("\"temperature\" is no number that can be sent") }
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }
     guard (1...32).contains(toolRounds) else { throw invalid("\"tool_rounds\" is \(toolRounds); it must be from 1 to 32") }
     if let value = members.last(where: { $0.key == "format" })?.value, !value.elementsEqual("null".utf8) {

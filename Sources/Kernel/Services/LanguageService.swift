@@ -119,6 +119,8 @@ public struct LanguageOverrides: Sendable, Equatable {
 public enum LanguageEvent: Sendable {
   /// A piece of the answer's text.
   case piece(String)
+  /// A line that tells what the model thinks before it answers: to be shown, and no part of the answer.
+  case thought(String)
   /// The end: the JSON object that persona.h describes, or what went wrong.
   case finished(Result<[UInt8], Failure>)
 }

@@ -20,18 +20,48 @@ struct AnswerProgress: Sendable {
   /// Of all rounds together; nil: the server has not counted.
   private(set) var promptTokens: Int?
   private(set) var completionTokens: Int?
+  private var hold = CallHold()
+  private var thought = ThoughtStatus()
+  /// Something of the round under way has been shown.
+  private var hasShown = false
 
   /// Nothing has come that somebody could have seen, and nothing has been done.
   var isUntouched: Bool { !hasBegun && roundCount == 0 }
 
-  mutating func beginRound() { text = "" }
+  mutating func beginRound() {
+    text = ""
+    (hold, thought, hasShown) = (CallHold(), ThoughtStatus(), false)
+  }
 
-  /// - Returns: what to show of it: the first piece after a round of calls begins a new paragraph.
-  mutating func add(_ piece: String) -> String {
-    let isNewParagraph = text.isEmpty && !said.isEmpty
+  /// `mayCall`: a call that is written as text is held back.
+  /// - Returns: what to show of it.
+  mutating func add(_ piece: String, mayCall: Bool) -> String {
     hasBegun = true
     text += piece
-    return isNewParagraph ? "\n\n" + piece : piece
+    return show(mayCall ? hold.add(piece) : piece)
+  }
+
+  /// The round has ended, and what was held back was no call: it is to be shown.
+  mutating func release() -> String { show(hold.end()) }
+
+  /// The first piece after a round of calls begins a new paragraph.
+  private mutating func show(_ piece: String) -> String {
+    if piece.isEmpty { return "" }
+    defer { hasShown = true }
+    return hasShown || said.isEmpty ? piece : "\n\n" + piece
+  }
+
+  /// - Returns: the lines to show of what the model thinks.
+  mutating func think(_ piece: String) -> [String] { thought.add(piece) }
+
+  /// Takes thoughts and calls that are written into it out of the text of a round that has ended.
+  /// - Returns: the calls.
+  mutating func takeCalls(_ tools: Toolset) -> [ToolCall] {
+    if let answer = ThoughtFilter.behindLoneEnd(text) { text = answer }
+    guard let written = WrittenCalls.read(text, tools) else { return [] }
+    text = written.said
+    hold = CallHold()
+    return written.calls
   }
 
   mutating func count(_ answer: Answer) {

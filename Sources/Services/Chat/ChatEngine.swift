@@ -23,6 +23,8 @@ final class ChatEngine {
   private var order = ConversationOrder()
   private var questions: [UInt64: OpenQuestion] = [:]
   private var openCounts: [String: Int] = [:]
+  /// Who waits to hear which models there are: of one provider, or of all under "".
+  private var surveys: [String: [@Sendable (Result<[UInt8], Failure>) -> Void]] = [:]
   /// When those that back off are sent again.
   private var timers: [UInt64: Milliseconds] = [:]
   private var lastSummary: UInt64 = 0
@@ -148,7 +150,12 @@ final class ChatEngine {
       let near = Suggestion.nearest(to: name, among: names).map { "; did you mean \($0)?" } ?? ""
       return done(.failure(Failure(.invalid, "there is no provider \"\(name)\"; there are \(names.joined(separator: ", "))\(near)")))
     }
-    ModelSurvey(of: servers, isRunning: pool.local?.isReady == true, http: http) { done(.success($0)) }.begin()
+    // Whoever asks while the same is being asked gets the same answer.
+    surveys[name ?? "", default: []].append(done)
+    guard surveys[name ?? ""]?.count == 1 else { return }
+    ModelSurvey(of: servers, isRunning: pool.local?.isReady == true, http: http) { [unowned self] list in
+      for done in surveys.removeValue(forKey: name ?? "") ?? [] { done(.success(list)) }
+    }.begin()
   }
 
   func summarised(_ occasion: Summariser.Occasion) {
@@ -174,8 +181,9 @@ final class ChatEngine {
 
   /// Waits until there is something to do.
   func sleep() {
-    let timer = [http.nextTimer, pool.nextTimer, timers.values.min()].compactMap { $0 }.min()
-    let pause = timer.map { max(0, min($0 - MachineClock.nowMilliseconds(), 60_000)) } ?? 60_000
+    let now = MachineClock.nowMilliseconds()
+    let timer = [http.nextTimer, pool.nextTimer(at: now), timers.values.min()].compactMap { $0 }.min()
+    let pause = timer.map { max(0, min($0 - now, 60_000)) } ?? 60_000
     if http.wait(milliseconds: Int32(pause), descriptor: pool.local?.descriptor) { pool.local?.readOutput() }
   }
 
@@ -192,6 +200,8 @@ final class ChatEngine {
     }
     pool.waitForChildren()
     http.cancelAll()
+    for done in surveys.values.joined() { done(.failure(Failure(.retired, "the kernel is stopping; the models are not listed any more"))) }
+    surveys = [:]
     publish()
   }
 
@@ -227,7 +237,10 @@ final class ChatEngine {
     let actions = question.machine.handle(event, at: now)
     for action in actions { perform(action, for: question, at: now) }
     // Pieces change nothing that is counted or timed here.
-    if case .piece = event { return }
+    switch event {
+    case .piece, .thought: return
+    default: break
+    }
     events.isStale = true
     if questions[id] != nil { timers[id] = question.machine.timer }
   }
@@ -249,6 +262,8 @@ final class ChatEngine {
         inbox.post { $0.tell(id, .toolEnded(round: round, index: index, result)) }
       }
     case .emit(let text): question.onEvent(.piece(text))
+    case .showThought(let line): question.onEvent(.thought(line))
+    case .remember(let form): remember(form, question)
     case .settle(let tokens): spending.settle(id, persona: question.asked.persona, tokens: tokens)
     case .learn(let model, let estimate): sender.learn(model, estimate)
     case .keep(let turn):
@@ -262,6 +277,14 @@ final class ChatEngine {
     case .log(let level, let line): log(level, line)
     case .finish(let result): finish(question, result, at: now)
     }
+  }
+
+  /// The server has answered what was put in this way.
+  private func remember(_ form: RequestForm, _ question: OpenQuestion) {
+    guard let provider = question.provider else { return }
+    let model = provider.server.model(for: question.machine.question)
+    provider.forms.learn(form, of: model)
+    log(.warning, "\(model ?? "the model") at \(provider.server.address) does not take \(form.text); it is asked without from now on")
   }
 
   /// Reads the conversation, and waits for what was spent today if that decides.

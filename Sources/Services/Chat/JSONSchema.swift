@@ -8,13 +8,33 @@ import Wire
 /// `anyOf`, `oneOf`, `allOf`, `not`, and `$ref` to a part of the same schema (`#/$defs/…`). Words that only describe
 /// (`title`, `description`, `default`, `examples`, `format`, `$schema`, …) are let pass; `pattern` and whatever else would
 /// restrict a value is refused, because a schema that is only half checked would be a promise not kept.
+/// A reference that leads back to itself without a step into the value says nothing more.
 struct JSONSchema: Sendable {
   /// What in a schema is not as it should be, and where.
   struct Malformed: Error, Sendable, Equatable, CustomStringConvertible {
     let description: String
   }
 
+  /// What has been found, and how much work may still be done to find more: schemas can ask for any amount of it.
+  private struct Findings {
+    var list: [String] = []
+    var steps: Int
+    /// How many calls of `check` are within each other: they must fit the thread's stack.
+    var depth = 0
+    /// The references that are being followed since the last step into the value.
+    var followed: [String] = []
+    var isOver: Bool { list.count >= 20 || steps <= 0 }
+
+    mutating func append(_ finding: String) { list.append(finding.utf8.count > 500 ? String(finding.prefix(480)) + "…" : finding) }
+  }
+
+  private static let depth = 1500
+  /// How many rules are held against the parts of one value: a third of a second's work.
+  private static let steps = 300_000
+
   private let root: JSON
+  /// What each `$ref` points to.
+  private var targets: [String: JSON] = [:]
 
   /// - Throws: what cannot be checked, with its place.
   init(_ schema: JSON) throws(Malformed) {
@@ -24,9 +44,12 @@ struct JSONSchema: Sendable {
 
   /// What does not fit, each with its place ("$.people[2].age is no integer"); empty: it fits. At most 20.
   func violations(in value: JSON) -> [String] {
-    var found: [String] = []
-    check(value, root, at: "$", hops: 0, &found)
-    return Array(found.prefix(20))
+    var found = Findings(steps: Self.steps)
+    check(value, root, at: "$", &found)
+    if found.steps <= 0 {
+      found.append("it takes too much work to hold it against the schema: more than \(Self.steps) steps, or too deep ones")
+    }
+    return Array(found.list.prefix(20))
   }
 
   // MARK: The schema itself
@@ -39,7 +62,7 @@ struct JSONSchema: Sendable {
   private static let counts: Set<String> = ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"]
   private static let bounds: Set<String> = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]
 
-  private func examine(_ schema: JSON, at place: String, depth: Int) throws(Malformed) {
+  private mutating func examine(_ schema: JSON, at place: String, depth: Int) throws(Malformed) {
     if case .bool = schema { return }
     guard let members = schema.object else { throw Malformed(description: "\(place) is no schema: it must be an object, true or false") }
     if depth > 64 { throw Malformed(description: "\(place) is nested more than 64 deep") }
@@ -64,7 +87,10 @@ struct JSONSchema: Sendable {
         for (index, part) in parts.enumerated() { try examine(part, at: "\(place)/\(key)/\(index)", depth: depth + 1) }
       case "uniqueItems": guard value.bool != nil else { throw wrong(key, "true or false") }
       case "$ref":
-        guard let pointer = value.string, target(pointer) != nil else { throw wrong(key, "a place in this schema, as \"#/$defs/name\"") }
+        guard let pointer = value.string, let part = targets[pointer] ?? target(pointer) else {
+          throw wrong(key, "a place in this schema, as \"#/$defs/name\"")
+        }
+        targets[pointer] = part
       case _ where Self.counts.contains(key):
         guard let count = value.number, count.isFinite, count >= 0, count.rounded() == count else {
           throw wrong(key, "a whole number, 0 or more")
@@ -110,20 +136,28 @@ struct JSONSchema: Sendable {
 
   // MARK: Values
 
-  private func fits(_ value: JSON, _ schema: JSON, hops: Int) -> Bool {
-    var found: [String] = []
-    check(value, schema, at: "$", hops: hops, &found)
-    return found.isEmpty
+  private func fits(_ value: JSON, _ schema: JSON, _ found: inout Findings) -> Bool {
+    var own = Findings(steps: found.steps, depth: found.depth, followed: found.followed)
+    check(value, schema, at: "$", &own)
+    found.steps = own.steps
+    return own.list.isEmpty
   }
 
-  /// `hops`: references followed since the last step into the value; a circle of them says nothing more.
-  private func check(_ value: JSON, _ schema: JSON, at place: String, hops: Int, _ found: inout [String]) {
-    if found.count >= 20 || hops > 64 { return }
+  private func check(_ value: JSON, _ schema: JSON, at place: String, _ found: inout Findings) {
+    if found.isOver { return }
+    if found.depth >= Self.depth { found.steps = 0 }
+    found.steps -= 1
+    found.depth += 1
+    defer { found.depth -= 1 }
     guard let members = schema.object else {
       if schema == false { found.append("\(place) may not be there") }
       return
     }
-    if let pointer = members["$ref"]?.string, let part = target(pointer) { check(value, part, at: place, hops: hops + 1, &found) }
+    if let pointer = members["$ref"]?.string, let part = targets[pointer], !found.followed.contains(pointer) {
+      found.followed.append(pointer)
+      check(value, part, at: place, &found)
+      found.followed.removeLast()
+    }
     if let type = members["type"] {
       let names = (type.array ?? [type]).compactMap(\.string)
       // A value of the wrong kind is one mistake, not as many as there are rules for the right kind.
@@ -131,11 +165,15 @@ struct JSONSchema: Sendable {
         return found.append("\(place) is \(Self.kind(of: value)), not \(names.map(Self.article).joined(separator: " or "))")
       }
     }
-    if let values = members["enum"]?.array, !values.contains(value) {
-      found.append("\(place) is none of \(values.map(\.text).joined(separator: ", "))")
+    if let values = members["enum"]?.array {
+      found.steps -= values.count
+      if !values.contains(value) { found.append("\(place) is none of \(values.prefix(30).map(\.text).joined(separator: ", "))") }
     }
     if let constant = members["const"], constant != value { found.append("\(place) is not \(constant.text)") }
-    combine(value, members, at: place, hops: hops, &found)
+    combine(value, members, at: place, &found)
+    let followed = found.followed
+    found.followed = []
+    defer { found.followed = followed }
     switch value {
     case .object(let object): check(object, members, at: place, &found)
     case .array(let array): check(array, members, at: place, &found)
@@ -145,53 +183,70 @@ struct JSONSchema: Sendable {
     }
   }
 
-  private func combine(_ value: JSON, _ members: [String: JSON], at place: String, hops: Int, _ found: inout [String]) {
-    for part in members["allOf"]?.array ?? [] { check(value, part, at: place, hops: hops + 1, &found) }
-    if let parts = members["anyOf"]?.array, !parts.contains(where: { fits(value, $0, hops: hops + 1) }) {
+  private func combine(_ value: JSON, _ members: [String: JSON], at place: String, _ found: inout Findings) {
+    for part in members["allOf"]?.array ?? [] { check(value, part, at: place, &found) }
+    if let parts = members["anyOf"]?.array, !parts.contains(where: { fits(value, $0, &found) }) {
       found.append("\(place) fits none of the \(parts.count) forms that it may have")
     }
     if let parts = members["oneOf"]?.array {
-      let count = parts.count { fits(value, $0, hops: hops + 1) }
+      let count = parts.count { fits(value, $0, &found) }
       if count != 1 { found.append("\(place) fits \(count) of the \(parts.count) forms of which it must have exactly one") }
     }
-    if let part = members["not"], fits(value, part, hops: hops + 1) { found.append("\(place) has a form that is not allowed") }
+    if let part = members["not"], fits(value, part, &found) { found.append("\(place) has a form that is not allowed") }
   }
 
-  private func check(_ object: [String: JSON], _ members: [String: JSON], at place: String, _ found: inout [String]) {
-    for name in (members["required"]?.array ?? []).compactMap(\.string) where object[name] == nil {
-      found.append("\(place).\(name) is missing")
-    }
+  private func check(_ object: [String: JSON], _ members: [String: JSON], at place: String, _ found: inout Findings) {
+    let required = members["required"]?.array ?? []
+    found.steps -= required.count + object.count
+    for name in required.compactMap(\.string) where object[name] == nil && !found.isOver { found.append("\(place).\(name) is missing") }
     let properties = members["properties"]?.object ?? [:]
     for (name, value) in object.sorted(by: { $0.key < $1.key }) {
+      if found.isOver { return }
       if let part = properties[name] {
-        check(value, part, at: "\(place).\(name)", hops: 0, &found)
+        check(value, part, at: "\(place).\(name)", &found)
       } else if let rest = members["additionalProperties"] {
-        check(value, rest, at: "\(place).\(name)", hops: 0, &found)
+        check(value, rest, at: "\(place).\(name)", &found)
       }
     }
     bound(object.count, "members", members["minProperties"], members["maxProperties"], at: place, &found)
   }
 
-  private func check(_ array: [JSON], _ members: [String: JSON], at place: String, _ found: inout [String]) {
+  private func check(_ array: [JSON], _ members: [String: JSON], at place: String, _ found: inout Findings) {
     let first = members["prefixItems"]?.array ?? []
     for (index, value) in array.enumerated() {
+      if found.isOver { return }
       if index < first.count {
-        check(value, first[index], at: "\(place)[\(index)]", hops: 0, &found)
+        check(value, first[index], at: "\(place)[\(index)]", &found)
       } else if let items = members["items"] {
-        check(value, items, at: "\(place)[\(index)]", hops: 0, &found)
+        check(value, items, at: "\(place)[\(index)]", &found)
       }
     }
     bound(array.count, "elements", members["minItems"], members["maxItems"], at: place, &found)
-    if members["uniqueItems"] == true, let index = array.indices.first(where: { array[..<$0].contains(array[$0]) }) {
-      found.append("\(place)[\(index)] is there twice")
+    if members["uniqueItems"] == true {
+      var seen: Set<String> = []
+      if let index = array.indices.first(where: { !seen.insert(Self.canonical(array[$0]).text).inserted }) {
+        found.append("\(place)[\(index)] is there twice")
+      }
+      found.steps -= array.count
     }
   }
 
-  private func check(_ string: String, _ members: [String: JSON], at place: String, _ found: inout [String]) {
+  /// Equal values have one form: 1.0 is 1.
+  private static func canonical(_ value: JSON) -> JSON {
+    switch value {
+    case .double(let number): Int(exactly: number).map { .int($0) } ?? value
+    case .array(let elements): .array(elements.map(canonical))
+    case .object(let members): .object(members.mapValues(canonical))
+    default: value
+    }
+  }
+
+  private func check(_ string: String, _ members: [String: JSON], at place: String, _ found: inout Findings) {
+    found.steps -= string.utf8.count / 256
     bound(string.unicodeScalars.count, "characters", members["minLength"], members["maxLength"], at: place, &found)
   }
 
-  private func check(number: Double, _ members: [String: JSON], at place: String, _ found: inout [String]) {
+  private func check(number: Double, _ members: [String: JSON], at place: String, _ found: inout Findings) {
     if let least = members["minimum"]?.number, number < least { found.append("\(place) is less than \(members["minimum"]!.text)") }
     if let most = members["maximum"]?.number, number > most { found.append("\(place) is more than \(members["maximum"]!.text)") }
     if let least = members["exclusiveMinimum"]?.number, number <= least {
@@ -205,7 +260,7 @@ struct JSONSchema: Sendable {
     }
   }
 
-  private func bound(_ count: Int, _ what: String, _ least: JSON?, _ most: JSON?, at place: String, _ found: inout [String]) {
+  private func bound(_ count: Int, _ what: String, _ least: JSON?, _ most: JSON?, at place: String, _ found: inout Findings) {
     if let least = least?.int, count < least { found.append("\(place) has \(count) \(what), fewer than \(least)") }
     if let most = most?.int, count > most { found.append("\(place) has \(count) \(what), more than \(most)") }
   }

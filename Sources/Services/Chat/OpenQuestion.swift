@@ -14,7 +14,7 @@ final class OpenQuestion {
   var provider: Provider?
   /// The response that is coming.
   var transfer: HTTPClient.ID?
-  var reader = AnswerReader(OllamaAnswer())
+  var reader = AnswerReader()
   /// A piece has come, in whatever round.
   var hasSpoken = false
   /// When the first piece of this round came.

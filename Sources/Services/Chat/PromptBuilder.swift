@@ -55,8 +55,10 @@ struct PromptBuilder: Sendable {
       }
     let allowance = question.tokenLimit.map { max(0, $0 - spent) }
     window = min(server.window, allowance ?? .max)
+    // One that was made for a larger window, or is longer than it should be, may not take the question's place.
+    let summary = conversation?.usableSummary?.cut(to: Int(Double(min(800, window / 4)) * estimate.bytesPerToken))
     let prompt = Prompt(
-      system: question.system, summary: conversation?.usableSummary, earlier: conversation?.turns ?? question.earlier,
+      system: question.system, summary: summary, earlier: conversation?.turns ?? question.earlier,
       question: question.messages + tail, estimate: estimate, window: window, reserve: min(server.reserve(for: question), window / 2),
       atMost: atMost)
     self.prompt = prompt

@@ -46,6 +46,8 @@ struct QuestionMachine: Sendable {
     /// Its provider is not there any more, or cannot be brought up.
     case providerGone(Failure)
     case piece(String)
+    /// A piece of what the model thinks: shown, and no part of the answer.
+    case thought(String)
     /// The server has said its last word.
     case answered(Answer)
     /// The response ended without one. `isResting`: the server is left in peace from now on; `chance`: from 0 to 1.
@@ -75,6 +77,10 @@ struct QuestionMachine: Sendable {
     case call(tool: String, arguments: [UInt8], round: Int, index: Int)
     /// Show it.
     case emit(String)
+    /// Show it as what the model is about.
+    case showThought(String)
+    /// So requests are put to this server and model from now on.
+    case remember(RequestForm)
     /// A round has ended, well or not, and has cost so many tokens.
     case settle(Int)
     /// So the model's tokens are estimated from now on.
@@ -97,12 +103,10 @@ struct QuestionMachine: Sendable {
   private(set) var prompts = PromptBuilder()
   /// As it was when the question was sent; a change of configuration meets later questions.
   private(set) var server: ModelServer?
+  private(set) var recovery = Recovery()
   private var route: RouteProgress
   /// When nobody wants the answer any more.
   private let deadline: Milliseconds?
-  /// Nil: it has not been sent on this leg yet, or has called tools since.
-  private var backoff: Backoff?
-  private var hasReconnected = false
   private var repairs = 0
   /// The conversation was forgotten while it was read.
   private var mustReopen = false
@@ -136,6 +140,7 @@ struct QuestionMachine: Sendable {
     case (.unsent(let failure, let mayFallBack), .sending): return mayFallBack ? fallBack(failure) : end(failure)
     case (.providerGone(let failure), .queued): return fallBack(failure)
     case (.piece(let text), .sending), (.piece(let text), .streaming): return piece(text)
+    case (.thought(let text), .sending), (.thought(let text), .streaming): return progress.think(text).map { .showThought($0) }
     case (.answered(let answer), .sending), (.answered(let answer), .streaming): return answered(answer, at: now)
     case (.setback(let setback, let answer, let isResting, let chance), .sending),
       (.setback(let setback, let answer, let isResting, let chance), .streaming):
@@ -157,9 +162,12 @@ struct QuestionMachine: Sendable {
     }
   }
 
-  /// What to send now, to the server as it is configured now.
-  mutating func draft(for server: ModelServer, learnt: TokenEstimate) throws(Failure) -> PromptBuilder.Draft {
+  /// What to send now, to the server as it is configured now. `form`: what is known of how it takes requests.
+  mutating func draft(
+    for server: ModelServer, learnt: TokenEstimate, form: RequestForm = RequestForm()
+  ) throws(Failure) -> PromptBuilder.Draft {
     self.server = server
+    recovery.know(form)
     return try prompts.draft(question, progress.rounds + progress.repair, for: server, learnt: learnt)
   }
 
@@ -209,18 +217,21 @@ struct QuestionMachine: Sendable {
 
   private mutating func piece(_ text: String) -> [Action] {
     state = .streaming
-    let shown = progress.add(text)
-    // Of a form nothing is shown before it is known to be right.
-    return question.form == nil ? [.emit(shown)] : []
+    return emit(progress.add(text, mayCall: !question.tools.isEmpty && mayCallTools))
   }
+
+  /// Of a form nothing is shown before it is known to be right.
+  private func emit(_ text: String) -> [Action] { question.form == nil && !text.isEmpty ? [.emit(text)] : [] }
 
   private mutating func answered(_ answer: Answer, at now: Milliseconds) -> [Action] {
     unsettled = answer
-    let wantsTools = !answer.toolCalls.isEmpty && !question.tools.isEmpty && mayCallTools
+    let written = progress.takeCalls(mayCallTools ? question.tools : Toolset())
+    let calls = answer.toolCalls.isEmpty ? written : answer.toolCalls
+    let wantsTools = !calls.isEmpty && !question.tools.isEmpty && mayCallTools
     if progress.text.isEmpty, !wantsTools { return failed(.empty(answer), isResting: false, chance: 0, at: now) }
     progress.count(answer)
-    let settled = settle()
-    if wantsTools { return settled + callTools(answer.toolCalls, at: now) }
+    let settled = emit(progress.release()) + settle() + (recovery.takeLearnt().map { [.remember($0)] } ?? [])
+    if wantsTools { return settled + callTools(calls, at: now) }
     guard let form = question.form else { return settled + conclude(answer, json: nil) }
     do throws(AnswerForm.Violations) {
       let json = try form.read(progress.text, finish: answer.finish)
@@ -300,8 +311,7 @@ struct QuestionMachine: Sendable {
     }
     // A result has at most as many bytes as the window has tokens.
     progress.end(round, limit: server?.window ?? 0)
-    backoff = nil
-    hasReconnected = false
+    recovery.beginRound()
     state = .queued
     return [.enqueue(route.leg, first: true)]
   }
@@ -310,42 +320,35 @@ struct QuestionMachine: Sendable {
 
   private mutating func failed(_ setback: Setback, isResting: Bool, chance: Double, at now: Milliseconds) -> [Action] {
     guard let server, let prompt = prompts.prompt else { preconditionFailure("a response comes to what was sent") }
-    if server.kind == .local, setback.isLostConnection, !hasReconnected {
-      hasReconnected = true
+    let attempt = Recovery.Attempt(
+      server: server, question: question, prompt: prompt, mayCallTools: mayCallTools, hasText: !progress.text.isEmpty, deadline: deadline,
+      isResting: isResting, chance: chance, now: now)
+    switch recovery.next(setback, attempt) {
+    case .revive:
       state = .queued
       return [.leave, .enqueue(route.leg, first: true), .reviveLocal]
-    }
-    if let error = setback.serverError, error.saysTooLong, prompt.kept > 0 {
+    case .refit(let error):
       prompts.refit(error)
       let line = "the history of \(question.persona) was too long for the model; it is asked again with less of it"
       return [.log(.info, line)] + send(at: now)
-    }
-    if !isResting, let pause = retryPause(setback, server, chance: chance, at: now) {
+    case .reform(let parameter):
+      let line = "\(server.address) does not take \(parameter.rawValue) as it was for \(question.persona); it is asked without that"
+      return [.log(.info, line)] + send(at: now)
+    case .wait(let pause):
       state = .backingOff(until: now + pause)
       let line = "\(server.address) failed before its first word for \(question.persona); it is asked again in \(pause) ms"
       return [.count(.retry), .log(.info, line)]
+    case .giveUp:
+      let failure = server.failure(setback, question: question, prompt: prompt)
+      return setback.isOfServer || failure.code == .llmNoModel ? fallBack(failure) : end(failure)
     }
-    let failure = server.failure(setback, question: question, prompt: prompt)
-    return setback.isOfServer || failure.code == .llmNoModel ? fallBack(failure) : end(failure)
-  }
-
-  /// How long to wait before it is sent again; nil: that would not help, or there is no time.
-  private mutating func retryPause(_ setback: Setback, _ server: ModelServer, chance: Double, at now: Milliseconds) -> Milliseconds? {
-    guard setback.isWorthAnotherTry, progress.text.isEmpty else { return nil }
-    var next = backoff ?? Backoff(limit: server.retries)
-    defer { backoff = next }
-    guard let pause = next.next(retryAfter: setback.retryAfter, chance: chance), deadline.map({ now + pause < $0 }) ?? true else {
-      return nil
-    }
-    return pause
   }
 
   /// Goes on to the next provider of its route, if there is one and nothing has been said yet.
   private mutating func fallBack(_ failure: Failure) -> [Action] {
     guard let next = route.goOn(after: failure, mayLeave: progress.isUntouched) else { return end(failure) }
     question.model = next.model
-    backoff = nil
-    hasReconnected = false
+    recovery.beginLeg()
     prompts.beginLeg()
     state = .queued
     let line = "\(failure.message); \(question.persona) is answered by \(next.provider) instead"

@@ -4,8 +4,6 @@ import System
 
 /// Sends questions to servers and reads what comes back: prompt, budget, circuit breaker, request, response. For the chat thread.
 final class QuestionSender {
-  /// How long a body may go on after the answer's last word, in milliseconds.
-  private static let lingering = 1000
   /// Of so many models it is known how many bytes a token has.
   private static let estimateLimit = 256
 
@@ -42,15 +40,17 @@ final class QuestionSender {
     let request: HTTPRequest
     do throws(Failure) {
       let learnt = estimate(server.model(for: question.machine.question))
-      let draft = try question.machine.draft(for: server, learnt: learnt)
-      request = try server.request(draft.question, draft.prompt, mayCallTools: question.machine.mayCallTools)
+      let known = provider.forms.form(of: server.model(for: question.machine.question))
+      let draft = try question.machine.draft(for: server, learnt: learnt, form: known)
+      let form = question.machine.recovery.form
+      request = try server.request(draft.question, draft.prompt, mayCallTools: question.machine.mayCallTools, form: form)
       try spending.reserve(question.id, draft.need, limit: question.asked.overrides.tokensPerDay, totalLimit: totalLimit)
     } catch { return .unsent(error, mayFallBack: error.code == .llmNoModel) }
     // Last: whom the breaker lets through to try must be sent.
     if let obstacle = provider.breaker.obstacle(at: MachineClock.nowMilliseconds()) {
       return .unsent(server.resting(obstacle), mayFallBack: true)
     }
-    question.reader = AnswerReader(server.decoder())
+    question.reader = AnswerReader()
     question.roundPieceAt = nil
     provider.counters.sent += 1
     question.transfer = http.start(request) { [unowned self] in
@@ -71,25 +71,38 @@ final class QuestionSender {
 
   /// - Returns: whether more is wanted.
   private func receive(_ question: OpenQuestion, status: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    let weight = question.reader.weight
     tell(question, question.reader.receive(status: status, bytes))
-    // The last word has come; the body's own end is only wanted to keep the connection.
-    if question.reader.answer.isComplete, let transfer = question.transfer { http.limitSilence(of: transfer, to: Self.lingering) }
+    // Signs of life are no answer: whoever waits for its slot goes by what the model says.
+    if question.reader.weight > weight { question.provider?.schedule.heard(question.id, at: MachineClock.nowMilliseconds()) }
+    if let transfer = question.transfer, let server = question.machine.server {
+      // After the last word the body's own end is only wanted to keep the connection.
+      http.setSilence(of: transfer, to: min(question.reader.lingering ?? .max, server.silenceMilliseconds))
+    }
     return question.reader.wantsMore
   }
 
-  private func tell(_ question: OpenQuestion, _ pieces: [String]) {
-    guard !pieces.isEmpty else { return }
-    if question.roundPieceAt == nil {
-      let now = MachineClock.nowMilliseconds()
-      question.roundPieceAt = now
-      if !question.hasSpoken {
-        question.hasSpoken = true
-        let latency = Int(now - question.askedAt)
-        question.provider?.counters.first_piece_ms.add(latency)
-        statistics.firstPiece(of: question.asked, after: latency)
+  private func tell(_ question: OpenQuestion, _ pieces: [AnswerPiece]) {
+    for piece in pieces {
+      switch piece {
+      case .thought(let text): tell(question.id, .thought(text))
+      case .text(let text):
+        count(question)
+        tell(question.id, .piece(text))
       }
     }
-    for piece in pieces { tell(question.id, .piece(piece)) }
+  }
+
+  /// Notes when the first piece of a round has come.
+  private func count(_ question: OpenQuestion) {
+    guard question.roundPieceAt == nil else { return }
+    let now = MachineClock.nowMilliseconds()
+    question.roundPieceAt = now
+    guard !question.hasSpoken else { return }
+    question.hasSpoken = true
+    let latency = Int(now - question.askedAt)
+    question.provider?.counters.first_piece_ms.add(latency)
+    statistics.firstPiece(of: question.asked, after: latency)
   }
 
   private func ended(_ question: OpenQuestion, _ end: HTTPEnd, _ provider: Provider, _ server: ModelServer) {

@@ -79,7 +79,12 @@ final class Summariser {
     case .success(let text):
       failed.remove(occasion.thread)
       occasion.estimate = estimate
-      let (next, summary) = (occasion, Conversation.Summary(text: text, turns: summarising.turns))
+      let (next, whole) = (occasion, Conversation.Summary(text: text, turns: summarising.turns))
+      let summary = whole.cut(to: summarising.longest(estimate))
+      if summary != whole {
+        let sizes = "\(whole.text.utf8.count) bytes long; the first \(summary.text.utf8.count) are kept"
+        log(.warning, "the summary of a conversation of \(occasion.asked.persona) is \(sizes): the model does not keep to max_tokens")
+      }
       history.run {
         $0.keep(summary, of: next.thread)
       } done: { [inbox] isKept in

@@ -29,6 +29,18 @@ struct Toolset: Sendable {
 
   var isEmpty: Bool { entries.isEmpty }
 
+  /// A tool of that name was offered.
+  func offers(_ name: String) -> Bool { entry(name) != nil }
+
+  /// By the name under which it was offered or that people know; some models write the place before it in which they think it is.
+  private func entry(_ name: String) -> Entry? {
+    let plain = ["functions.", "default_api.", "tools."].first(where: name.hasPrefix).map { String(name.dropFirst($0.count)) }
+    return entries.first { $0.name == name || $0.tool.name == name }
+      ?? plain.flatMap { plain in
+        entries.first { $0.name == plain || $0.tool.name == plain }
+      }
+  }
+
   private static func plain(_ name: String) -> String {
     String(
       name.unicodeScalars.prefix(64).map { scalar in
@@ -50,7 +62,7 @@ struct Toolset: Sendable {
 
   /// What a call means: the tool and its arguments, or why it cannot be made, for the model to do better.
   func read(_ call: ToolCall) -> Result<(tool: String, arguments: [UInt8]), Failure> {
-    guard let entry = entries.first(where: { $0.name == call.name || $0.tool.name == call.name }) else {
+    guard let entry = entry(call.name) else {
       let names = entries.map(\.name)
       let near = Suggestion.nearest(to: call.name, among: names).map { "; did you mean \($0)?" } ?? ""
       return .failure(Failure(.unknownMethod, "there is no tool \(call.name); there are \(names.joined(separator: ", "))\(near)"))
@@ -69,5 +81,5 @@ struct Toolset: Sendable {
   }
 
   /// The name that people know, for the result.
-  func name(of call: ToolCall) -> String { entries.first { $0.name == call.name }?.tool.name ?? call.name }
+  func name(of call: ToolCall) -> String { entry(call.name)?.tool.name ?? call.name }
 }

@@ -9,6 +9,15 @@ struct Conversation {
     /// Of how many turns, from the first one on.
     var turns: Int
 
+    /// The same with at most so many bytes of text: models say more than they are asked for. It loses its end, from a word on.
+    func cut(to limit: Int) -> Summary {
+      guard text.utf8.count > limit else { return self }
+      var head = String(decoding: text.utf8.prefix(max(0, limit)), as: UTF8.self)
+      while head.last == "\u{FFFD}" { head.removeLast() }
+      if let space = head.lastIndex(where: \.isWhitespace), head[space...].utf8.count < 100 { head = String(head[..<space]) }
+      return Summary(text: head + "…", turns: turns)
+    }
+
     /// As the model reads it.
     var message: String { "Summary of \(turns) earlier turns: \(text)" }
   }

@@ -98,12 +98,12 @@ final class Histories {
   func spent(on day: String) -> [String: Int] {
     var spent: [String: Int] = [:]
     attempt("what was spent on \(day) cannot be read; it counts from 0") { () throws(MemoryError) in spent = try opened().spent(on: day) }
-    return spent.merging(unsaved[day] ?? [:]) { $0 + $1 }
+    return spent.merging(unsaved[day] ?? [:], uniquingKeysWith: Budget.sum)
   }
 
   /// Adds to it. What cannot be written is written with the next.
   func spend(_ tokens: Int, persona: String, day: String) {
-    unsaved[day, default: [:]][persona, default: 0] += tokens
+    unsaved[day, default: [:]][persona] = Budget.sum(unsaved[day]?[persona] ?? 0, tokens)
     attempt("what \(persona) has spent cannot be kept; that is tried again with the next question") { () throws(MemoryError) in
       let store = try opened()
       for (day, spent) in unsaved {
@@ -138,7 +138,7 @@ final class Histories {
 
   private func opened() throws(MemoryError) -> HistoryStore {
     if let store { return store }
-    let store = try HistoryStore(folder: folder)
+    let store = try HistoryStore(folder: folder) { [note] in note(.warning, $0) }
     self.store = store
     count = try store.count
     return store

@@ -18,13 +18,17 @@ import Protocol
 final class HistoryStore {
   private static let version = 2
   private let database: SQLiteDatabase
+  /// Told of what could not be read and was passed over, or was mended.
+  private let note: (String) -> Void
 
   /// Opens or makes the file. nil: in memory, for as long as this lives.
-  init(folder: String?) throws(MemoryError) {
+  init(folder: String?, note: @escaping (String) -> Void = { _ in }) throws(MemoryError) {
+    self.note = note
     if let folder { try PrivateFile.makeFolder(folder) }
     database = try SQLiteDatabase(
       durable: folder.map { $0 + "/llm.sqlite" } ?? ":memory:", version: Self.version, schema: Self.schema + [Self.spentTable]
     ) { (database, _) throws(MemoryError) in try database.run(Self.spentTable, keep: false) }
+    for line in try HistoryRepair.mend(database) { note(line) }
   }
 
   private static let schema = [
@@ -52,8 +56,8 @@ final class HistoryStore {
         [.text(key.persona), .text(key.thread)]
       ) { row in
         var conversation = Conversation(thread: row.int(0), estimate: TokenEstimate(bytesPerToken: row.double(5)))
-        if let text = row.optionalText(1) { conversation.summary = .init(text: text, turns: Int(row.int(2))) }
-        return (conversation, Int(row.int(4)) < window ? 0 : Int(row.int(3)))
+        if let text = row.optionalText(1) { conversation.summary = .init(text: text, turns: row.count(2)) }
+        return (conversation, row.count(4) < window ? 0 : row.count(3))
       }
     }
     guard let found = try find() else {
@@ -70,8 +74,8 @@ final class HistoryStore {
       "SELECT number, messages FROM turn WHERE thread = ? AND number > ? ORDER BY number DESC",
       [.int(conversation.thread ?? 0), .int(Int64(found.leftOut))]
     ) { (row) throws(MemoryError) in
-      let turn = try self.turn(row.text(1))
-      oldest = Int(row.int(0))
+      oldest = max(1, row.count(0))
+      guard let turn = self.turn(row.text(1)) else { return true }
       newest.append(turn)
       tokens += conversation.estimate.tokens(turn)
       // The one that is too much is read, too: so whoever fills the window sees that it does not hold all.
@@ -110,16 +114,17 @@ final class HistoryStore {
   /// What a thread has that is left out and not summarised: its summary as it is, and the turns from the one after it on.
   func unsummarised(_ thread: Int64) throws(MemoryError) -> (summary: Conversation.Summary?, turns: [Turn]) {
     let found = try database.first("SELECT summary, summarised, left_out FROM thread WHERE id = ?", [.int(thread)]) {
-      (text: $0.optionalText(0), summarised: $0.int(1), leftOut: $0.int(2))
+      (text: $0.optionalText(0), summarised: $0.count(1), leftOut: $0.count(2))
     }
     guard let found else { return (nil, []) }
     let turns = try database.all(
       "SELECT messages FROM turn WHERE thread = ? AND number > ? AND number <= ? ORDER BY number",
-      [.int(thread), .int(found.summarised), .int(found.leftOut)]
+      [.int(thread), .int(Int64(found.summarised)), .int(Int64(found.leftOut))]
     ) { $0.text(0) }
     var read: [Turn] = []
-    for messages in turns { read.append(try turn(messages)) }
-    return (found.text.map { .init(text: $0, turns: Int(found.summarised)) }, read)
+    // One that cannot be read counts: the summary stands for so many.
+    for messages in turns { read.append(turn(messages) ?? []) }
+    return (found.text.map { .init(text: $0, turns: found.summarised) }, read)
   }
 
   /// Keeps a new summary in the place of the old one; of a thread that was forgotten there is none.
@@ -132,21 +137,21 @@ final class HistoryStore {
 
   /// What each persona has spent on a day.
   func spent(on day: String) throws(MemoryError) -> [String: Int] {
-    let rows = try database.all("SELECT persona, tokens FROM spent WHERE day = ?", [.text(day)]) { ($0.text(0), Int($0.int(1))) }
+    let rows = try database.all("SELECT persona, tokens FROM spent WHERE day = ?", [.text(day)]) { ($0.text(0), $0.count(1)) }
     return Dictionary(rows) { first, _ in first }
   }
 
   func spend(_ tokens: Int, persona: String, day: String) throws(MemoryError) {
     try database.run(
-      "INSERT INTO spent(day, persona, tokens) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens",
-      [.text(day), .text(persona), .int(Int64(tokens))])
+      "INSERT INTO spent(day, persona, tokens) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET tokens = min(tokens + excluded.tokens, ?4)",
+      [.text(day), .text(persona), .int(Int64(Budget.sum(tokens, 0))), .int(Int64(Budget.most))])
   }
 
   // MARK: Looking
 
   /// How many conversations have been kept.
   var count: Int {
-    get throws(MemoryError) { try database.first("SELECT count(DISTINCT thread) FROM turn") { Int($0.int(0)) } ?? 0 }
+    get throws(MemoryError) { try database.first("SELECT count(DISTINCT thread) FROM turn") { $0.count(0) } ?? 0 }
   }
 
   /// The conversations in which something was said, of one persona or of all, the one used last first.
@@ -158,8 +163,8 @@ final class HistoryStore {
       """, [SQLValue(persona)]
     ) {
       ThreadEntry(
-        key: ThreadKey(persona: $0.text(0), thread: $0.text(1)), turns: Int($0.int(2)), bytes: Int($0.int(3)), summarised: Int($0.int(4)),
-        leftOut: Int($0.int(5)), began: $0.int(6), used: $0.int(7))
+        key: ThreadKey(persona: $0.text(0), thread: $0.text(1)), turns: $0.count(2), bytes: $0.count(3), summarised: $0.count(4),
+        leftOut: $0.count(5), began: $0.moment(6), used: $0.moment(7))
     }
   }
 
@@ -178,8 +183,9 @@ final class HistoryStore {
     ) { (row) throws(MemoryError) in
       let facts = TurnFacts(
         provider: row.optionalText(2), model: row.optionalText(3), finish: row.optionalText(4),
-        promptTokens: row.isNull(5) ? nil : Int(row.int(5)), completionTokens: row.isNull(6) ? nil : Int(row.int(6)))
-      turns.append(KeptTurn(number: Int(row.int(0)), turn: try self.turn(row.text(1)), facts: facts, at: row.int(7)))
+        promptTokens: row.isNull(5) ? nil : row.count(5), completionTokens: row.isNull(6) ? nil : row.count(6))
+      guard let turn = self.turn(row.text(1)) else { return true }
+      turns.append(KeptTurn(number: row.count(0), turn: turn, facts: facts, at: row.moment(7)))
       return true
     }
     return (entry, thread?.summary, turns.reversed())
@@ -193,7 +199,7 @@ final class HistoryStore {
     let selection = "SELECT id FROM thread WHERE persona = ?1 AND name = coalesce(?2, name)"
     let values: [SQLValue] = [.text(persona), SQLValue(thread)]
     let counts = try database.transaction { () throws(MemoryError) in
-      let threads = try database.first("SELECT count(DISTINCT thread) FROM turn WHERE thread IN (\(selection))", values) { Int($0.int(0)) }
+      let threads = try database.first("SELECT count(DISTINCT thread) FROM turn WHERE thread IN (\(selection))", values) { $0.count(0) }
       try database.run("DELETE FROM turn WHERE thread IN (\(selection))", values)
       let turns = database.changes
       try database.run("DELETE FROM thread WHERE persona = ?1 AND name = coalesce(?2, name)", values)
@@ -233,9 +239,15 @@ final class HistoryStore {
 
   private func json(_ turn: Turn) -> String { String(decoding: PayloadCoding.bytes(of: turn), as: UTF8.self) }
 
-  private func turn(_ json: String) throws(MemoryError) -> Turn {
-    do { return try JSONDecoder().decode(Turn.self, from: Data(json.utf8)) } catch {
-      throw MemoryError(.damaged, "\(database.path) holds a turn that cannot be read: move the file away to begin anew")
-    }
+  /// Nil: it cannot be read, and the conversation goes on without it.
+  private func turn(_ json: String) -> Turn? {
+    if let turn = try? JSONDecoder().decode(Turn.self, from: Data(json.utf8)) { return turn }
+    note("\(database.path) holds a turn that cannot be read, and is passed over: \(excerpt(json.utf8))")
+    return nil
   }
+}
+
+extension SQLiteDatabase.Row {
+  /// Milliseconds since 1970, from then to the year 9999.
+  fileprivate func moment(_ column: Int32) -> Int64 { min(max(int(column), 0), 253_402_300_799_000) }
 }

@@ -15,6 +15,9 @@ struct Summarising: Sendable {
   /// What the model is asked.
   let request: ChatRequest
 
+  /// The longest summary that is kept, in bytes: twice what the model was asked for.
+  func longest(_ estimate: TokenEstimate) -> Int { Int(Double(2 * (request.maxTokens ?? 1)) * estimate.bytesPerToken) }
+
   /// Nil: too little has been left out since the last summary.
   ///
   /// - Parameters:
@@ -26,7 +29,9 @@ struct Summarising: Sendable {
     guard turns.count >= Self.every else { return nil }
     let answer = min(400, window / 8)
     // The estimate may be wrong by a quarter.
-    let room = Int(Double(window - answer - 200) * occasion.estimate.bytesPerToken * 0.75) - (summary?.text.utf8.count ?? 0)
+    let space = max(0, Int(Double(window - answer - 200) * occasion.estimate.bytesPerToken * 0.75))
+    let summary = summary?.cut(to: space / 2)
+    let room = space - (summary?.text.utf8.count ?? 0)
     var text = summary.map { "What you wrote down of what went before:\n\($0.text)\n\n" } ?? ""
     text += "What was said then:\n"
     var taken = 0

@@ -15,8 +15,10 @@ struct HTTPRequest {
   var silenceMilliseconds: Int
 }
 
-enum HTTPEnd: Equatable {
+package enum HTTPEnd: Equatable, Sendable {
   case complete(status: Int, retryAfter: Int?)
+  /// The server answers elsewhere. Nobody is sent there: it may be anybody, and the question and the key are not for them.
+  case moved(status: Int, to: String)
   /// There was no connection; why.
   case unreachable(String)
   /// There was one, and it broke; why.
@@ -106,6 +108,8 @@ final class HTTPClient {
     if let path = request.socketPath { set(easy, CURLOPT_UNIX_SOCKET_PATH, path) }
     if request.socketPath != nil || Self.isLoopback(request.url) { set(easy, CURLOPT_PROXY, "") }
     set(easy, CURLOPT_NOSIGNAL, 1)
+    // Not compressed: each piece shall be there when it has been sent. What comes compressed all the same is read.
+    set(easy, CURLOPT_ACCEPT_ENCODING, "identity")
     // Cancelling does not wait for a name server.
     set(easy, CURLOPT_QUICK_EXIT, 1)
     // HTTP/1.1: one connection is one answer, so closing it tells the server that nobody wants it.
@@ -145,11 +149,8 @@ final class HTTPClient {
     curl_multi_remove_handle(multi, transfer.easy)
   }
 
-  /// From now on a shorter silence ends it. An unknown transfer is no error.
-  func limitSilence(of id: ID, to milliseconds: Int) {
-    guard let transfer = transfers[id] else { return }
-    transfer.silence = min(transfer.silence, milliseconds)
-  }
+  /// From now on so long a silence ends it. An unknown transfer is no error.
+  func setSilence(of id: ID, to milliseconds: Int) { transfers[id]?.silence = milliseconds }
 
   func cancelAll() { for id in Array(transfers.keys) { cancel(id) } }
 
@@ -193,6 +194,9 @@ final class HTTPClient {
     case CURLE_OK:
       var seconds: curl_off_t = 0
       bat_curl_get_offset(transfer.easy, CURLINFO_RETRY_AFTER, &seconds)
+      if (300..<400).contains(transfer.status), let address = bat_curl_get_text(transfer.easy, CURLINFO_REDIRECT_URL) {
+        return .moved(status: transfer.status, to: String(String(cString: address).prefix(500)))
+      }
       return .complete(status: transfer.status, retryAfter: seconds > 0 ? Int(seconds) : nil)
     case CURLE_WRITE_ERROR: return .refused
     case CURLE_UNSUPPORTED_PROTOCOL, CURLE_WEIRD_SERVER_REPLY: return .notHTTP(why)

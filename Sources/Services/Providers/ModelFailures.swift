@@ -13,6 +13,8 @@ enum Setback: Equatable {
   /// Something else than HTTP 200, with the body.
   case status(Int, body: [UInt8], retryAfter: Int?)
   case fault(AnswerFault, textBytes: Int)
+  /// The server is elsewhere.
+  case moved(to: String)
   /// Something that is no HTTP.
   case notHTTP(String)
   /// It was a whole answer, and it had no text.
@@ -21,12 +23,18 @@ enum Setback: Equatable {
   case endless(bytes: Int)
 }
 
+extension Answer {
+  /// Ollama has loaded the model, or let it go, and that was all.
+  var isOfLoading: Bool { toolCalls.isEmpty && (finish == "load" || finish == "unload") }
+}
+
 extension Setback {
   /// The server is not well, or has too much to do: nothing was wrong with the question, and no word of an answer has come.
   var isOfServer: Bool {
     switch self {
     case .unreachable, .cutOff(_, textBytes: 0), .silent(_, textBytes: 0): true
     case .status(let status, _, _): status == 408 || status == 429 || status >= 500
+    case .empty(let answer): answer.isOfLoading
     default: false
     }
   }
@@ -50,6 +58,15 @@ extension Setback {
     case .status(_, let body, _): ServerError(body: body)
     case .fault(.server(let error), textBytes: 0): error
     default: nil
+    }
+  }
+
+  /// What the server says that may be about a part of the request; nil where it is about something else.
+  var refusal: ServerError? {
+    switch self {
+    case .status(401, _, _), .status(402, _, _), .status(408, _, _), .status(429, _, _): nil
+    case .status(_, let body, _): ServerError(body: body) ?? ServerError(message: excerpt(body, limit: 2000))
+    default: serverError
     }
   }
 
@@ -93,6 +110,8 @@ extension ModelServer {
         .llmGarbled,
         "\(address) does not answer as \(dialectName) does \(Self.after(count)): “\(start)”. Check [\(section)] provider and url in personas.toml"
       )
+    case .moved(let place):
+      return Failure(.llmRefused, "\(address) has moved to \(place): put that into [\(section)] url of personas.toml, without \(path)")
     case .notHTTP(let why):
       return Failure(.llmGarbled, "what answers at \(address) is no HTTP server (\(why)): check [\(section)] url in personas.toml")
     case .empty(let answer) where !answer.toolCalls.isEmpty && !question.tools.isEmpty:
@@ -103,6 +122,8 @@ extension ModelServer {
       return Failure(
         .llmGarbled,
         "\(model) at \(address) called \(answer.toolCalls[0].name), though it was offered no tools: ask again, or use another model")
+    case .empty(let answer) where answer.isOfLoading:
+      return Failure(.llmGarbled, "\(model) at \(address) was only loaded, and said nothing: ask again")
     case .empty(let answer):
       let why =
         answer.finish == "length"

@@ -1,26 +1,12 @@
-import FoundationEssentials
-
-/// What a server says of its models: Ollama's `/api/tags`, or the OpenAI-compatible `/v1/models`. Nil: it says something else.
+/// What a server says of its models: Ollama's `/api/tags`, the OpenAI-compatible `/v1/models`, or a list alone. Nil: it says something else.
 struct ModelList {
   let names: [String]
 
-  private struct Ollama: Decodable {
-    struct Model: Decodable { var name: String }
-    var models: [Model]
-  }
-  private struct OpenAI: Decodable {
-    struct Model: Decodable { var id: String }
-    var data: [Model]
-  }
-
-  init?(_ dialect: ModelServer.Dialect, body: [UInt8]) {
-    switch dialect {
-    case .ollama:
-      guard let read = try? JSONDecoder().decode(Ollama.self, from: Data(body)) else { return nil }
-      names = read.models.map(\.name).sorted()
-    case .openai:
-      guard let read = try? JSONDecoder().decode(OpenAI.self, from: Data(body)) else { return nil }
-      names = read.data.map(\.id).sorted()
-    }
+  init?(body: [UInt8]) {
+    guard let value = LenientJSONReader.value(in: body) else { return nil }
+    let list = value["data"] ?? value["models"] ?? value
+    guard list.array != nil || list.isNull && value.object != nil else { return nil }
+    names = (list.array ?? []).compactMap { $0.text ?? ($0["id"] ?? $0["name"] ?? $0["model"])?.word }.map { String($0.prefix(256)) }
+      .sorted()
   }
 }

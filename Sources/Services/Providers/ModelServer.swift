@@ -1,6 +1,7 @@
 import Glibc
 import Kernel
 import Protocol
+import System
 
 /// Where the model is, which protocol it speaks, and how a question is put to it. A value.
 struct ModelServer: Sendable {
@@ -66,6 +67,10 @@ struct ModelServer: Sendable {
   /// How many questions may be with it at a time: the local one has one slot.
   var slots: Int { configuration.parallel ?? (kind == .local ? 1 : 4) }
   var silenceMilliseconds: Int { configuration.silenceMilliseconds }
+  /// A question to which the model says nothing for so long, in milliseconds, does not hold people up: they get slots beside it.
+  var patience: Milliseconds { min(5000, Milliseconds(silenceMilliseconds / 4)) }
+  /// So many slots there may be for people beyond `slots`. The local model has one thread, and nothing to grow.
+  var growth: Int { kind == .local ? 0 : 32 }
   var retries: Int { kind == .local ? 0 : configuration.retries }
 
   /// What is left free for the answer, in tokens.
@@ -88,25 +93,52 @@ struct ModelServer: Sendable {
       silenceMilliseconds: min(silenceMilliseconds, 10_000))
   }
 
+  /// - Parameters:
+  ///   - mayCallTools: false where the model has called often enough, and shall answer.
+  ///   - form: what the server does not take.
   /// - Throws: what is wrong with the configuration, before any byte is sent.
-  /// `mayCallTools`: false where the model has called often enough, and shall answer.
-  func request(_ question: ChatQuestion, _ prompt: Prompt, mayCallTools: Bool = true) throws(Failure) -> HTTPRequest {
+  func request(
+    _ question: ChatQuestion, _ prompt: Prompt, mayCallTools: Bool = true, form: RequestForm = RequestForm()
+  ) throws(Failure) -> HTTPRequest {
     if let misconfigured { throw misconfigured }
     guard let model = model(for: question) else {
       let advice = "set [\(section)] model in personas.toml" + (kind == .ollama ? " to one of `ollama list`" : "")
       throw Failure(.llmNoModel, "no model is named for \(address): \(advice)")
     }
-    var body = dialect == .ollama ? ollamaBody(question, prompt, model) : openAIBody(question, prompt, model)
-    // Ollama has no word for "not now"; other servers want to know the tools that were called before.
-    if !question.tools.isEmpty, mayCallTools || dialect == .openai { body = RawJSON.adding("tools", question.tools.json, to: body) }
-    if !question.tools.isEmpty, !mayCallTools, dialect == .openai { body = RawJSON.adding("tool_choice", "\"none\"".utf8, to: body) }
+    var body = dialect == .ollama ? ollamaBody(question, prompt, model, form) : openAIBody(question, prompt, model, form)
+    let parameters = self.parameters(of: question, prompt, mayCallTools: mayCallTools, form)
+    if parameters.contains(.tools) { body = RawJSON.adding("tools", question.tools.json, to: body) }
+    if parameters.contains(.toolChoice) { body = RawJSON.adding("tool_choice", "\"none\"".utf8, to: body) }
     return HTTPRequest(
       url: base + (dialect == .ollama ? "/api/chat" : "/chat/completions"), socketPath: socketPath,
       headers: ["Content-Type: application/json"] + headers, body: body,
       silenceMilliseconds: silenceMilliseconds)
   }
 
-  func decoder() -> any AnswerDecoder { dialect == .ollama ? OllamaAnswer() : OpenAIAnswer() }
+  /// What of the request the server may refuse.
+  func parameters(of question: ChatQuestion, _ prompt: Prompt, mayCallTools: Bool, _ form: RequestForm) -> Set<RequestParameter> {
+    var sent: Set<RequestParameter> = []
+    // Ollama has no word for "not now"; other servers want to know the tools that were called before.
+    if !question.tools.isEmpty, mayCallTools || dialect == .openai { sent.insert(.tools) }
+    if question.format != nil { sent.insert(.responseFormat) }
+    if dialect == .openai {
+      sent.formUnion(form.takes(.stream) ? [.stream, .streamOptions] : [])
+      if let limit = lengthParameter(of: question, form) { sent.insert(limit) }
+      if (question.temperature ?? configuration.temperature) != nil { sent.insert(.temperature) }
+      if question.seed != nil { sent.insert(.seed) }
+      if !question.stop.isEmpty { sent.insert(.stop) }
+      if !question.tools.isEmpty, !mayCallTools { sent.insert(.toolChoice) }
+      if prompt.messages.first?.role == .system { sent.insert(.system) }
+    }
+    return sent.subtracting(form.without)
+  }
+
+  /// How the answer's length is limited. OpenAI's own newer models refuse max_tokens; other servers know nothing else.
+  private func lengthParameter(of question: ChatQuestion, _ form: RequestForm) -> RequestParameter? {
+    guard maxTokens(for: question) != nil else { return nil }
+    let names: [RequestParameter] = [.maxTokens, .maxCompletionTokens]
+    return (base.hasPrefix("https://api.openai.com/") ? names.reversed() : names).first(where: form.takes)
+  }
 
   // MARK: Bodies
 
@@ -124,7 +156,7 @@ struct ModelServer: Sendable {
     var options: Options
   }
 
-  private func ollamaBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
+  private func ollamaBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String, _ form: RequestForm) -> [UInt8] {
     let body = PayloadCoding.bytes(
       of:
         OllamaBody(
@@ -133,7 +165,7 @@ struct ModelServer: Sendable {
             temperature: question.temperature ?? configuration.temperature, seed: question.seed,
             num_predict: maxTokens(for: question), num_ctx: window,
             stop: question.stop.isEmpty ? nil : question.stop)))
-    return switch question.format {
+    return switch form.format(of: question) {
     case nil: body
     case .json: RawJSON.adding("format", "\"json\"".utf8, to: body)
     case .schema(let schema): RawJSON.adding("format", schema, to: body)
@@ -144,7 +176,7 @@ struct ModelServer: Sendable {
     struct StreamOptions: Encodable { var include_usage = true }
     var model: String
     var stream = true
-    var stream_options = StreamOptions()
+    var stream_options: StreamOptions?
     var messages: [ChatMessage]
     var temperature: Double?
     var max_tokens: Int?
@@ -156,17 +188,18 @@ struct ModelServer: Sendable {
   /// What the local toy may say when nobody says how much: left alone it sometimes never ends.
   static let localMaxTokens = 512
 
-  private func openAIBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String) -> [UInt8] {
-    // OpenAI's own newer models refuse max_tokens; other servers know nothing else.
-    let isOpenAIItself = base.hasPrefix("https://api.openai.com/")
+  private func openAIBody(_ question: ChatQuestion, _ prompt: Prompt, _ model: String, _ form: RequestForm) -> [UInt8] {
     let maxTokens = maxTokens(for: question)
+    let limit = lengthParameter(of: question, form)
     let body = PayloadCoding.bytes(
       of:
         OpenAIBody(
-          model: model, messages: prompt.messages, temperature: question.temperature ?? configuration.temperature,
-          max_tokens: isOpenAIItself ? nil : maxTokens,
-          max_completion_tokens: isOpenAIItself ? maxTokens : nil, seed: question.seed, stop: question.stop.isEmpty ? nil : question.stop))
-    return switch question.format {
+          model: model, stream: form.takes(.stream), stream_options: form.takes(.stream) && form.takes(.streamOptions) ? .init() : nil,
+          messages: form.messages(prompt.messages),
+          temperature: form.takes(.temperature) ? question.temperature ?? configuration.temperature : nil,
+          max_tokens: limit == .maxTokens ? maxTokens : nil, max_completion_tokens: limit == .maxCompletionTokens ? maxTokens : nil,
+          seed: form.takes(.seed) ? question.seed : nil, stop: question.stop.isEmpty || !form.takes(.stop) ? nil : question.stop))
+    return switch form.format(of: question) {
     case nil: body
     case .json: RawJSON.adding("response_format", #"{"type":"json_object"}"#.utf8, to: body)
     case .schema(let schema):

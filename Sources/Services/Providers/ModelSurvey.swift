@@ -62,8 +62,9 @@ final class ModelSurvey {
     }
     switch end {
     case .complete(200, _):
-      guard let list = ModelList(server.dialect, body: body) else { return failed("“\(excerpt(body))”") }
+      guard let list = ModelList(body: body) else { return failed("“\(excerpt(body))”") }
       return .success(list.names)
+    case .moved(_, let address): return failed("it has moved to \(address); put that into [\(server.section)] url of personas.toml")
     case .complete(let status, _): return failed("HTTP \(status)\(ServerError(body: body).map { ": \($0.message)" } ?? "")")
     case .unreachable(let why), .broken(let why), .notHTTP(let why): return failed(why)
     case .silent: return failed("it says nothing")

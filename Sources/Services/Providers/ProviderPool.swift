@@ -88,7 +88,7 @@ final class ProviderPool {
 
   /// The question that may be sent next; nil: none, for now.
   func next(at now: Milliseconds) -> UInt64? {
-    for provider in providers.values where provider.schedule.hasNext {
+    for provider in providers.values where provider.schedule.hasNext(at: now) {
       if let local = provider.local, !local.isReady {
         if ending.isEmpty { local.handle(.needed) }
         continue
@@ -111,7 +111,10 @@ final class ProviderPool {
     provider.local = local
   }
 
-  var nextTimer: Milliseconds? { local?.nextTimer }
+  /// When there may be something to do though nothing has happened.
+  func nextTimer(at now: Milliseconds) -> Milliseconds? {
+    (providers.values.map { $0.schedule.nextTimer(at: now) } + [local?.nextTimer]).compactMap { $0 }.min()
+  }
 
   func runTimers(at now: Milliseconds) {
     if let local, let timer = local.nextTimer, timer <= now { local.handle(.timer) }

@@ -4,12 +4,15 @@ struct ServerAddress: Equatable, Sendable {
   var base: String
   var socketPath: String?
 
+  /// In bytes.
+  static let longest = 2048
+
   /// How addresses are written, for people.
   static let forms = "http://HOST:PORT, https://HOST/v1 or unix:/PATH/TO.sock"
 
   /// Nil if it is none. `usualPath` is meant where the address has no path.
   init?(_ written: String, usualPath: String = "") {
-    guard !written.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else { return nil }
+    guard written.utf8.count <= Self.longest, !written.utf8.contains(where: { $0 <= 32 || $0 == 127 }) else { return nil }
     var url = written[...]
     while url.last == "/" { url.removeLast() }
     if url.hasPrefix("unix:") {

@@ -23,7 +23,7 @@ struct ServerKey: Sendable {
 
   init(variable: String?, environment: (String) -> String?) {
     source = variable.map { .variable($0) }
-    key = variable.flatMap(environment).map { $0.trimmingWhitespace() }.flatMap { $0.isEmpty ? nil : $0 }
+    key = variable.flatMap(environment).map(Self.trimmed).flatMap { $0.isEmpty ? nil : $0 }
     fault = nil
   }
 
@@ -31,8 +31,14 @@ struct ServerKey: Sendable {
   init(file: String) {
     source = .file(file)
     var fault: String?
-    key = Self.contents(of: file, &fault)?.trimmingWhitespace()
+    key = Self.contents(of: file, &fault).map(Self.trimmed)
     self.fault = fault ?? (key?.isEmpty == true ? "is empty: write the key into it" : nil)
+  }
+
+  /// Without blanks, and without the byte order mark that some editors write.
+  private static func trimmed(_ text: String) -> String {
+    let isMarked = text.unicodeScalars.first == "\u{FEFF}"
+    return String(String(text.unicodeScalars.dropFirst(isMarked ? 1 : 0)).trimmingBlanks())
   }
 
   private static func contents(of path: String, _ fault: inout String?) -> String? {
@@ -77,8 +83,8 @@ struct ServerKey: Sendable {
           + "set it before batkernel starts, or remove api_key_env"
       }
     }
-    guard let key, let source, key.utf8.contains(where: { $0 < 32 || $0 == 127 }) else { return nil }
-    return "the key in \(source.text) has a line break or another control character"
+    guard let key, let source, key.utf8.contains(where: { $0 < 32 || $0 >= 127 }) else { return nil }
+    return "the key in \(source.text) has a line break or another character that no key has: write the key alone, as its provider shows it"
   }
 
   var header: String? { key.map { "Authorization: Bearer \($0)" } }
@@ -87,14 +93,5 @@ struct ServerKey: Sendable {
   func redacted(_ text: String) -> String {
     guard let key, key.utf8.count >= 4 else { return text }
     return text.replacing(key, with: "…")
-  }
-}
-
-extension String {
-  fileprivate func trimmingWhitespace() -> String {
-    var text = self[...]
-    while text.first?.isWhitespace == true { text.removeFirst() }
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return String(text)
   }
 }

@@ -13,7 +13,7 @@ struct Budget {
     var reading: Int
     /// The answer, at most.
     var answering: Int
-    var tokens: Int { reading + answering }
+    var tokens: Int { Budget.sum(reading, answering) }
   }
 
   private(set) var day: CalendarDay
@@ -33,9 +33,14 @@ struct Budget {
   }
 
   /// What was spent of this day before, where that becomes known later.
-  mutating func add(_ earlier: [String: Int]) { spent.merge(earlier) { $0 + $1 } }
+  mutating func add(_ earlier: [String: Int]) { spent.merge(earlier, uniquingKeysWith: Self.sum) }
 
-  var total: Int { spent.values.reduce(0, +) }
+  /// More than anybody can spend on a day. No sum of tokens is above it, whatever a server or a file says.
+  static let most = 1 << 40
+
+  static func sum(_ a: Int, _ b: Int) -> Int { min(max(0, min(a, most)) + max(0, min(b, most)), most) }
+
+  var total: Int { spent.values.reduce(0, Self.sum) }
   func isReserved(_ id: UInt64) -> Bool { reserved[id] != nil }
 
   /// Sets the tokens aside, in the place of what was set aside for the same question before.
@@ -47,12 +52,12 @@ struct Budget {
   mutating func reserve(_ id: UInt64, _ need: Need, limit: Int?, totalLimit: Int?) throws(Failure) {
     reserved[id] = nil
     if let limit {
-      let others = reserved.values.filter { $0.persona == need.persona }.reduce(0) { $0 + $1.tokens }
+      let others = reserved.values.filter { $0.persona == need.persona }.reduce(0) { Self.sum($0, $1.tokens) }
       let left = limit - (spent[need.persona] ?? 0) - others
       if need.tokens > left { throw short(need, left, of: limit, "for \(need.persona)", key: "[persona.\(need.persona)] tokens_per_day") }
     }
     if let totalLimit {
-      let left = totalLimit - total - reserved.values.reduce(0) { $0 + $1.tokens }
+      let left = totalLimit - total - reserved.values.reduce(0) { Self.sum($0, $1.tokens) }
       if need.tokens > left { throw short(need, left, of: totalLimit, "for all personas together", key: "[llm] tokens_per_day") }
     }
     reserved[id] = need
@@ -61,7 +66,7 @@ struct Budget {
   /// The question, or a round of it, has ended and has cost so much; 0: nothing.
   mutating func settle(_ id: UInt64, tokens: Int) {
     guard let need = reserved.removeValue(forKey: id), tokens > 0 else { return }
-    spent[need.persona, default: 0] += tokens
+    spent[need.persona] = Self.sum(spent[need.persona] ?? 0, tokens)
   }
 
   private func short(_ need: Need, _ left: Int, of limit: Int, _ whose: String, key: String) -> Failure {

@@ -16,6 +16,8 @@ struct FairQueue {
   private struct Running {
     var persona: String
     var since: Milliseconds
+    /// When the model has last said something.
+    var heard: Milliseconds
   }
 
   /// What a question is charged for until it has taken longer: so those that begin together do not all belong to one.
@@ -52,9 +54,15 @@ struct FairQueue {
     guard let best else { return nil }
     let taken = waiting.remove(at: best.place)
     level = max(level, best.account)
-    running[taken.id] = Running(persona: taken.persona, since: now)
+    running[taken.id] = Running(persona: taken.persona, since: now, heard: now)
     return taken.id
   }
+
+  /// The model has said something to it.
+  mutating func heard(_ id: ID, at now: Milliseconds) { running[id]?.heard = now }
+
+  /// When the model last said something to each that runs.
+  var lastHeard: [Milliseconds] { running.values.map(\.heard) }
 
   /// It has ended, or nobody wants it any more. False: there is none.
   @discardableResult

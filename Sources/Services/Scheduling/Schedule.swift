@@ -5,6 +5,9 @@ import System
 ///
 /// The rest does not starve: when it waits, every fifth question is one of it. And it takes all slots but one, if there
 /// are several: what a person asks finds the last one free, or taken by another person.
+///
+/// A question to which the model has said nothing for `patience` hangs, and holds no person up: those who wait get a slot
+/// beside it, up to `growth` in all.
 struct Schedule {
   typealias ID = UInt64
 
@@ -12,6 +15,9 @@ struct Schedule {
   static let share = 4
 
   var slots: Int
+  var patience: Milliseconds = 5000
+  /// So many slots there may be for people beyond the usual ones; 0 where the server has no more than those.
+  var growth = 0
   private var interactive = FairQueue()
   private var background = FairQueue()
   /// How many of the first lane have passed since something waits in the second.
@@ -24,7 +30,19 @@ struct Schedule {
   /// Everything that waits, for ending it.
   var waitingIDs: [ID] { interactive.waitingIDs + background.waitingIDs }
   /// True if `next` would return a question.
-  var hasNext: Bool { lane != nil }
+  func hasNext(at now: Milliseconds) -> Bool { lane(at: now) != nil }
+
+  /// When `next` may return a question though none has ended: one that runs hangs from then on. Nil: never.
+  func nextTimer(at now: Milliseconds) -> Milliseconds? {
+    guard interactive.waitingCount > 0, growth > 0 else { return nil }
+    return (interactive.lastHeard + background.lastHeard).map { $0 + patience }.filter { $0 > now }.min()
+  }
+
+  /// The model has said something to a question that runs.
+  mutating func heard(_ id: ID, at now: Milliseconds) {
+    interactive.heard(id, at: now)
+    background.heard(id, at: now)
+  }
 
   /// `first`: it goes before what its persona has waiting in its lane.
   mutating func add(_ id: ID, persona: String, isInteractive: Bool, first: Bool = false) {
@@ -37,7 +55,7 @@ struct Schedule {
 
   /// Takes the next question and counts it as running, until it is removed.
   mutating func next(at now: Milliseconds) -> ID? {
-    switch lane {
+    switch lane(at: now) {
     case .interactive?:
       passed = background.waitingCount > 0 ? passed + 1 : 0
       return interactive.take(at: now)
@@ -54,10 +72,15 @@ struct Schedule {
   private enum Lane { case interactive, background }
 
   /// From which lane the next one comes.
-  private var lane: Lane? {
-    guard runningCount < slots else { return nil }
-    let mayTakeBackground = background.waitingCount > 0 && (slots == 1 || background.runningCount < slots - 1)
+  private func lane(at now: Milliseconds) -> Lane? {
+    let isFree = runningCount < slots
+    let mayTakeBackground = isFree && background.waitingCount > 0 && (slots == 1 || background.runningCount < slots - 1)
     if mayTakeBackground, interactive.waitingCount == 0 || passed >= Self.share { return .background }
-    return interactive.waitingCount > 0 ? .interactive : nil
+    guard interactive.waitingCount > 0 else { return nil }
+    return isFree || runningCount - min(growth, hangingCount(at: now)) < slots ? .interactive : nil
+  }
+
+  private func hangingCount(at now: Milliseconds) -> Int {
+    (interactive.lastHeard + background.lastHeard).count { now - $0 >= patience }
   }
 }

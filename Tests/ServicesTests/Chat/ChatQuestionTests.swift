@@ -18,6 +18,38 @@ import Wire
     #expect(PayloadCoding.bytes(of: EncodableJSON(try JSON(parsing: "[1e400,1.5]".utf8))) == Array("[null,1.5]".utf8))
   }
 
+  @Test(
+    "numbers that no Double holds and halves of surrogate pairs are taken, or refused with their key, wherever they stand",
+    arguments: [
+      #"{"text":"Hi","format":{"const":1e400}}"#, #"{"text":"Hi","format":{"const":"\ud800"}}"#, #"{"text":"\ud800"}"#,
+      #"{"text":"Hi","format":{"enum":[1e400,-1e400]}}"#, #"{"text":"Hi","format":{"properties":{"\udc00":{"type":"string"}}}}"#,
+      #"{"text":"Hi","thread":"\ud800"}"#, #"{"messages":[{"role":"user","content":"\ud83d"}]}"#, #"{"text":"Hi","stop":["\ud800"]}"#,
+      #"{"text":"Hi","seed":1e400}"#, #"{"text":"Hi","max_tokens":9223372036854775807}"#, #"{"text":"Hi","temperature":1e400}"#,
+      #"{"text":"Hi","tool_rounds":1e400}"#, #"{"text":"Hi","\ud800":1}"#, #"{"text":"Hi","format":1e400}"#,
+      #"{"text":"Hi","format":"\ud800"}"#,
+    ])
+  func hostile(_ body: String) {
+    do throws(Failure) {
+      let question = try read(body)
+      _ = question.form.map { try? $0.read("1", finish: "stop") }
+      var provider = ProviderConfiguration()
+      (provider.kind, provider.model) = (.openai, "m")
+      let server = ModelServer(provider, localSocket: "/model.sock") { _ in nil }
+      let prompt = Prompt(system: "", earlier: [], question: question.messages, estimate: .init(), window: 4096, reserve: 100)
+      _ = try server.request(question, prompt)
+    } catch { #expect(error.code == .invalid) }
+  }
+
+  @Test("half a surrogate pair is read as U+FFFD; a temperature that cannot be sent, and names without end, are refused")
+  func values() throws {
+    #expect(try read(#"{"text":"a\ud800"}"#).messages[0].content == "a\u{FFFD}")
+    #expect(throws: Failure.self) { try read(#"{"text":"Hi","temperature":1e400}"#) }
+    for key in ["thread", "model", "provider"] {
+      let failure = #expect(throws: Failure.self) { try read(#"{"text":"Hi","\#(key)":"\#(String(repeating: "x", count: 257))"}"#) }
+      #expect(failure?.message.contains("\"\(key)\" has 257 bytes; it may have 256") == true)
+    }
+  }
+
   @Test("a text alone is the next question of the conversation \"main\"")
   func text() throws {
     let question = try read(#"{"text":"Hi"}"#)

@@ -47,7 +47,7 @@ import Testing
       says: ["404", "/api/chat", "url"]),
     Fault(
       testDescription: "moved", script: [.answer(301, "", headers: "Location: http://elsewhere\r\n")], code: .llmRefused,
-      says: ["301", "moved"]),
+      says: ["moved to http://elsewhere", "url"]),
     Fault(
       testDescription: "the question alone is too long", provider: .openai,
       script: [

@@ -208,6 +208,52 @@ import Testing
     #expect(try contents(key, HistoryStore(folder: folder)) == ["1", "2", "3"])
   }
 
+  @Test("numbers that cannot be, in the file, are mended when it is opened, and nothing that was said is lost")
+  func poisoned() throws {
+    let folder = makeFolder()
+    for number in 1...3 { try add("\(number)", to: key, HistoryStore(folder: folder)) }
+    try HistoryStore(folder: folder).spend(7, persona: "B", day: "2026-11-23")
+    let file = try SQLiteDatabase(folder + "/llm.sqlite")
+    for sql in [
+      "INSERT INTO spent VALUES ('2026-11-23', 'A', 9223372036854775807)", "INSERT INTO spent VALUES ('2026-11-23', 'C', -5)",
+      "INSERT INTO spent VALUES ('2026-11-23', 'D', 'many')",
+      "UPDATE turn SET number = 9223372036854775807, prompt_tokens = -9223372036854775808, completion_tokens = 9223372036854775807 WHERE number = 3",
+      "UPDATE turn SET at = 9223372036854775807",
+      "UPDATE thread SET summary = 'x', summarised = -9223372036854775808, left_out = 9223372036854775807, bytes_per_token = 9e999, began = 'x', used = -9223372036854775808",
+      "UPDATE thread SET id = 9223372036854775807", "UPDATE turn SET thread = 9223372036854775807",
+      "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+    ] { try file.run(sql, keep: false) }
+    let log = Lines()
+    let store = try HistoryStore(folder: folder) { log.add($0) }
+    #expect(log.all.count >= 5, "\(log.all)")
+    #expect(try store.spent(on: "2026-11-23") == ["B": 7])
+    #expect(try contents(key, store) == ["1", "2", "3"])
+    try add("4", to: key, store)
+    try add("5", to: ThreadKey(persona: "A", thread: "other"), store)
+    let read = try #require(try store.read(key, last: nil))
+    #expect(read.turns.map(\.number) == [1, 2, 3, 4] && read.summary == nil)
+    #expect(read.turns[2].facts.promptTokens == 0)
+    _ = try HistoryAnswer.answer(.export(persona: "A", thread: "main", last: nil, .markdown), store)
+    try store.spend(.max, persona: "B", day: "2026-11-23")
+    try store.spend(.max, persona: "B", day: "2026-11-23")
+    #expect(try store.spent(on: "2026-11-23") == ["B": Budget.most])
+    let again = Lines()
+    _ = try HistoryStore(folder: folder) { again.add($0) }
+    #expect(again.all == [], "what is mended is mended")
+  }
+
+  @Test("a turn that cannot be read is passed over, and the conversation goes on")
+  func unreadable() throws {
+    let folder = makeFolder()
+    for number in 1...3 { try add("\(number)", to: key, HistoryStore(folder: folder)) }
+    let file = try SQLiteDatabase(folder + "/llm.sqlite")
+    try file.run("UPDATE turn SET messages = '[{\"role\":\"bat\"}]' WHERE number = 2", keep: false)
+    let log = Lines()
+    let store = try HistoryStore(folder: folder) { log.add($0) }
+    #expect(try contents(key, store) == ["1", "3"])
+    #expect(try store.read(key, last: nil)?.turns.count == 2 && log.all.contains { $0.contains("cannot be read") })
+  }
+
   @Test("a file of a newer version is left alone, and said so")
   func newer() throws {
     let folder = makeFolder()

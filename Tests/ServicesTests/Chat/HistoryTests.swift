@@ -93,6 +93,46 @@ import Wire
     server.stop()
   }
 
+  @Test("a summary far over its limit is cut, and the conversation goes on")
+  func endlessSummary() async throws {
+    let endless = String(repeating: "and so on, ", count: 10_000)
+    let server = ScriptedServer([Recording.ollamaAnswer("A", promptTokens: 300), Recording.ollamaAnswer(endless)]) { request, _ in
+      request.contents.first?.contains("memory of a conversation") == true ? 2 : 1
+    }
+    let models = makeModels(.ollama, url: server.url) { $0.standard.contextTokens = 1536 }
+    try await talk(models, server, isSummary: isSummary)
+    var conclusion: Conclusion
+    repeat {
+      conclusion = try await Reply(models, #"{"text":"then"}"#, prompt: "You are BRICK").conclusion()
+    } while conclusion.summarised_turns == nil
+    let kept = try await order(models, .get(persona: "BRICK", thread: "main", last: nil))
+    let summary = try #require(kept["summary"]?.string)
+    #expect(summary.hasPrefix("and so on, and") && summary.hasSuffix("…") && summary.utf8.count < 4000)
+    models.stop()
+    server.stop()
+  }
+
+  @Test("a summary that is too long in the file takes the question's place in no prompt, and in no further summary")
+  func poisonedSummary() throws {
+    let summary = Conversation.Summary(text: String(repeating: "é, ", count: 100_000), turns: 4)
+    #expect(summary.cut(to: 1000).text.utf8.count <= 1003 && summary.cut(to: 1_000_000) == summary)
+    #expect(summary.cut(to: 1).text == "…" && summary.cut(to: -5).text == "…")
+    var builder = PromptBuilder()
+    var conversation = Conversation(thread: 1, estimate: TokenEstimate())
+    (conversation.summary, conversation.dropped) = (summary, 4)
+    builder.open(conversation)
+    var provider = ProviderConfiguration()
+    (provider.kind, provider.model, provider.contextTokens) = (.ollama, "m", 1536)
+    let server = ModelServer(provider, localSocket: "/model.sock") { _ in nil }
+    let question = try ChatQuestion(.init(persona: "BRICK", prompt: "S", request: ChatRequest(Array(#"{"text":"Hi"}"#.utf8), of: "BRICK")))
+    let draft = try builder.draft(question, [], for: server, learnt: TokenEstimate())
+    #expect(draft.prompt.summarised == 4 && draft.prompt.estimated < 1536 / 2)
+    let asked = LanguageQuestion(persona: "BRICK", prompt: "", request: ChatRequest(text: "?"))
+    let occasion = Summariser.Occasion(thread: 1, asked: asked, provider: "default", model: nil, window: 1536, estimate: TokenEstimate())
+    let next = try #require(Summarising(of: occasion, summary, (1...9).map { PromptTests.turn("\($0) ") }, window: 1536))
+    #expect(next.turns > 4 && next.request.text!.utf8.count < 1536 * 3)
+  }
+
   @Test("a turn that is too long for the summary's own question goes in part, and what is left waits for the next summary")
   func parts() {
     let turns = (1...9).map { PromptTests.turn("\($0) ", bytes: 1500) }

@@ -48,6 +48,47 @@ import Wire
   func fitsNot(schema: String, value: String, reason: String) throws { #expect(try violations(schema, value) == [reason]) }
 
   @Test(
+    "references that lead to themselves, and schemas that ask for any amount of work, end",
+    arguments: [
+      ##"{"allOf":[{"$ref":"#"},{"$ref":"#"}]}"##, ##"{"anyOf":[{"$ref":"#"},{"not":{"$ref":"#"}}]}"##,
+      ##"{"$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"},{"$ref":"#/$defs/b"}]},"b":{"oneOf":[{"$ref":"#/$defs/a"},{"$ref":"#"}]}},"$ref":"#/$defs/a"}"##,
+      doubling(20), doubling(60), chain(30_000), clique(12),
+    ])
+  func work(schema: String) throws {
+    let schema = try JSONSchema(try JSON(parsing: schema.utf8))
+    for value in ["1", "[]", #"{"a":[1,2,{"b":null}]}"#] { _ = schema.violations(in: try JSON(parsing: value.utf8)) }
+  }
+
+  /// Each definition asks for the next one twice.
+  private static func doubling(_ count: Int) -> String {
+    let definitions = (0..<count).map { ##""a\##($0)":{"allOf":[{"$ref":"#/$defs/a\##($0 + 1)"},{"$ref":"#/$defs/a\##($0 + 1)"}]}"## }
+    return ##"{"$defs":{\##(definitions.joined(separator: ",")),"a\##(count)":{"type":"integer"}},"$ref":"#/$defs/a0"}"##
+  }
+
+  /// Each definition is the next one.
+  private static func chain(_ count: Int) -> String {
+    let definitions = (0..<count).map { ##""a\##($0)":{"$ref":"#/$defs/a\##($0 + 1)"}"## }
+    return ##"{"$defs":{\##(definitions.joined(separator: ",")),"a\##(count)":true},"$ref":"#/$defs/a0"}"##
+  }
+
+  /// Each definition asks for all.
+  private static func clique(_ count: Int) -> String {
+    let all = (0..<count).map { ##"{"$ref":"#/$defs/a\##($0)"}"## }.joined(separator: ",")
+    return ##"{"$defs":{\##((0..<count).map { "\"a\($0)\":{\"anyOf\":[\(all)]}" }.joined(separator: ","))},"$ref":"#/$defs/a0"}"##
+  }
+
+  @Test("what takes too much work does not fit, and that is said")
+  func tooMuch() throws {
+    #expect(try violations(Self.doubling(60), "1").last?.contains("too much work") == true)
+    #expect(try violations(Self.chain(30_000), "1").last?.contains("too much work") == true)
+    let deep = String(repeating: "[", count: 400) + String(repeating: "]", count: 400)
+    #expect(try violations(##"{"items":{"$ref":"#"}}"##, deep) == [])
+    let many = "[" + (0..<20_000).map(String.init).joined(separator: ",")
+    #expect(try violations(#"{"uniqueItems":true}"#, many + "]") == [])
+    #expect(try violations(#"{"uniqueItems":true}"#, many + ",7.0]") == ["$[20000] is there twice"])
+  }
+
+  @Test(
     "a schema that could not be checked whole is refused, with the place",
     arguments: [
       (#"{"properties":{"a":{"type":"text"}}}"#, "#/properties/a/type must be one or several of"),

@@ -61,7 +61,10 @@ import Testing
     let gate = ScriptedServer.Gate()
     let server = ScriptedServer([[.wait(gate)] + Recording.ollamaAnswer("A")])
     let models = makeModels(.ollama, url: server.url)
-    let replies = (1...6).map { Reply(models, #"{"text":"\#($0)","remember":false}"#) }
+    // Nobody waits for five of them, which leave a slot for the sixth.
+    let replies = (1...6).map { number in
+      Reply(models, #"{"text":"\#(number)","remember":false}"#, change: { $0.isInteractive = number == 6 })
+    }
     var events = server.events.makeAsyncIterator()
     for _ in 1...4 { _ = await events.next() }
     let statistics = try JSONDecoder().decode(LanguageStatistics.self, from: Data(models.statistics()))

@@ -54,6 +54,7 @@ private let isInstalled: Bool =
       for await event in reply.events {
         switch event {
         case .piece: reply.call.cancel()
+        case .thought: break
         case .finished(.failure(let failure)): #expect(failure.code == .cancelled)
         case .finished(.success): Issue.record("it was answered to its end")
         }
@@ -75,6 +76,7 @@ private let isInstalled: Bool =
             pid = try #require(try LocalModelTests.statistics(models).local?.pid)
             kill(pid, SIGKILL)
           }
+        case .thought: break
         case .finished(.failure(let failure)):
           #expect(failure.code == .llmCutOff)
           #expect(failure.message.contains("bytes"))

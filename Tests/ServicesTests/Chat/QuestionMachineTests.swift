@@ -56,6 +56,8 @@ import Wire
       case .reviveLocal: "revive"
       case .call(let tool, _, let round, let index): "call \(tool) \(round).\(index)"
       case .emit(let text): "emit \(text)"
+      case .showThought(let line): "show \(line)"
+      case .remember(let form): "remember \(form.text)"
       case .settle(let tokens): "settle \(tokens)"
       case .learn(let model, _): "learn \(model)"
       case .keep(let turn): "keep \(turn.messages.count)"
@@ -247,6 +249,113 @@ import Wire
     #expect(driver.on(Self.unreachable) == ["leave", "enqueue default first", "revive"])
     #expect(driver.on(.slotGiven) == ["send"])
     #expect(driver.on(Self.unreachable).last == "finish llm_unreachable")
+  }
+
+  @Test("thoughts are shown a line at a time, and are no part of what is said, kept or sent again")
+  func thoughts() throws {
+    var driver = try Driver()
+    driver.send()
+    #expect(driver.on(.thought("Let me ")) == ["show thinking"])
+    #expect(driver.on(.thought("see.\nHm")) == ["show thinking: Let me see."])
+    #expect(driver.on(.piece("A")) == ["emit A"])
+    let actions = driver.machine.handle(.answered(Self.whole), at: 0)
+    guard case .keep(let turn)? = actions.last else {
+      Issue.record("\(actions)")
+      return
+    }
+    #expect(turn.messages.map(\.content) == ["Hi", "A"])
+    var lost = try Driver(legs: ["default", "cloud"])
+    lost.send()
+    _ = lost.on(.thought("Hm"))
+    #expect(lost.on(Self.setback(.cutOff("closed", textBytes: 0))).last == "enqueue cloud first", "no word of an answer has come")
+  }
+
+  @Test("a thought whose beginning stood in the prompt is cut from what is kept")
+  func loneThought() throws {
+    #expect(ThoughtFilter.behindLoneEnd("Hm, so.\n</think>\n\nHello") == "Hello")
+    #expect(ThoughtFilter.behindLoneEnd("Write </think> so.") == nil)
+    #expect(ThoughtFilter.behindLoneEnd("As in\n```\n</think>\n```\nyou see.") == nil)
+    #expect(ThoughtFilter.behindLoneEnd("Hm.\n</think>\n") == nil)
+    var driver = try Driver()
+    driver.send()
+    _ = driver.on(.piece("Hm, so.\n</think>\n\nHello"))
+    _ = driver.on(.answered(Self.whole))
+    _ = driver.on(.kept(true))
+    #expect(try JSON(parsing: try #require(driver.result).get())["text"] == "Hello")
+  }
+
+  @Test(
+    "a call that is written as text is made, and nobody is shown it",
+    arguments: [
+      #"{"name":"BABS_observe","arguments":{"z":"moon"}}"#, #"{"name": "BABS.observe", "parameters": {"z": "moon"}}"#,
+      #"[{"name":"BABS_observe","arguments":"{\"z\":\"moon\"}"}]"#,
+      "```json\n{\"name\":\"BABS_observe\",\"arguments\":{\"z\":\"moon\"}}\n```",
+      #"<tool_call>\n{"name":"BABS_observe","arguments":{"z":"moon"}}\n</tool_call>"#.replacing("\\n", with: "\n"),
+      #"<tool_call>{"name":"BABS_observe","arguments":{"z":"moon"}}"#, #"<function=BABS_observe>{"z":"moon"}</function>"#,
+      #"[TOOL_CALLS][{"name":"BABS_observe","arguments":{"z":"moon"}}]"#,
+      #"<|python_tag|>{"name":"BABS_observe","parameters":{"z":"moon"}}"#,
+      #"{"type":"function","function":{"name":"BABS_observe","arguments":{"z":"moon"}}}"#,
+      #"{"tool":"functions.BABS_observe","args":{"z":"moon"}}"#,
+    ])
+  func written(_ text: String) throws {
+    for size in [1, 3, 1000] {
+      var driver = try Driver(tools: [ToolTests.observe])
+      driver.send()
+      var rest = text[...]
+      while !rest.isEmpty {
+        #expect(driver.on(.piece(String(rest.prefix(size)))) == [])
+        rest = rest.dropFirst(size)
+      }
+      #expect(driver.on(.answered(Self.whole)) == ["settle 28", "leave", "call BABS.observe 1.0"])
+    }
+  }
+
+  @Test("what is said before a call in tags is shown and kept; text that only looks like a call is shown, late")
+  func notCalls() throws {
+    var said = try Driver(tools: [ToolTests.observe])
+    said.send()
+    #expect(said.on(.piece("I look. <tool")) == ["emit I look. "])
+    #expect(said.on(.piece(#"_call>{"name":"BABS_observe","arguments":{"z":"moon"}}</tool_call>"#)) == [])
+    #expect(said.on(.answered(Self.whole)) == ["settle 28", "leave", "call BABS.observe 1.0"])
+    for text in [
+      #"{"name":"Bruce"}"#, #"{"name":"NOBODY_x","arguments":{}}"#, "```json\n[1]\n```", #"{"name":"BABS_observe"} is its name"#,
+      "[1] is a source",
+    ] {
+      var driver = try Driver(tools: [ToolTests.observe])
+      driver.send()
+      let shown = driver.on(.piece(text)) + driver.on(.answered(Self.whole))
+      #expect(shown.filter { $0.hasPrefix("emit") } == ["emit \(text)"])
+    }
+    var none = try Driver()
+    none.send()
+    #expect(none.on(.piece("{")) == ["emit {"], "where no tools were offered nothing is held back")
+  }
+
+  @Test("each part of a request is left out at most once, so refusals come to an end")
+  func refusals() throws {
+    let refusal = Self.setback(
+      .status(
+        400,
+        body: Array(
+          #"{"error":"stream_options, max_tokens, max_completion_tokens, temperature, seed, stream and tools are not supported"}"#.utf8),
+        retryAfter: nil))
+    var driver = try Driver(
+      #"{"text":"Hi","max_tokens":5,"temperature":1,"seed":1,"remember":false}"#, kind: .openai, tools: [ToolTests.observe])
+    driver.send(nil)
+    var count = 0
+    while driver.on(refusal) == ["log info", "send"], count < 100 { count += 1 }
+    #expect(count == 5, "stream_options, both limits, temperature, tools")
+    var good = try Driver(#"{"text":"Hi","remember":false}"#, kind: .openai)
+    good.send(nil)
+    #expect(good.on(refusal) == ["log info", "send"])
+    _ = good.on(.piece("A"))
+    #expect(good.on(.answered(Self.whole)) == ["settle 28", "remember stream_options", "learn m", "leave", "finish"])
+    var begun = try Driver(#"{"text":"Hi","remember":false}"#, kind: .openai)
+    begun.send(nil)
+    _ = begun.on(.piece("A"))
+    #expect(
+      begun.on(Self.setback(.fault(.server(ServerError(message: "stream_options unsupported")), textBytes: 1))).last == "finish llm_refused"
+    )
   }
 
   @Test("a conversation that is forgotten is read anew by a question that waits, and goes to nobody")

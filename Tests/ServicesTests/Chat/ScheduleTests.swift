@@ -68,7 +68,7 @@ import Testing
     let first = (1...4).compactMap { _ in schedule.next(at: 0) }
     #expect(first == [1, 11, 2, 12])
     #expect(schedule.next(at: 0) == nil)
-    #expect(!schedule.hasNext)
+    #expect(!schedule.hasNext(at: 0))
     schedule.remove(11, at: 500)
     #expect(schedule.next(at: 500) == 13, "A still has two with the model, and B one")
   }
@@ -86,13 +86,34 @@ import Testing
     #expect(order == [11, 12, 13, 14, 1, 15, 16, 17, 18, 2, 19, 20, 21, 22, 3])
   }
 
+  @Test("questions that hang hold no person up: those who wait get slots beside them, but not without end, and the rest gets none")
+  func hanging() {
+    var schedule = Schedule(slots: 4)
+    (schedule.patience, schedule.growth) = (5000, 2)
+    for id in 1...9 { schedule.add(UInt64(id), persona: "A", isInteractive: true) }
+    schedule.add(20, persona: "B", isInteractive: false)
+    #expect((1...5).map { _ in schedule.next(at: 0) } == [1, 2, 3, 4, nil])
+    schedule.heard(1, at: 3000)
+    schedule.heard(2, at: 3000)
+    #expect(schedule.nextTimer(at: 100) == 5000 && schedule.next(at: 4999) == nil)
+    #expect((1...3).map { _ in schedule.next(at: 5000) } == [5, 6, nil], "two hang")
+    #expect(schedule.next(at: 60_000) == nil, "and no more than two slots grow")
+    schedule.remove(3, at: 60_000)
+    #expect(schedule.next(at: 60_000) == 7)
+    for id in 1...9 { schedule.remove(UInt64(id), at: 60_000) }
+    #expect(schedule.next(at: 60_000) == 20)
+    for id in 30...33 { schedule.add(UInt64(id), persona: "B", isInteractive: false) }
+    _ = (1...3).map { _ in schedule.next(at: 60_000) }
+    #expect(schedule.nextTimer(at: 60_000) == nil && schedule.next(at: 90_000) == nil, "nobody waits for the rest")
+  }
+
   @Test("the rest leaves one slot for persons")
   func reserve() {
     var schedule = Schedule(slots: 3)
     for id in 1...3 { schedule.add(UInt64(id), persona: "A", isInteractive: false) }
     let first = (1...3).map { _ in schedule.next(at: 0) }
     #expect(first == [1, 2, nil])
-    #expect(!schedule.hasNext && schedule.waitingCount == 1)
+    #expect(!schedule.hasNext(at: 0) && schedule.waitingCount == 1)
     schedule.add(11, persona: "B", isInteractive: true)
     #expect(schedule.next(at: 0) == 11)
     schedule.remove(1, at: 10)
@@ -109,11 +130,11 @@ import Testing
     schedule.remove(2, at: 0)
     schedule.remove(2, at: 0)
     schedule.remove(99, at: 0)
-    #expect(!schedule.hasNext)
+    #expect(!schedule.hasNext(at: 0))
     schedule.remove(1, at: 0)
     #expect(schedule.next(at: 0) == 3)
     schedule.remove(3, at: 0)
-    #expect(!schedule.hasNext && schedule.waitingCount == 0 && schedule.runningCount == 0)
+    #expect(!schedule.hasNext(at: 0) && schedule.waitingCount == 0 && schedule.runningCount == 0)
   }
 
   @Test("a question put back goes before the others of its persona")

@@ -55,13 +55,16 @@ final class ScriptedServer: Sendable {
   private let continuation: AsyncStream<Event>.Continuation
   private let listener: Int32
   private let scripts: [[Step]]
+  private let choose: @Sendable (Request, Int) -> Int
   private let served = Mutex<[Request]>([])
 
   var requests: [Request] { served.withLock { $0 } }
 
-  /// The last script answers all further requests. `socketPath` nil: TCP on the loopback.
-  init(socketPath: String? = nil, _ scripts: [[Step]]) {
+  /// The last script answers all further requests. `socketPath` nil: TCP on the loopback. `choose`: which script answers a request,
+  /// the n-th of which there are as many as there were requests.
+  init(socketPath: String? = nil, _ scripts: [[Step]], choose: @escaping @Sendable (Request, Int) -> Int = { $1 }) {
     self.scripts = scripts
+    self.choose = choose
     (events, continuation) = AsyncStream.makeStream()
     let listener = socket(socketPath == nil ? AF_INET : AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     self.listener = listener
@@ -111,7 +114,7 @@ final class ScriptedServer: Sendable {
         return requests.count
       }
       continuation.yield(.request(request))
-      for step in scripts[min(number, scripts.count) - 1] {
+      for step in scripts[min(choose(request, number), scripts.count) - 1] {
         switch step {
         case .send(let bytes):
           guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { return }

@@ -15,7 +15,7 @@ final class Reply: Sendable {
 
   init(
     _ models: LanguageModels, _ body: String, persona: String = "BRICK", prompt: String = "", overrides: LanguageOverrides = .init(),
-    change: (inout LanguageQuestion) -> Void = { _ in }
+    change: (inout LanguageQuestion) -> Void = { _ in }, onThought: @escaping @Sendable (String) -> Void = { _ in }
   ) {
     let (stream, continuation) = AsyncStream<LanguageEvent>.makeStream()
     events = stream
@@ -25,6 +25,7 @@ final class Reply: Sendable {
     var question = LanguageQuestion(persona: persona, prompt: prompt, overrides: overrides, request: request)
     change(&question)
     call = models.chat(question) { event in
+      if case .thought(let line) = event { onThought(line) }
       if case .finished = event { end.fulfill(true) }
       continuation.yield(event)
       if case .finished = event { continuation.finish() }
@@ -39,6 +40,7 @@ final class Reply: Sendable {
     for await event in events {
       switch event {
       case .piece(let text): pieces.append(text)
+      case .thought: break
       case .finished(let result): return (pieces, result.map { try! JSONDecoder().decode(Conclusion.self, from: Data($0)) })
       }
     }

@@ -113,6 +113,8 @@ struct EmbeddingServer: Sendable {
     case .silent: return error(.unreachable, "\(address) sent nothing for \(silenceMilliseconds) ms: is \(model) still loading? Try again")
     case .notHTTP(let why):
       return error(.garbled, "what answers at \(address) is no HTTP server (\(why)): check [memory] url in personas.toml")
+    case .moved(_, let place):
+      return error(.refused, "\(address) makes no vectors: it has moved to \(place); put that into [memory] url of personas.toml")
     case .refused, .complete: return garbled("was stopped after \(Self.bytesPerAnswer) bytes of answer")
     }
   }

@@ -1,12 +1,7 @@
 import Wire
 
-/// What is not true of an input.
-struct BrokenClaim: Error {
-  let claim: String
-}
-
-/// What must be true of any bytes.
-enum Claims {
+/// What must be true of any line that comes over the wire.
+enum WireClaims {
   /// Checks all claims; true if the input is a gram.
   static func check(_ input: [UInt8], in memory: GuardedMemory) throws(BrokenClaim) -> Bool {
     // Twice: once with nothing readable behind the bytes, once with nothing readable before them.

@@ -206,7 +206,9 @@ struct InstanceAsker: Asker {
   func relayed(_ request: OpenRequest, _ gram: Gram, isPiece: Bool) {
     let payload = gram.payload.isEmpty ? Array("null".utf8) : gram.payload
     if isPiece {
-      guard let delta = try? PayloadCoding.value(Delta.self, from: payload) else { return }
+      guard var delta = try? PayloadCoding.value(Delta.self, from: payload) else { return }
+      // A persona's step with such a speaker is refused.
+      if let speaker = delta.speaker, Name.problem(speaker.utf8) != nil { delta.speaker = nil }
       if delta.event != nil || delta.speaker != nil {
         _ = stepped(request, AnswerStep(delta))
       } else if let text = delta.text {

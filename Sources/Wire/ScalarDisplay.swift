@@ -1,5 +1,22 @@
 // What single characters do to whoever reads a text, for every place that shows what others have said: a terminal, the log, a name.
 
+extension String {
+  /// The text with what steers a display as escapes, as in \u202e; newlines and tabs stay. For people, not for programs.
+  public var visible: String {
+    guard unicodeScalars.contains(where: { $0.steersDisplay }) else { return self }
+    var text = ""
+    for scalar in unicodeScalars {
+      if scalar.steersDisplay, scalar != "\n", scalar != "\t" {
+        let digits = String(scalar.value, radix: 16)
+        text += "\\u" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return text
+  }
+}
+
 extension Unicode.Scalar {
   /// Whether it can change how the text around it is shown, or be taken for an order by a terminal: the controls of ASCII (newline and
   /// tab, too) and of Latin-1, marks of the writing direction, separators of lines and paragraphs, annotations, tags.

@@ -1,3 +1,5 @@
+import Wire
+
 /// Everything that is wrong with a configuration file.
 struct ConfigurationError: Error, Equatable, CustomStringConvertible {
   /// `personas.toml:12:3: bus.frame_byts: unknown key; did you mean frame_bytes?`
@@ -10,7 +12,8 @@ struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     var message: String
 
     var description: String {
-      (position.map { "\(file):\($0.line):\($0.column)" } ?? file) + ": " + (key.map { "\($0): " } ?? "") + message
+      // A key may be any text that TOML can quote.
+      ((position.map { "\(file):\($0.line):\($0.column)" } ?? file) + ": " + (key.map { "\($0): " } ?? "") + message).visible
     }
   }
 

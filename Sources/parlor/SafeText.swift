@@ -45,13 +45,14 @@ extension String {
 
   /// JSON on one line that shows everything: what steers a terminal stands as an escape, so that it is the same JSON.
   var visibleJSON: String {
-    guard unicodeScalars.contains(where: { $0.steersDisplay || $0 == "\u{FEFF}" }) else { return self }
+    func hides(_ scalar: Unicode.Scalar) -> Bool { scalar.steersDisplay || scalar == "\u{FEFF}" || Paint.marks.contains(scalar.value) }
+    guard unicodeScalars.contains(where: hides) else { return self }
     var safe = String.UnicodeScalarView()
     for scalar in unicodeScalars {
       if scalar.value < 0x20 {
         // Outside of strings alone; within them JSON has no such character.
         safe.append(" ")
-      } else if scalar.steersDisplay || scalar == "\u{FEFF}" {
+      } else if hides(scalar) {
         for unit in String(scalar).utf16 {
           let digits = String(unit, radix: 16)
           safe.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).unicodeScalars)

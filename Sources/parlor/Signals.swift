@@ -26,18 +26,22 @@ enum Signals {
   static let interrupt = Interrupt(descriptor: descriptor) { takeInterrupt() }
 
   /// From now on these come through `take`; SIGPIPE is ignored, so that a write reports it.
+  ///
+  /// A call that waits, such as to open a pipe that nobody writes to, ends with EINTR when one comes.
   static func catching(_ numbers: [Int32]) {
     _ = ends
     pendingInterrupt.store(false, ordering: .relaxed)
     _ = signal(SIGPIPE, SIG_IGN)
     for number in numbers {
-      _ = signal(number) { number in
+      var action = sigaction()
+      action.__sigaction_handler.sa_handler = { number in
         let kept = errno
         var byte = UInt8(truncatingIfNeeded: number)
         if Signals.isEnd(number) { Signals.pendingInterrupt.store(true, ordering: .relaxed) }
         _ = write(Signals.ends.write, &byte, 1)
         errno = kept
       }
+      sigaction(number, &action, nil)
     }
   }
 
@@ -64,8 +68,9 @@ enum Signals {
 
   /// Stops this process, and whoever started it for the terminal, as Ctrl-Z does. Returns when the shell goes on with it.
   static func stop() {
-    let before = signal(SIGTSTP, SIG_DFL)
+    var (byDefault, before) = (sigaction(), sigaction())
+    sigaction(SIGTSTP, &byDefault, &before)
     kill(0, SIGTSTP)
-    _ = signal(SIGTSTP, before)
+    sigaction(SIGTSTP, &before, nil)
   }
 }

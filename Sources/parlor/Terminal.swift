@@ -14,6 +14,10 @@ enum Terminal {
   /// Whether the terminal can do no more than print lines.
   static var isDumb: Bool { environment("TERM") == nil || environment("TERM") == "dumb" }
 
+  /// How wide answers are on standard output; nil: they go to a file or a pipe. A terminal that can do no more than print lines breaks
+  /// them itself.
+  static var answerColumns: Int? { has(1) ? isDumb ? .max : size(1).columns : nil }
+
   /// Columns and rows; 80 × 24 when it cannot be told.
   static func size(_ descriptor: Int32) -> (columns: Int, rows: Int) {
     var size = winsize()

@@ -244,6 +244,7 @@ private func load(
       ("[persona.BRICK]\nx = [1, inf]", ":2:9: persona.BRICK: holds inf or nan"),
       ("[persona.\"1A\"]", ":1:10: persona.1A: no name for a persona: a letter, then"),
       ("[persona.\"a b\"]", "persona.a b: no name for a persona"),
+      (#"[persona."\u001b[31m\u202e"]"#, #"persona.\u001b[31m\u202e: no name for a persona"#),
       ("[persona.Kernel]", "persona.Kernel: that is the kernel's own name"), ("[persona.USER]", "persona.USER: that is who speaks"),
       ("[persona.All]", "persona.All: that means everybody in a conversation"),
       ("[persona.memory]", "persona.memory: that is a part of the kernel"),

@@ -479,6 +479,11 @@ import Wire
       let child = try ParlorChild([], kernel: kernel.path, onTerminal: true, environment: environment)
       child.type("/foo\rx\r")
       try child.expect("heard x")
+      child.type(String(repeating: "words ", count: 40) + "\r")
+      try child.expect("heard words words")
+      try child.expect("words")
+      // A terminal that only prints lines cannot take a word back.
+      #expect(environment["TERM"] == nil || !child.text.contains("\u{1B}"))
       #expect(child.text.firstMatch(of: /\u{1B}\[[0-9;]*m/) == nil)
     }
   }

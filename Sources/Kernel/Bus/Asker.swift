@@ -214,7 +214,9 @@ struct InstanceAsker: Asker {
           "a piece of the answer of \(String(decoding: gram.source, as: UTF8.self)) has \(payload.count) bytes, and may have \(Self.longestPiece)"
         return context.router.requests.cancel(request.token, Failure(.tooLong, why))
       }
-      guard let delta = try? PayloadCoding.value(Delta.self, from: payload) else { return }
+      guard var delta = try? PayloadCoding.value(Delta.self, from: payload) else { return }
+      // A persona's step with such a speaker is refused.
+      if let speaker = delta.speaker, Name.problem(speaker.utf8) != nil { delta.speaker = nil }
       if delta.event != nil || delta.speaker != nil {
         _ = stepped(request, AnswerStep(delta))
       } else if let text = delta.text {

@@ -77,9 +77,6 @@ public struct ChatRequest: Sendable {
     "tool_rounds", "speaker",
   ]
 
-  /// In bytes.
-  private static let longestName = 256
-
   /// Foundation's decoder takes less than our reader does, such as half a surrogate pair: what it refuses is written as it likes it.
   private static func body(_ json: [UInt8]) throws -> Body {
     do { return try JSONDecoder().decode(Body.self, from: Data(json)) } catch {
@@ -99,7 +96,6 @@ public struct ChatRequest: Sendable {
     }
     text = body.text
     thread = body.thread
-    if let thread, let refusal = NameLimits.refusal(ofThread: thread) { throw invalid(refusal) }
     remembers = body.remember ?? true
     system = body.system
     messages = body.messages
@@ -114,8 +110,8 @@ public struct ChatRequest: Sendable {
     speaker = body.speaker
     if let problem = speaker.flatMap({ Name.problem($0.utf8) }) { throw invalid("\"speaker\": \(problem)") }
     for (key, name) in [("thread", thread), ("provider", provider), ("model", model)] {
-      if let name, name.utf8.count > Self.longestName {
-        throw invalid("\"\(key)\" has \(name.utf8.count) bytes; it may have \(Self.longestName)")
+      if let name, name.utf8.count > NameLimits.word {
+        throw invalid("\"\(key)\" has \(name.utf8.count) bytes; it may have \(NameLimits.word)")
       }
     }
     if let temperature, !temperature.isFinite { throw invalid("\"temperature\" is no number that can be sent") }

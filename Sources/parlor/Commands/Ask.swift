@@ -44,7 +44,7 @@ struct AskCommand: Command {
     let thread = arguments.value("--thread") ?? (arguments.value("--name") == nil ? AskThread.new() : nil)
     let request = connection.conversation(
       with: persona, question, thread: thread, remember: !arguments.has("--no-history"), stream: stream, deadline: deadline)
-    var printer = AnswerPrinter(columns: onTerminal ? Terminal.size(Output.answer.descriptor).columns : nil, persona: persona)
+    var printer = AnswerPrinter(columns: Terminal.answerColumns, persona: persona)
     do {
       let payload = try answer(to: request, over: connection, &printer)
       if json {

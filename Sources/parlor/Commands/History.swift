@@ -112,8 +112,8 @@ enum HistoryText {
 
   /// For a terminal: harmless, and broken between words.
   private static func shown(_ text: String) -> String {
-    guard Terminal.has(Output.answer.descriptor) else { return text }
-    return WordWrap.rows(text.harmless, columns: Terminal.size(Output.answer.descriptor).columns)
+    guard let columns = Terminal.answerColumns else { return text }
+    return WordWrap.rows(text.harmless, columns: columns)
   }
 
   /// In the user's own time.

@@ -75,9 +75,6 @@ final class Console {
     return true
   }
 
-  /// Of the terminal on which answers are shown; nil: they go to a file or a pipe.
-  var columns: Int? { Terminal.has(1) ? Terminal.size(1).columns : nil }
-
   /// Takes the bytes that wait on standard input.
   func read() throws(CLIError) {
     do {
@@ -177,7 +174,7 @@ final class Console {
   /// A text, on standard output.
   func write(_ text: String) throws(CLIError) {
     try erase()
-    try Output.answer.write(text)
+    try Output.answer.write(isInteractive ? WordWrap.rows(text, columns: Terminal.size(1).columns) : text)
   }
 
   /// A piece of an answer as its printer has made it, on standard output.

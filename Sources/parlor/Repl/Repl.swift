@@ -64,7 +64,7 @@ final class Repl {
     while let signal = Signals.take() {
       switch signal {
       case SIGWINCH:
-        if let columns = console.columns { open?.printer.resize(columns) }
+        if let columns = Terminal.answerColumns { open?.printer.resize(columns) }
         try console.resized()
       case SIGTSTP: try console.suspend()
       case SIGCONT: try console.resumed()
@@ -177,8 +177,8 @@ final class Repl {
       return try complain(CLIError(.noPersona, "no persona is loaded: name one with @NAME, or load one with /load NAME"))
     }
     guard let connection = link.connection else { return try keep(line) }
-    let request = connection.conversation(with: persona, text, thread: thread ?? mainThread, stream: console.columns != nil)
-    var question = OpenQuestion(line: line, request: request, use: .answer(from: persona), columns: console.columns)
+    let request = connection.conversation(with: persona, text, thread: thread ?? mainThread, stream: Terminal.answerColumns != nil)
+    var question = OpenQuestion(line: line, request: request, use: .answer(from: persona), columns: Terminal.answerColumns)
     if round != nil { try console.stream(question.printer.head()) }
     try ask(question)
   }

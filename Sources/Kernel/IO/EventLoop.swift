@@ -46,6 +46,7 @@ final class EventLoop {
     sources[index].source = source
     let tag = UInt64(sources[index].serial) << 32 | UInt64(index)
     let result = bat_epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, interest, tag)
+    bat_own(descriptor, 1)
     precondition(result == 0, "epoll_ctl add \(descriptor): \(String(cString: strerror(errno)))")
     return tag
   }
@@ -57,6 +58,7 @@ final class EventLoop {
   /// Before the descriptor is closed.
   func remove(_ descriptor: Int32, tag: UInt64) {
     _ = bat_epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, 0, tag)
+    bat_own(descriptor, 0)
     let index = Int(tag & 0xffff_ffff)
     sources[index].source = nil
     free.append(index)

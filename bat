@@ -33,7 +33,8 @@ usage: ./bat COMMAND
                                  --ask: print one answer on standard output and end with parlor's exit status
   down                           stop the kernel; it first finishes what it was asked
   status                         is it running, and who is in it?
-  log [-f]                       the end of the kernel's log; -f goes on as it grows
+  log [-f | --crash]             why the kernel crashed, if it has, and the end of its log; -f goes on as it grows;
+                                 --crash shows the whole report of the last crash
   build                          install what is missing, and build the release
   test [OPTIONS]                 install what is missing, build everything, fuzz the doors, put the field's faults to the binaries, run every
                                  test; OPTIONS are swift test's
@@ -210,6 +211,68 @@ down() {
   fail "the kernel (pid $pid) is still finishing its work after 15 s; kill -KILL $pid ends it at once"
 }
 
+# ── The log ───────────────────────────────────────────────────────────────────────────────────
+
+# The newest log with a report of a crash in it: this run's, or the one before that ./bat up has kept.
+crash_log() {
+  local file
+  for file in "$log" "$log.1"; do
+    [[ -f $file ]] && grep -aq 'crashed:$' "$file" && { printf '%s' "$file"; return 0; }
+  done
+  return 1
+}
+
+# The last report of a crash, from what the program said last (as Swift's "Fatal error") to its end.
+crash_report() {
+  awk '
+    { line[NR] = $0 }
+    /^[^ ]*: Fatal error/ || /Fatal error: / { fatal = NR }
+    /^\*\*\* Signal / || /^\*\*\* Program crashed/ { if (!start || done) { start = NR; done = 0 } }
+    /^Backtrace took/ { done = 1; last = NR }
+    END {
+      if (!start) exit
+      if (fatal && fatal < start && start - fatal < 5) start = fatal
+      for (n = start; n <= (last > start ? last : NR); n++) print line[n]
+    }' "$1"
+}
+
+# Its reason in a few lines: what happened, in which thread (it has its persona's name), and the innermost lines of source that are known.
+crash_reason() {
+  crash_report "$1" | awk '
+    /Fatal error: / { print }
+    /^\*\*\* (Program|Thread).*crashed/ || /^\*\*\* Program crashed/ { print }
+    /^Thread .* crashed:$/ { print; inside = 1; next }
+    inside && (/^Thread / || /^Registers/ || /^Images/) { inside = 0 }
+    inside && /^ *[0-9]+ / { if (shown < 1 || (/ at \//  && shown < 4)) { print; shown++ } }'
+}
+
+show_log() {
+  [[ -f $log ]] || fail "there is no log at $log: no kernel was started by ./bat up"
+  local crashed=""
+  crashed="$(crash_log)" || true
+  case "${1:-}" in
+    -f) exec tail -n 50 -f "$log" ;;
+    --crash)
+      [[ -n $crashed ]] || fail "neither $log nor the log before it tells of a crash"
+      say "from $crashed:"
+      crash_report "$crashed"
+      ;;
+    "")
+      if [[ $crashed == "$log" ]]; then
+        say "this kernel crashed; ./bat log --crash shows the whole report:"
+        crash_reason "$crashed" | sed 's/^/  /'
+        printf '\n'
+        # What led to it: the lines of the kernel, without those of the report.
+        grep -aE '^([0-9]{4}-[0-9]{2}-[0-9]{2}T|\{)' "$log" | tail -n 100 || true
+        return 0
+      fi
+      [[ -z $crashed ]] || say "the kernel before this one crashed; ./bat log --crash shows the report"
+      exec tail -n 100 "$log"
+      ;;
+    *) usage_error "log has no $1" ;;
+  esac
+}
+
 # ── What the first run says ───────────────────────────────────────────────────────────────────
 
 # The first model of an Ollama on its usual port; empty when there is none.
@@ -310,8 +373,7 @@ case "$command" in
     parlor ping && exec "$bin/parlor" --socket "$socket" personas
     ;;
   log)
-    [[ -f $log ]] || fail "there is no log at $log: no kernel was started by ./bat up"
-    if [[ ${1:-} == -f ]]; then exec tail -n 50 -f "$log"; else exec tail -n 100 "$log"; fi
+    show_log "$@"
     ;;
   build) build ;;
   test) run_tests "$@" ;;

@@ -10,6 +10,7 @@ actor Alfred: Persona {
     version = 1.0
     summary = The steward: reviews, and keeps the house in order
     needs = llm/1 bus/1
+    config = none
     method.review = judge a text; with "persona", what that one answers to it
     takes.review = {"type":"object","properties":{"content":{"type":"string"},"persona":{"type":"string","description":"whose answer to the text is judged"}},"required":["content"]}
     gives.review = {"type":"object","properties":{"content":{"type":"string"},"reviewed":{"type":"object"}},"required":["content"]}

@@ -12,6 +12,7 @@ actor Babs: Persona {
     version = 1.0
     summary = The observatory: explores, and keeps the log of what was seen
     needs = llm/1 bus/1 state/1
+    config.shown = integer, 5, how many of the newest observations are before her eyes when she answers
     method.observe = note a text in the log, with who saw it and when
     takes.observe = {"type":"object","properties":{"content":{"type":"string","maxLength":4000}},"required":["content"]}
     gives.observe = {"type":"object","properties":{"content":{"type":"string"},"count":{"type":"integer"}},"required":["content","count"]}
@@ -31,8 +32,8 @@ actor Babs: Persona {
   private static let kept = 200
   /// In characters.
   private static let longest = 4000
-  /// How many stand in the prompt, and how much of each: a small model's window is soon full.
-  private static let shown = (count: 5, characters: 200)
+  /// How much of each stands in the prompt, in characters: a small model's window is soon full.
+  private static let excerpt = 200
 
   func receive(_ gram: BatGram) async throws -> JSON? {
     if gram.isPublished, gram.method != "observe" { return nil }
@@ -40,9 +41,9 @@ actor Babs: Persona {
     case "observe": return try observe(gram)
     case "observations": return ["observations": try JSON(encoding: log())]
     default:
-      let recent = try log().suffix(Self.shown.count)
+      let recent = try log().suffix(max(0, kernel.setting("shown")))
       if recent.isEmpty { return try await kernel.converse(gram) }
-      let seen = recent.map { "- \($0.by): \($0.text.prefix(Self.shown.characters))" }.joined(separator: "\n")
+      let seen = recent.map { "- \($0.by): \($0.text.prefix(Self.excerpt))" }.joined(separator: "\n")
       return try await kernel.converse(gram, system: (kernel.config["prompt"]?.string ?? "") + "\n\nObserved lately:\n" + seen)
     }
   }

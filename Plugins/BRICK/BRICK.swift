@@ -17,6 +17,9 @@ actor Brick: Persona {
     summary = The logical architect: deconstructs, delegates
     talk = process_architect_query
     needs = llm/1 bus/1
+    config.delegates = strings, [], the colleagues to whom a question may be handed
+    config.plan = boolean, false, ask the model first whether a colleague should have the question
+    config.delegate_seconds = number, 120, how long a colleague may take
     method.process_architect_query = take a question apart and answer it; "@robin …" at its beginning, or "delegate", asks a colleague first
     takes.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegate":{"type":"string","description":"the colleague who is asked first"},"thread":{"type":"string"}},"required":["content"]}
     gives.process_architect_query = {"type":"object","properties":{"content":{"type":"string"},"delegated":{"type":"object"}},"required":["content"]}
@@ -24,7 +27,7 @@ actor Brick: Persona {
   let kernel: KernelHandle
   init(kernel: KernelHandle) { self.kernel = kernel }
 
-  private var delegates: [String] { (kernel.config["delegates"]?.array ?? []).compactMap(\.string).filter { $0 != kernel.name } }
+  private var delegates: [String] { ((try? kernel.setting("delegates")) ?? []).filter { $0 != kernel.name } }
 
   func receive(_ gram: BatGram) async throws -> JSON? {
     guard !gram.isPublished, !["forget", "describe"].contains(gram.method), let text = gram.text, !text.isEmpty else {
@@ -57,7 +60,7 @@ actor Brick: Persona {
         return Order(colleague: name, question: String(question), whole: String(question))
       }
     }
-    return kernel.config["plan"]?.bool == true ? await plan(text) : nil
+    return try kernel.setting("plan") ? await plan(text) : nil
   }
 
   private struct Plan: Decodable {
@@ -107,7 +110,7 @@ actor Brick: Persona {
     let notice: @Sendable (String) -> Void = { _ in seen.set() }
     let context: String
     do {
-      let seconds = min(max(kernel.config["delegate_seconds"]?.number ?? 120, 1), 86_400)
+      let seconds = min(max(try kernel.setting("delegate_seconds") as Double, 1), 86_400)
       var question: [String: JSON] = ["content": .string(order.question)]
       if !gram.remembers { question["remember"] = false }
       let answer = try await kernel.bus.ask(

@@ -8,6 +8,7 @@ actor Prompt: Persona {
     version = 1.0
     summary = A persona that is only a prompt in personas.toml
     needs = llm/1 bus/1
+    config.prompt = string, required, the system prompt
     """
   let kernel: KernelHandle
 

@@ -12,6 +12,7 @@ actor Robin: Persona {
     summary = The heart-to-heart and the library: listens, and puts things simply
     needs = llm/1 bus/1
     wants = rag/1
+    config.collection = string, "library", the collection of the memory that is read before an answer
     method.look_up = the passages of the library that fit a text best
     takes.look_up = {"type":"object","properties":{"content":{"type":"string","minLength":1},"limit":{"type":"integer","minimum":1,"maximum":20}},"required":["content"]}
     gives.look_up = {"type":"object","properties":{"content":{"type":"string"},"passages":{"type":"array"}},"required":["content","passages"]}
@@ -33,7 +34,7 @@ actor Robin: Persona {
     }
   }
 
-  private var library: String { kernel.config["collection"]?.string ?? "library" }
+  private var library: String { (try? kernel.setting("collection")) ?? "library" }
 
   private func lookUp(_ gram: BatGram) async throws -> JSON {
     guard let text = gram.text, !text.isEmpty else {

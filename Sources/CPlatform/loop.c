@@ -92,3 +92,22 @@ void bat_block_asynchronous_signals(void) {
   for (size_t i = 0; i < sizeof raised / sizeof *raised; i++) sigdelset(&set, raised[i]);
   pthread_sigmask(SIG_BLOCK, &set, 0);
 }
+
+// Descriptors that a forked child closes. Bytes, so that each is written alone; the pages of high numbers are never touched.
+static unsigned char owned[1 << 20];
+static int owned_end;
+
+static void close_owned(void) {
+  for (int descriptor = 0; descriptor < owned_end; descriptor++)
+    if (owned[descriptor]) close(descriptor);
+}
+static void watch_forks(void) { pthread_atfork(0, 0, close_owned); }
+
+void bat_own(int descriptor, int on) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  if (descriptor < 0 || descriptor >= (int)sizeof owned) return;
+  owned[descriptor] = on != 0;
+  int end = __atomic_load_n(&owned_end, __ATOMIC_RELAXED);
+  while (on && descriptor >= end && !__atomic_compare_exchange_n(&owned_end, &end, descriptor + 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+}

@@ -69,7 +69,7 @@ public struct ConnectionMachine: Sendable {
       } else if receipt.outcome == .loaded {
         personas.append(.init(name: receipt.persona, generation: receipt.to, talk: receipt.talk))
       }
-    case .unchanged, .refused: break
+    case .unchanged, .refused, .configured, .unwell: break
     }
   }
 

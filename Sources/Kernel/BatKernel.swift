@@ -24,30 +24,32 @@ public final class BatKernel {
   private let memory: (any MemoryService)?
   private let store: LibraryStore
   private var isStopping = false
-  private let readConfiguration: (() throws(Failure) -> Configuration)?
+  private var reloader: ConfigurationReloader?
 
   /// Nothing is opened yet but the event loop.
   /// - Parameters:
   ///   - rehearsal: how libraries are rehearsed; nil: they are not.
   ///   - stage: how new versions answer copies of old messages; nil: they do not.
-  ///   - readConfiguration: reads personas.toml again, for SIGHUP and `config.reload`.
+  ///   - copies: the folder in which copies of libraries are kept; nil, or if it cannot be used: one beside the socket.
+  ///   - configurationPath: where personas.toml is; nil: it is not watched.
+  ///   - readConfiguration: reads personas.toml again, on any thread: for SIGHUP, `config.reload`, and when it is saved.
   public init(
     _ configuration: Configuration, logger: Logger, language: (any LanguageService)? = nil, memory: (any MemoryService)? = nil,
-    rehearsal: Rehearsal? = nil, stage: ReplayHost? = nil,
-    readConfiguration: (() throws(Failure) -> Configuration)? = nil
+    rehearsal: Rehearsal? = nil, stage: ReplayHost? = nil, copies: String? = nil,
+    configurationPath: String? = nil,
+    readConfiguration: (@Sendable () throws(Failure) -> Configuration)? = nil
   ) throws(Failure) {
     self.configuration = configuration
     self.logger = logger
     self.language = language
     self.memory = memory
-    self.readConfiguration = readConfiguration
     log = logger.part("kernel")
     loop = EventLoop()
     inbox = LoopInbox()
     router = Router(loop: loop, limits: configuration.limits, log: logger.part("bus"))
     let runtimeFolder = configuration.runtimeFolder
     Listener.makeFolder(runtimeFolder)
-    do throws(LibraryError) { store = try LibraryStore(in: runtimeFolder + "/libraries") } catch { throw Failure(error) }
+    store = try Self.store(in: copies, else: runtimeFolder + "/libraries", log)
     supervisor = Supervisor(
       .init(
         router: router, inbox: inbox, logger: logger, store: store, rehearsal: rehearsal, stage: stage, language: language,
@@ -55,8 +57,12 @@ public final class BatKernel {
       configuration)
     control = Control(router: router, supervisor: supervisor, version: Self.version)
     router.control = control
-    if readConfiguration != nil {
-      control.reloadConfiguration = { [unowned self] libraries throws(Failure) in try reloadConfiguration(libraries) }
+    if let readConfiguration {
+      let reloader = ConfigurationReloader(path: configurationPath, inbox: inbox, log: log, read: readConfiguration) { [unowned self] in
+        takeOver($0, $1)
+      }
+      self.reloader = reloader
+      supervisor.reloader = reloader
     }
     try open(inbox.descriptor) { [unowned self] in inbox.acknowledge() }
     inbox.onBroken.withLock { $0 = { [log, logger] in Self.broken($0, log, logger) } }
@@ -67,6 +73,16 @@ public final class BatKernel {
         router.settle()
       }
     }
+  }
+
+  private static func store(in folder: String?, else other: String, _ log: Log) throws(Failure) -> LibraryStore {
+    if let folder {
+      if let parent = folder.lastIndex(of: "/") { Listener.makeFolder(String(folder[..<parent])) }
+      do throws(LibraryError) { return try LibraryStore(in: folder) } catch {
+        log.warning("copies of libraries are kept beside the socket", ["instead of": folder, "error": error.message])
+      }
+    }
+    do throws(LibraryError) { return try LibraryStore(in: other) } catch { throw Failure(error) }
   }
 
   /// Listens on the configuration's socket. If it cannot, the kernel is of no use any more, and leaves no file behind.
@@ -97,16 +113,12 @@ public final class BatKernel {
       while true {
         switch bat_next_signal(descriptor) {
         case SIGHUP:
-          do throws(Failure) {
-            let changes = try reloadConfiguration()
-            log.info(
-              "personas.toml read again",
-              [
-                "added": changes.added.joined(separator: " "), "removed": changes.removed.joined(separator: " "),
-                "changed": changes.changed.joined(separator: " "), "applied": changes.applied.joined(separator: " "),
-              ])
-          } catch {
-            log.error("personas.toml is not taken over, everything stays as it was", ["error": error.message])
+          reloader?.reload { [log] in
+            switch $0 {
+            case .success(let changes): log.info("personas.toml read again", ConfigurationReloader.fields(changes))
+            case .failure(let failure):
+              log.error("personas.toml is not taken over, everything stays as it was", ["error": failure.message])
+            }
           }
         case SIGTERM, SIGINT: stop()
         default: return
@@ -176,9 +188,7 @@ public final class BatKernel {
     do throws(Errno) { try startThread(name: "stop", stop) } catch { stop() }
   }
 
-  private func reloadConfiguration(_ libraries: [String: String] = [:]) throws(Failure) -> Config.Reload.Reply {
-    guard let readConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
-    let new = try readConfiguration()
+  private func takeOver(_ new: Configuration, _ libraries: [String: String]) -> Config.Reload.Reply {
     let changes = ConfigurationChanges(from: configuration, to: new)
     logger.configure(new.log)
     router.limits = new.limits

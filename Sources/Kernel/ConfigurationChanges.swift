@@ -1,3 +1,5 @@
+import Wire
+
 /// Which keys of personas.toml differ between two readings, besides those of personas: by "PART.KEY", sorted.
 struct ConfigurationChanges: Equatable {
   /// In force from now on.
@@ -35,9 +37,15 @@ struct ConfigurationChanges: Equatable {
     compare("reload.trial_ms", \.reload.trialMilliseconds)
     compare("reload.record", \.reload.recordedGrams)
 
-    compare("llm", \.language.standard)
-    compare("llm.providers", \.language.providers)
-    compare("llm.local", \.language.local)
+    applied += Self.keys("llm", old.language.standard, new.language.standard)
+    for name in Set(old.language.providers.keys).union(new.language.providers.keys) {
+      switch (old.language.providers[name], new.language.providers[name]) {
+      case (let old?, let new?): applied += Self.keys("llm.providers.\(name)", old, new)
+      default: applied.append("llm.providers.\(name)")
+      }
+    }
+    compare("llm.local.command", \.language.local.command)
+    compare("llm.local.log", \.language.local.logPath)
     compare("llm.fallbacks", \.language.fallbacks)
     compare("llm.summarise", \.language.summarises)
     compare("llm.tokens_per_day", \.language.tokensPerDay)
@@ -47,6 +55,38 @@ struct ConfigurationChanges: Equatable {
     compare("memory.api_key_env", \.memory.apiKeyVariable)
     applied.sort()
     restart.sort()
+  }
+
+  /// The keys of a provider's table that differ.
+  private static func keys(_ table: String, _ old: ProviderConfiguration, _ new: ProviderConfiguration) -> [String] {
+    if old == new { return [] }
+    var keys: [String] = []
+    func compare<Value: Equatable>(_ key: String, _ path: KeyPath<ProviderConfiguration, Value>) {
+      if old[keyPath: path] != new[keyPath: path] { keys.append("\(table).\(key)") }
+    }
+    compare("provider", \.kind)
+    compare("url", \.url)
+    compare("model", \.model)
+    compare("api_key_env", \.apiKeyVariable)
+    compare("api_key_file", \.apiKeyFile)
+    compare("context_tokens", \.contextTokens)
+    compare("temperature", \.temperature)
+    compare("max_tokens", \.maxTokens)
+    compare("silence_ms", \.silenceMilliseconds)
+    compare("parallel", \.parallel)
+    compare("retries", \.retries)
+    return keys.isEmpty ? [table] : keys
+  }
+}
+
+extension PersonaConfiguration {
+  /// The keys of its table that are others than in an earlier reading, sorted.
+  func keys(changedFrom old: PersonaConfiguration) -> [String] {
+    func table(_ json: [UInt8]) -> [String: JSON] { (try? JSON(parsing: json))?.object ?? [:] }
+    let (before, after) = (table(old.json), table(json))
+    let keys = Set(before.keys).union(after.keys).filter { before[$0] != after[$0] }
+    // A path that is written as before may lead elsewhere.
+    return keys.union(old.library == library ? [] : ["library"]).sorted()
   }
 }
 

@@ -1,11 +1,20 @@
 import PersonaABI
 
 /// One message to this persona.
+///
+/// ```swift in:receive
+///     struct Question: Decodable { var city: String }
+///     let city = gram.isPublished ? "Gotham" : try gram.decode(Question.self).city
+///     gram.stream("It rains in ")
+///     gram.stream(city)
+///     return ["content": .string("It rains in \(city)")]
+/// ```
 public struct BatGram: Sendable {
   /// Who sent it; stamped by the kernel, so it is true.
   public let source: String
   /// What is asked for.
   public let method: String
+  /// What came with it.
   public let payload: JSON
   /// "#topic" when published there, "*" for a broadcast, else empty. Nobody waits for an answer then.
   public let topic: String
@@ -50,6 +59,13 @@ public struct BatGram: Sendable {
 
   /// Shows a step of the work ahead of the reply, if the asker wants to see the answer grow. Any thread.
   public func progress(_ step: Progress) { host.progress(token, step) }
+
+  /// Replies now, while `receive` goes on; what `receive` returns afterwards goes nowhere. A gram that was answered before, or whose
+  /// asker has gone, is no error. Any thread.
+  public func reply(_ payload: JSON?) { host.reply(token, payload) }
+
+  /// Ends it with an error now, while `receive` goes on. Any thread.
+  public func fail(_ error: KernelError) { host.fail(token, error) }
 
   /// The gram that the running task works on: requests to the kernel are made on its behalf.
   @TaskLocal static var current: BatGram?

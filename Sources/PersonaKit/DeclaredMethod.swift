@@ -1,5 +1,12 @@
 /// A method that a persona declares while it runs, as the about text declares those that are known beforehand.
+///
+/// ```swift in:Persona
+///   func start() async throws {
+///     try kernel.declare([DeclaredMethod("toss", "heads or tails", gives: ["type": "object", "properties": ["content": ["type": "string"]]])])
+///   }
+/// ```
 public struct DeclaredMethod: Sendable, Equatable {
+  /// At most 64 bytes, no blanks.
   public var name: String
   /// What it does, one line of at most 200 bytes.
   public var summary: String

@@ -103,7 +103,7 @@ private final class Instance: @unchecked Sendable {
       }
     },
     health: { Instance.of($0).health() },
-    extension: { _, _ in nil },
+    extension: { Instance.of($0).table($1) },
     cancelled: { Instance.of($0).cancelled($1) })
 
   private func receive(_ gram: persona_gram_v1) -> persona_status {
@@ -185,6 +185,13 @@ private final class Instance: @unchecked Sendable {
       return problem.status
     }
     return guarded { try $0.health() }
+  }
+
+  private func table(_ name: UnsafePointer<CChar>) -> UnsafeRawPointer? {
+    let name = String(cString: name)
+    nonisolated(unsafe) var table: UnsafeRawPointer?
+    _ = guarded { table = $0.table(named: name) }
+    return table
   }
 
   /// Runs a synchronous part of the persona, on the lane, and tells the kernel what it throws.

@@ -4,6 +4,12 @@ import FoundationEssentials
 ///
 /// Whole numbers are kept exactly if they fit an `Int`. A number that fits no `Double` (1e400) is
 /// read as infinity; what JSON has no word for (not a number, infinite) is written as null.
+///
+/// ```swift in:receive
+///     let size = gram.payload["size"]?.int ?? 1
+///     let words = (gram.payload["words"]?.array ?? []).compactMap(\.string)
+///     return ["size": .int(size), "first": words.first.map { .string($0) } ?? .null]
+/// ```
 public enum JSON: Sendable {
   case null
   case bool(Bool)

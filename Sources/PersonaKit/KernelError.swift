@@ -3,9 +3,19 @@ import PersonaABI
 /// What went wrong, as persona.h tells it: a status for programs and a text for people.
 ///
 /// Throw one out of `receive` to tell the asker precisely.
+///
+/// ```swift in:receive
+///     guard let text = gram.text else { throw KernelError.invalid("\(gram.method) needs a text, as in {\"content\":\"…\"}") }
+///     do {
+///       return try await kernel.bus.ask("BABS", "observe", ["content": .string(text)])
+///     } catch let error as KernelError where error.isNotFound {
+///       return ["content": "BABS is not here."]
+///     }
+/// ```
 public struct KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   /// One of `PERSONA_E_…`; what is not negative crosses as PERSONA_E_FAILED.
   public var status: Int32
+  /// What happened, and what to do.
   public var message: String
 
   public init(_ status: Int32, _ message: String) {
@@ -21,6 +31,8 @@ public struct KernelError: Error, Sendable, Equatable, CustomStringConvertible {
   /// There is no such thing: a key, a collection, a service.
   public var isNotFound: Bool { status == PERSONA_E_NOT_FOUND }
   public var isCancelled: Bool { status == PERSONA_E_CANCELLED }
+  /// This generation has been replaced, or the kernel is stopping.
+  public var isRetired: Bool { status == PERSONA_E_RETIRED }
   public var description: String { message }
 
   /// Any error, as it crosses to the kernel.

@@ -5,6 +5,12 @@ import PersonaABI
 ///
 /// Requests that are made while a gram is handled are made on its behalf: they carry its trace, deadline
 /// and hops, and are cancelled when the one who asked has gone.
+///
+/// ```swift in:receive
+///     // A line `config.limit = integer, 5, how many it tells at a time` in the about text declares the key and its default.
+///     let limit: Int = (try? kernel.setting("limit")) ?? 5
+///     return ["name": .string(kernel.name), "limit": .int(limit), "prompt": kernel.config["prompt"] ?? .null]
+/// ```
 public struct KernelHandle: Sendable {
   let host: HostReference
   let lane: LaneExecutor
@@ -18,11 +24,29 @@ public struct KernelHandle: Sendable {
   public var rag: Memory { Memory(host: host) }
   /// Values that survive a reload.
   public var state: State { State(host: host) }
+  /// Timers.
+  public var timer: Timers { Timers(host: host) }
   /// The kernel's log.
   public var log: Log { Log(host: host) }
 
-  /// This persona's part of personas.toml, as it is now.
-  public var config: JSON { (try? JSON(parsing: host.config().utf8)) ?? .object([:]) }
+  /// This persona's part of personas.toml, as it is now, with the defaults of the keys that its about text declares.
+  public var config: JSON {
+    guard case .object(var members)? = try? JSON(parsing: host.config().utf8) else { return .object([:]) }
+    for (key, value) in about.defaults where members[key] == nil { members[key] = value }
+    return .object(members)
+  }
+  /// One key of it, which the about text declares, as a type of yours.
+  ///
+  /// - Throws: the key is not there and has no default, or its value is of another type.
+  public func setting<T: Decodable>(_ key: String, as type: T.Type = T.self) throws -> T {
+    let config = config
+    guard let value = config[key] else {
+      throw KernelError.invalid("persona.\(name).\(key) is not in personas.toml, and the about text of \(name) has no default for it")
+    }
+    do { return try value.decode(type) } catch {
+      throw KernelError.invalid("persona.\(name).\(key) of personas.toml is not what is read there: \(KernelError.words(for: error))")
+    }
+  }
   /// The name that it goes by here, which may differ from the about text's.
   public var name: String { config["name"]?.string ?? about["name"] ?? "" }
 
@@ -35,19 +59,26 @@ public struct KernelHandle: Sendable {
     host.declared.withLock { $0 = methods }
   }
 
-  /// Waits; a cancelled task ends the wait with an error. Late is possible, early is not.
-  public nonisolated(nonsending) func sleep(for duration: Duration) async throws { try await host.sleep(duration) }
+  /// Waits, as `timer.sleep` does.
+  public nonisolated(nonsending) func sleep(for duration: Duration) async throws { try await timer.sleep(for: duration) }
 
   /// The C table of a service by its name, for services that this kit does not know; nil: this kernel has none.
   public func service(named name: String) -> UnsafeRawPointer? { host.service(name) }
 }
 
-/// Messages to others.
+/// Messages to others: `kernel.bus`.
+///
+/// ```swift in:receive
+///     let status = try await kernel.bus.ask("ALFRED", "status", deadline: .seconds(10))
+///     try kernel.bus.send("#news", "said", ["content": status["content"] ?? .null])
+///     return status
+/// ```
 public struct Bus: Sendable {
   let host: HostReference
 
   /// Sends a gram for which no answer is wanted; to a name, "*" for everybody else, or "#topic".
   public func send(_ target: String, _ method: String, _ payload: JSON = .null) throws { try host.send(target, method, payload) }
+  /// The same with a payload of a type of yours.
   public func send(_ target: String, _ method: String, encoding payload: some Encodable) throws {
     try send(target, method, JSON(encoding: payload))
   }
@@ -84,10 +115,19 @@ public struct Bus: Sendable {
 
   /// From now on grams that are sent to "#topic" come to `receive`.
   public func subscribe(_ topic: String) throws { try host.subscribe(topic, true) }
+  /// They come no more.
   public func unsubscribe(_ topic: String) throws { try host.subscribe(topic, false) }
 }
 
-/// The language model.
+/// The language model: `kernel.llm`.
+///
+/// ```swift in:receive
+///     struct Mood: Decodable { var mood: String }
+///     let schema: JSON = ["type": "object", "properties": ["mood": ["type": "string"]], "required": ["mood"]]
+///     let mood = try await kernel.llm.think("The mood of this, as in {\"mood\":\"calm\"}: \(gram.text ?? "")", as: Mood.self, schema: schema)
+///     let answer = try await kernel.llm.think("Answer in a \(mood.mood) way: \(gram.text ?? "")", for: gram, maxTokens: 200)
+///     return kernel.reply(answer)
+/// ```
 public struct LanguageModel: Sendable {
   let host: HostReference
 
@@ -201,17 +241,28 @@ public struct LanguageModel: Sendable {
   public func forget(thread: String) throws { try host.forget(thread) }
 }
 
-/// Values of this persona that the kernel keeps through reloads, for as long as it runs.
+/// Values of this persona that the kernel keeps through reloads, for as long as it runs: `kernel.state`.
+///
+/// ```swift in:receive
+///     let count = (try kernel.state.get("count", as: Int.self) ?? 0) + 1
+///     try kernel.state.put("count", count)
+///     return ["count": .int(count), "keys": .array(try kernel.state.keys(prefix: "c").map { .string($0) })]
+/// ```
 public struct State: Sendable {
   let host: HostReference
 
+  /// The value of a key, or nil if there is none.
+  ///
+  /// - Throws: what is kept there is no `T`.
   public func get<T: Decodable>(_ key: String, as type: T.Type = T.self) throws -> T? {
     guard let text = try host.stateValue(key) else { return nil }
     return try JSONDecoder().decode(type, from: Data(text.utf8))
   }
+  /// Sets a value; it is seen by the next `get`. All of one persona together have at most 16 MiB.
   public func put(_ key: String, _ value: some Encodable) throws {
     try host.setState(key, String(decoding: JSONEncoder().encode(value), as: UTF8.self))
   }
+  /// Removes a value. That there was none is no error.
   public func remove(_ key: String) throws { try host.setState(key, nil) }
   /// The keys that begin so, sorted.
   public func keys(prefix: String = "") throws -> [String] {
@@ -219,11 +270,20 @@ public struct State: Sendable {
   }
 }
 
-/// Lines in the kernel's log, under the persona's name.
+/// Lines in the kernel's log, under the persona's name: `kernel.log`.
+///
+/// ```swift in:receive
+///     kernel.log.info("\(gram.source) asked for \(gram.method)")
+///     return nil
+/// ```
 public struct Log: Sendable {
   let host: HostReference
+  /// For whoever looks for a fault.
   public func debug(_ line: String) { host.log(Int32(PERSONA_LOG_DEBUG), line) }
+  /// What happens in the ordinary way.
   public func info(_ line: String) { host.log(Int32(PERSONA_LOG_INFO), line) }
+  /// What somebody will be sorry for.
   public func warning(_ line: String) { host.log(Int32(PERSONA_LOG_WARNING), line) }
+  /// What did not work.
   public func error(_ line: String) { host.log(Int32(PERSONA_LOG_ERROR), line) }
 }

@@ -1,7 +1,14 @@
 /// The memory that all personas share: collections of documents, found by their words and their meaning.
 ///
 /// What a query finds while a gram is handled is cited in the reply to it: the kernel adds "citations" to a reply
-/// that is an object and has none. Operations that have no function here: `perform`.
+/// that is an object and has none. Operations that have no function here: `perform`. `kernel.rag`:
+///
+/// ```swift in:receive
+///     try await kernel.rag.create("notes")
+///     try await kernel.rag.add("notes", text: gram.text ?? "", metadata: ["by": .string(gram.source)])
+///     let found = try await kernel.rag.query("notes", text: gram.text ?? "", limit: 3, matching: ["by": .string(gram.source)])
+///     return ["found": .array(found.map { .string($0.text) })]
+/// ```
 public struct Memory: Sendable {
   let host: HostReference
 

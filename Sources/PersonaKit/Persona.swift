@@ -1,24 +1,26 @@
 /// An LLM agent with a character and a job: an actor that lives on its lane in the kernel.
 ///
-///     import PersonaKit
+/// ```swift
+/// import PersonaKit
 ///
-///     actor Lucius: Persona {
-///       static let about: About = """
-///         bat-persona 1
-///         name = LUCIUS
-///         version = 1.0
-///         summary = Finds the tool for the job
-///         """
-///       let kernel: KernelHandle
-///       init(kernel: KernelHandle) { self.kernel = kernel }
+/// actor Lucius: Persona {
+///   static let about: About = """
+///     bat-persona 1
+///     name = LUCIUS
+///     version = 1.0
+///     summary = Finds the tool for the job
+///     """
+///   let kernel: KernelHandle
+///   init(kernel: KernelHandle) { self.kernel = kernel }
 ///
-///       func receive(_ gram: BatGram) async throws -> JSON? {
-///         let answer = try await kernel.llm.think("Suggest a tool for: \(gram.text ?? "")", for: gram)
-///         return ["content": .string(answer.text)]
-///       }
-///     }
+///   func receive(_ gram: BatGram) async throws -> JSON? {
+///     let answer = try await kernel.llm.think("Suggest a tool for: \(gram.text ?? "")", for: gram)
+///     return ["content": .string(answer.text)]
+///   }
+/// }
 ///
-///     @c(persona_entry_v1) public func entry() -> UnsafePointer<persona_entry> { export(Lucius.self) }
+/// @c(persona_entry_v1) public func entry() -> UnsafePointer<persona_entry> { export(Lucius.self) }
+/// ```
 ///
 /// The actor's executor is the lane, so its code runs there and nowhere else, one piece at a time. A gram
 /// that waits (for the model, for a colleague) lets the next one begin. What must survive a reload is
@@ -58,6 +60,9 @@ public protocol Persona: Actor {
   func load(_ state: JSON, schema: Int) throws
   /// Throws what is wrong with it. Optional.
   func health() throws
+  /// A C table of yours that a later kernel may ask for by name, which must stay valid for ever; nil for names that you do not know.
+  /// Optional.
+  func table(named name: String) -> UnsafeRawPointer?
 }
 
 extension Persona {
@@ -70,6 +75,7 @@ extension Persona {
   public func save() throws -> JSON? { nil }
   public func load(_ state: JSON, schema: Int) throws {}
   public func health() throws {}
+  public func table(named name: String) -> UnsafeRawPointer? { nil }
 }
 
 /// A persona's about text (see persona.h): written as one string literal, which the compiler leaves in
@@ -86,6 +92,23 @@ public struct About: ExpressibleByStringLiteral, Sendable {
   /// The methods, each with what it does in a few words, in the order of the text.
   var methods: [(key: String, value: String)] {
     lines.filter { $0.key.hasPrefix("method.") }.map { (String($0.key.dropFirst(7)), $0.value) }
+  }
+
+  /// What the keys are that its lines `config.KEY = type, default, one line` declare, where personas.toml has none.
+  var defaults: [String: JSON] {
+    var defaults: [String: JSON] = [:]
+    for (key, value) in lines where key.hasPrefix("config.") {
+      defaults[String(key.dropFirst(7))] = Self.leadingJSON(value.drop { $0 != "," }.dropFirst())
+    }
+    return defaults
+  }
+
+  /// The JSON before one of the commas; a default may have commas of its own. Nil: none, or a word.
+  private static func leadingJSON(_ text: Substring) -> JSON? {
+    for comma in text.indices where text[comma] == "," {
+      if let value = try? JSON(parsing: text[..<comma].utf8) { return value }
+    }
+    return nil
   }
 
   private var lines: [(key: String, value: String)] {

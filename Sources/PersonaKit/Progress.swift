@@ -1,4 +1,11 @@
 /// A step of an answer under way, for an asker who wants to see it grow.
+///
+/// ```swift in:receive
+///     gram.progress(.plan(["ask ROBIN", "answer"]))
+///     gram.progress(.status("asking ROBIN"))
+///     let answer = try await kernel.bus.ask("ROBIN", "talk", ["content": .string(gram.text ?? "")], through: gram)
+///     return ["content": answer["content"] ?? .null]
+/// ```
 public enum Progress: Sendable, Equatable {
   /// What is going to be done.
   case plan([String])
@@ -10,6 +17,8 @@ public enum Progress: Sendable, Equatable {
   case tool(name: String, text: String)
   /// What the asker should know, and what is not part of the answer.
   case note(String)
+  /// A step of another kind: an object with a "kind". Whoever does not know it leaves it out.
+  case other(JSON)
 
   var json: JSON {
     switch self {
@@ -19,6 +28,7 @@ public enum Progress: Sendable, Equatable {
     case .status(let text): ["kind": "status", "text": .string(text)]
     case .tool(let name, let text): ["kind": "tool", "name": .string(name), "text": .string(text)]
     case .note(let text): ["kind": "note", "text": .string(text)]
+    case .other(let step): step
     }
   }
 }

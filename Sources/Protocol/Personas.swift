@@ -70,6 +70,27 @@ public enum Personas {
         self.gives = gives
       }
     }
+    /// A key of its part of personas.toml.
+    public struct Key: Codable, Sendable, Equatable {
+      public var name: String
+      /// "string", "integer", "number", "boolean", "strings", "table" or "any".
+      public var type: String
+      /// What it is where the line is missing.
+      public var standard: JSON?
+      public var required: Bool
+      public var summary: String
+      public init(name: String, type: String, standard: JSON?, required: Bool, summary: String) {
+        self.name = name
+        self.type = type
+        self.standard = standard
+        self.required = required
+        self.summary = summary
+      }
+      private enum CodingKeys: String, CodingKey {
+        case name, type, required, summary
+        case standard = "default"
+      }
+    }
     public var name, version: String
     public var summary: String?
     /// The method by which people talk to it.
@@ -77,9 +98,12 @@ public enum Personas {
     public var state: State?
     public var needs, wants: [String]
     public var methods: [Method]
+    /// The keys that it reads of its part of personas.toml, beside those that every persona has; nil: it does not say which.
+    public var config: [Key]?
 
     public init(
-      name: String, version: String, summary: String?, talk: String, state: State?, needs: [String], wants: [String], methods: [Method]
+      name: String, version: String, summary: String?, talk: String, state: State?, needs: [String], wants: [String], methods: [Method],
+      config: [Key]? = nil
     ) {
       self.name = name
       self.version = version
@@ -89,6 +113,7 @@ public enum Personas {
       self.needs = needs
       self.wants = wants
       self.methods = methods
+      self.config = config
     }
   }
 

@@ -6,6 +6,10 @@ public struct Receipt: Codable, Sendable, Equatable {
   public enum Outcome: String, Codable, Sendable {
     case loaded, reloaded, unchanged, refused, unloaded
     case rolledBack = "rolled_back"
+    /// Its part of personas.toml is another; the code goes on.
+    case configured
+    /// It fails its health check or does not come back from a call, and goes on for want of anything better.
+    case unwell
   }
   public var persona: String
   public var outcome: Outcome
@@ -26,13 +30,15 @@ public struct Receipt: Codable, Sendable, Equatable {
   public var reason: String?
   /// What is odd and was let pass.
   public var warnings: [String]?
+  /// The keys of its part of personas.toml that were taken over with it.
+  public var changes: [String]?
   /// The method by which people talk to the version that runs now; nil: none runs.
   public var talk: String?
 
   public init(
     persona: String, outcome: Outcome, from: Int? = nil, to: Int? = nil, version: String? = nil, hash: String? = nil,
     state_bytes: Int? = nil, pause_us: Int? = nil, held: Int? = nil, rehearsal_ms: Int? = nil, total_ms: Int, reason: String? = nil,
-    warnings: [String]? = nil, talk: String? = nil
+    warnings: [String]? = nil, changes: [String]? = nil, talk: String? = nil
   ) {
     self.persona = persona
     self.outcome = outcome
@@ -47,6 +53,7 @@ public struct Receipt: Codable, Sendable, Equatable {
     self.total_ms = total_ms
     self.reason = reason
     self.warnings = warnings
+    self.changes = changes
     self.talk = talk
   }
 }

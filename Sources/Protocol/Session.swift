@@ -164,10 +164,26 @@ public struct Tap: KernelMethod {
 
 /// The counters of the kernel and its services.
 public struct Stats: KernelMethod {
+  /// An instance that does not come back from a call of its code.
+  public struct Stuck: Codable, Sendable, Equatable {
+    public var persona: String
+    public var generation: Int
+    /// Another generation answers in its place; the thread cannot be ended and goes on until the kernel does.
+    public var replaced: Bool
+    /// For how long it has been in the call, and how much of a processor's time its thread has had.
+    public var busy_ms, cpu_ms: Int
+    public init(persona: String, generation: Int, replaced: Bool, busy_ms: Int, cpu_ms: Int) {
+      self.persona = persona
+      self.generation = generation
+      self.replaced = replaced
+      self.busy_ms = busy_ms
+      self.cpu_ms = cpu_ms
+    }
+  }
   public static let method = MethodDescription(
     "stats", "counters of the kernel, its personas, the model and the memory",
     gives:
-      #"`{"uptime_s","version","pid","memory_kb","connections","requests","messages","errors","undelivered","personas":[…],"llm":{…},"memory":{…}}`"#
+      #"`{"uptime_s","version","pid","memory_kb","connections","requests","messages","errors","undelivered","stuck":[{"persona","generation","replaced","busy_ms","cpu_ms"}],"personas":[…],"llm":{…},"memory":{…}}`"#
   )
   public struct Reply: Codable, Sendable, Equatable {
     public var uptime_s: Int
@@ -179,6 +195,7 @@ public struct Stats: KernelMethod {
     public var messages: UInt64
     public var errors: UInt64
     public var undelivered: UInt64
+    public var stuck: [Stuck]?
     public var personas: [Personas.Status]
     /// What the services count, as they tell it; null: there is none.
     public var llm: JSON
@@ -186,7 +203,7 @@ public struct Stats: KernelMethod {
 
     public init(
       uptime_s: Int, version: String, pid: Int32, memory_kb: Int, connections: Int, requests: Int, messages: UInt64, errors: UInt64,
-      undelivered: UInt64, personas: [Personas.Status], llm: JSON, memory: JSON
+      undelivered: UInt64, stuck: [Stuck]? = nil, personas: [Personas.Status], llm: JSON, memory: JSON
     ) {
       self.uptime_s = uptime_s
       self.version = version
@@ -197,6 +214,7 @@ public struct Stats: KernelMethod {
       self.messages = messages
       self.errors = errors
       self.undelivered = undelivered
+      self.stuck = stuck
       self.personas = personas
       self.llm = llm
       self.memory = memory
@@ -212,23 +230,43 @@ public enum Config {
     public static let method = MethodDescription(
       "config.reload", "read personas.toml again, as SIGHUP does; `libraries` says what a persona that comes is loaded from, this once",
       takes: #"optional `{"libraries":{NAME:"/path"}}`"#,
-      gives: #"`{"added":[…],"removed":[…],"changed":[…],"applied":["bus.hops",…],"restart":["kernel.socket",…]}`"#)
+      gives:
+        #"`{"added":[…],"removed":[…],"changed":[…],"keys":{NAME:["prompt",…]},"refused":{NAME:"why"},"applied":["bus.hops",…],"restart":["kernel.socket",…]}`"#
+    )
     public struct Reply: Codable, Sendable, Equatable {
       /// Personas.
       public var added, removed, changed: [String]
+      /// Which keys of those that have changed are new, by the persona's name.
+      public var keys: [String: [String]]?
+      /// Personas that cannot come, and why.
+      public var refused: [String: String]?
       /// Keys of other parts whose new values are in force.
       public var applied: [String]
       /// Keys whose new values take effect when the kernel is started again.
       public var restart: [String]
 
       public init(
-        added: [String] = [], removed: [String] = [], changed: [String] = [], applied: [String] = [], restart: [String] = []
+        added: [String] = [], removed: [String] = [], changed: [String] = [], keys: [String: [String]]? = nil,
+        refused: [String: String]? = nil, applied: [String] = [], restart: [String] = []
       ) {
         self.added = added
         self.removed = removed
         self.changed = changed
+        self.keys = keys
+        self.refused = refused
         self.applied = applied
         self.restart = restart
+      }
+
+      public var isEmpty: Bool { self == Reply() }
+
+      /// What two readings have changed, one after the other.
+      public func followed(by later: Reply) -> Reply {
+        func union(_ a: [String], _ b: [String]) -> [String] { a + b.filter { !a.contains($0) } }
+        return Reply(
+          added: union(added, later.added), removed: union(removed, later.removed), changed: union(changed, later.changed),
+          keys: later.keys.map { (keys ?? [:]).merging($0, uniquingKeysWith: union) } ?? keys, refused: later.refused ?? refused,
+          applied: union(applied, later.applied), restart: union(restart, later.restart))
       }
     }
     public var libraries: [String: String]?

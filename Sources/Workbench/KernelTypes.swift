@@ -14,5 +14,7 @@ public typealias LibraryError = Kernel.LibraryError
 public typealias About = Kernel.About
 /// Tells which files of folders have changed.
 public typealias LibraryWatcher = Kernel.LibraryWatcher
+/// Where a process has crashed, as its log tells it.
+public typealias CrashReport = Kernel.CrashReport
 /// The hash of files.
 public typealias SHA256 = Kernel.SHA256

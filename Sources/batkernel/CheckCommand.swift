@@ -35,6 +35,11 @@ enum CheckCommand {
         let file = try LibraryFile(reading: try LibraryFile.resolve(persona.library, in: configuration.pluginFolders))
         let (about, warnings) = try file.check(services: services)
         for warning in warnings { print("\(persona.name): warning: \(warning)") }
+        if let table = try? JSON(parsing: persona.json) {
+          for finding in ConfigurationCheck(table, for: about).findings {
+            print("\(persona.name): warning: persona.\(persona.name).\(finding.key): \(finding.message)")
+          }
+        }
         print("\(persona.name): ok, \(about.name) \(about.version) in \(file.path)")
       } catch {
         print("\(persona.name): \(error)")

@@ -15,14 +15,19 @@ import Wire
 ///     [llm.local]     command, log
 ///     [memory]        embedder, url, api_key_env
 ///     [persona.NAME]  library, summary, prompt, llm, fallbacks, model, temperature, max_tokens, tokens_per_question,
-///                     tokens_per_day, and whatever the persona itself reads
+///                     tokens_per_day, tools, and the keys that the library's about text declares
 enum ConfigurationFile {
   /// A longer file is none of ours, in bytes.
   static let longest = 4 << 20
 
   /// Reads a file. `environment` is asked for XDG_RUNTIME_DIR and HOME.
   static func load(path: String, environment: [String: String]) throws(ConfigurationError) -> Configuration {
-    try load(text: try read(path), path: path, environment: environment)
+    let text = try read(path)
+    // It names libraries and programs that are run with the kernel's rights.
+    if let reason = FileTrust.refusal(ofFile: path) {
+      throw ConfigurationError(findings: [.init(file: path, position: nil, key: nil, message: "is not taken: it \(reason)")])
+    }
+    return try load(text: text, path: path, environment: environment)
   }
 
   /// The same for a text; `path` is named in errors, and relative paths begin at its folder.
@@ -47,7 +52,7 @@ enum ConfigurationFile {
     language.read(document.table("llm"), &configuration.language)
     reader.memory(document.table("memory"), &configuration.memory)
     let personas = document.table("persona")
-    configuration.personas = reader.personas(personas, findings)
+    configuration.personas = reader.personas(personas, PersonaKeys(folders: configuration.pluginFolders), findings)
     language.check(personas, configuration)
     reader.checkParts(levels, configuration)
     document.refuseOthers()
@@ -227,12 +232,16 @@ private struct Reader {
   }
 
   /// The personas in the order of the file.
-  func personas(_ tables: TableReader, _ findings: TableReader.Findings) -> [PersonaConfiguration] {
+  func personas(_ tables: TableReader, _ keys: PersonaKeys, _ findings: TableReader.Findings) -> [PersonaConfiguration] {
     var personas: [PersonaConfiguration] = []
     var names: [String: String] = [:]
     for entry in tables.entries {
       let table = tables.table(entry.key)
-      if case .table = entry.value.content, let persona = persona(entry.key, table, entry.value, findings) { personas.append(persona) }
+      if case .table = entry.value.content {
+        let persona = persona(entry.key, table, entry.value, findings)
+        keys.check(persona, table)
+        personas.append(persona)
+      }
       if !About.isName(entry.key) {
         tables.note(entry.key, "no name for a persona: a letter, then letters, digits, '-' or '_', at most 64")
       } else if let meaning = Name.otherMeaning(entry.key) {
@@ -244,8 +253,7 @@ private struct Reader {
     return personas
   }
 
-  private func persona(_ name: String, _ table: TableReader, _ value: TOMLValue, _ findings: TableReader.Findings) -> PersonaConfiguration?
-  {
+  private func persona(_ name: String, _ table: TableReader, _ value: TOMLValue, _ findings: TableReader.Findings) -> PersonaConfiguration {
     var persona = PersonaConfiguration(name: name, library: name, json: [])
     if let library = table.string("library") { persona.library = library.contains("/") || library.hasPrefix("~") ? path(library) : library }
     table.read("summary", into: &persona.summary)
@@ -257,7 +265,7 @@ private struct Reader {
     table.read("tokens_per_day", 1...1_000_000_000_000, into: &persona.language.tokensPerDay)
     table.read("llm", into: &persona.language.provider)
     persona.language.fallbacks = table.strings("fallbacks", mayBeEmpty: true)
-    table.refuseSlips()
+    table.checkTools()
     if table.value("name") != nil { table.note("name", "a persona is named by its table, here \(name); leave the line out") }
 
     let named = TOMLValue.Entry(key: "name", value: TOMLValue(content: .string(name), position: value.position))

@@ -35,12 +35,21 @@ import Wire
     }
   }
 
+  /// From the root on, so that it goes on to name the same file whatever becomes of the process's folder.
+  private static func absolute(_ path: String) -> String {
+    guard !path.hasPrefix("/"), let folder = getcwd(nil, 0) else { return path }
+    defer { free(folder) }
+    return String(cString: folder) + "/" + path
+  }
+
   private static func run(_ arguments: Arguments, _ environment: [String: String]) {
     LastWords.report(as: "batkernel")
+    let configurationPath = absolute(arguments.configurationPath)
+    let (socketPath, logFormat) = (arguments.socketPath.map(absolute), arguments.logFormat)
     @Sendable func read() throws(ConfigurationError) -> Configuration {
-      var configuration = try ConfigurationFile.load(path: arguments.configurationPath, environment: environment)
-      if let path = arguments.socketPath { configuration.socketPath = path }
-      if let format = arguments.logFormat { configuration.log.format = format }
+      var configuration = try ConfigurationFile.load(path: configurationPath, environment: environment)
+      if let path = socketPath { configuration.socketPath = path }
+      if let format = logFormat { configuration.log.format = format }
       return configuration
     }
     let configuration: Configuration
@@ -56,13 +65,17 @@ import Wire
     do throws(Failure) {
       let kernel = try BatKernel(
         configuration, logger: logger, language: language, memory: memory, rehearsal: rehearsal,
-        stage: ReplayHost(command: ["/proc/self/exe", "--stage"])
+        stage: ReplayHost(command: ["/proc/self/exe", "--stage"]),
+        // On the disk: the socket's folder is memory on most machines.
+        copies: configuration.dataFolder + "/libraries", configurationPath: configurationPath
       ) { () throws(Failure) in
         do throws(ConfigurationError) { return try read() } catch { throw Failure(.invalid, "\(error)") }
       }
       try kernel.handleSignals()
       try kernel.listen()
       LastWords.warmUp()
+      signal(SIGPIPE, SIG_IGN)
+      ProcessGuard.begin()
       kernel.run()
       LastWords.leave(0)
     } catch {

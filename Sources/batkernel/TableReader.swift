@@ -1,4 +1,5 @@
 import Kernel
+import Wire
 
 /// Reads one table of the configuration, and remembers what was asked for: that is what is known.
 ///
@@ -27,16 +28,20 @@ final class TableReader {
   /// The known keys whose value is a string, a number …: a slip in one of them is told by the kind of its value.
   private var kinds: [String: Set<String>] = [:]
 
+  /// Where it begins; nil: it is not there, or it is the whole document.
+  private let start: TOMLValue.Position?
+
   /// `path` is "" for the whole document.
-  init(path: String, entries: [TOMLValue.Entry], findings: Findings) {
+  init(path: String, entries: [TOMLValue.Entry], start: TOMLValue.Position? = nil, findings: Findings) {
     self.path = path
     self.entries = entries
+    self.start = start
     self.findings = findings
   }
 
   func name(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
 
-  func note(_ key: String, _ message: String) { findings.add(position(of: key), name(key), message) }
+  func note(_ key: String, _ message: String) { findings.add(position(of: key) ?? start, name(key), message) }
 
   func position(of key: String) -> TOMLValue.Position? { entries.first { $0.key == key }?.value.position }
 
@@ -55,10 +60,11 @@ final class TableReader {
   /// A table below this one; an empty one when there is none.
   func table(_ key: String) -> TableReader {
     var entries: [TOMLValue.Entry] = []
-    if let value = value(key, ["a table"]) {
+    let value = value(key, ["a table"])
+    if let value {
       if case .table(let found) = value.content { entries = found } else { noteKind(key, "a table, as in [\(name(key))]", value) }
     }
-    return TableReader(path: name(key), entries: entries, findings: findings)
+    return TableReader(path: name(key), entries: entries, start: value?.position, findings: findings)
   }
 
   func string(_ key: String) -> String? {
@@ -88,6 +94,9 @@ final class TableReader {
     guard let value = value(key, ["an array"]) else { return nil }
     switch value.content {
     case .string(let text) where orOne: return checked(text, key).map { [$0] }
+    case .string(let text):
+      note(key, "must be an array of strings, and is a string; write \(key) = [\(JSON.string(text).text)]")
+      return nil
     case .array(let elements):
       var texts: [String] = []
       for element in elements {

@@ -12,15 +12,20 @@ extension Receipt {
     return "generation " + [from, to].compactMap { $0.map(String.init) }.joined(separator: " → ") + pause + held
   }
 
+  /// What was taken over of personas.toml: " with prompt, tools of personas.toml".
+  private var taken: String { changes.map { " with \($0.joined(separator: ", ")) of personas.toml" } ?? "" }
+
   /// One line for people.
   var sentence: String {
     let persona = persona.shownName
     return switch outcome {
-    case .loaded: "\(persona) loaded: generation \(to.map(String.init) ?? "?")\(version.map { " (version \($0))" } ?? "")"
-    case .reloaded: "\(persona) reloaded: \(change)"
+    case .loaded: "\(persona) loaded: generation \(to.map(String.init) ?? "?")\(version.map { " (version \($0))" } ?? "")\(taken)"
+    case .reloaded: "\(persona) reloaded: \(change)\(taken)"
     case .rolledBack: "\(persona) rolled back: \(change)\(reason.map { " (\($0))" } ?? "")"
     case .unloaded: "\(persona) unloaded\(from.map { ": generation \($0) is retired" } ?? "")"
-    case .unchanged: "\(persona) unchanged: generation \((from ?? to).map(String.init) ?? "?") goes on"
+    case .unchanged: "\(persona) unchanged: generation \((from ?? to).map(String.init) ?? "?") goes on\(taken)"
+    case .unwell: "\(persona) is not well: \(reason ?? "no reason was given")\(to.map { "; generation \($0) goes on" } ?? "")"
+    case .configured: "\(persona) goes on\(taken)"
     case .refused:
       "\(persona) not changed: \(reason ?? "no reason was given")\(from.map { "; generation \($0) goes on" } ?? "")"
     }

@@ -33,6 +33,52 @@ import Testing
     #expect(status == 0 && said.contains("has stopped"), "\(said) after \(began.duration(to: .now))")
   }
 
+  @Test("log begins with the reason of a crash and goes on with the kernel's own lines; --crash shows the whole report")
+  func crash() throws {
+    let folder = TemporaryFolder()
+    let frames = (10..<400).map { "  \($0) 0x00007f5b99aa0001 frame + 7 in libswiftCore.so\n" }.joined()
+    let report = """
+      ECHO.swift:12: Fatal error: no such door
+
+      *** Signal 5: Backtracing from 0x7f5b99aa8eec... done ***
+
+      *** Program crashed: System trap at 0x00007f5b99aa8eec ***
+
+      Thread 2 "ECHO-2" crashed:
+
+        0  0x00007f5b99aa8eec _assertionFailure + 268 in libswiftCore.so
+        1 [ra] 0x00007f5b99aa0000 door() + 104 in ECHO-3-0e88fc87.so at /house/Plugins/ECHO/ECHO.swift:42:69
+      \(frames)
+      Registers:
+
+      Backtrace took 0.01s
+
+      """
+    let socket = ["BAT_SOCKET": folder.path + "/kernel.sock"]
+    func log(_ words: String...) throws -> (status: Int32, output: String, errors: String) {
+      try RealKernel.run([Products.repository + "/bat", "log"] + words, environment: socket)
+    }
+    #expect(try log().status == 1, "there is no log yet")
+    try folder.write("kernel.log", "2026-11-25T10:00:00.000Z info kernel: listening\n" + report)
+    let short = try log()
+    #expect(short.status == 0 && short.errors.contains("this kernel crashed; ./bat log --crash shows the whole report"))
+    #expect(short.output.split(separator: "\n").count < 12, "\(short.output)")
+    for words in ["Fatal error: no such door", "System trap", "Thread 2 \"ECHO-2\" crashed:", "ECHO.swift:42:69", "info kernel: listening"]
+    {
+      #expect(short.output.contains(words), "\(words): \(short.output)")
+    }
+    let whole = try log("--crash")
+    #expect(
+      whole.status == 0 && whole.output.contains("  399 0x") && whole.output.hasPrefix("ECHO.swift:12: Fatal error"), "\(whole.output)")
+    // ./bat up has started the next one.
+    try folder.write("kernel.log.1", report)
+    try folder.write("kernel.log", "2026-11-25T10:01:00.000Z info kernel: listening\n")
+    let next = try log()
+    #expect(next.errors.contains("the kernel before this one crashed") && next.output.hasSuffix("info kernel: listening\n"))
+    #expect(try log("--crash").output.contains("  399 0x"))
+    #expect(try log("--crush").status == 2)
+  }
+
   @Test("setup installs the local model and the embedder, each once, and one that fails does not keep back the other")
   func setup() throws {
     let folder = TemporaryFolder()

@@ -272,8 +272,57 @@ private func load(
 
   @Test("keys of a persona's own are free, unless they are a slip in a known one")
   func free() throws {
-    let text = "[persona.BRICK]\nmodels = [\"a\", \"b\"]\ncolour = \"blue\"\nprompts = { a = \"x\" }\nprompt = \"p\"\nprompt2 = \"q\""
+    let text = "[persona.NOBODY]\nmodels = [\"a\", \"b\"]\ncolour = \"blue\"\nprompts = { a = \"x\" }\nprompt = \"p\"\nprompt2 = \"q\""
     #expect(try load(text).personas.count == 1)
+  }
+
+  /// A persona that declares `delegates`, `plan` and a required `key`, in a folder of its own.
+  private func declaring() throws -> TemporaryFolder {
+    let folder = TemporaryFolder()
+    let lines =
+      "config.delegates = strings, [], whom to ask\nconfig.plan = boolean, false, plan first\nconfig.key = string, required, its data\n"
+    try Fixtures.install("settings", as: "BABS", in: folder.path, defines: ["NAME": "BABS", "KEYS": lines])
+    return folder
+  }
+
+  @Test(
+    "a key that a persona's library does not declare, and a value that does not suit it, are refused with line and column",
+    arguments: [
+      (
+        "tools = \"BABS.observe\"",
+        ":4:1: persona.BABS.tools: must be an array of strings, and is a string; write tools = [\"BABS.observe\"]"
+      ),
+      ("tool = [\"BABS.observe\"]", ":4:1: persona.BABS.tool: unknown key; did you mean tools?"),
+      ("libary = \"BABS\"", ":4:1: persona.BABS.libary: unknown key; did you mean library?"),
+      ("tools = [\"observe\"]", ":4:1: persona.BABS.tools: \"observe\" is no method of a persona; write it as"),
+      (
+        "delegates = \"ROBIN\"", ":4:1: persona.BABS.delegates: must be an array of strings, and is a string; write delegates = [\"ROBIN\"]"
+      ),
+      ("delegates = [1]", ":4:1: persona.BABS.delegates: must be an array of strings, and is an array of other things"),
+      ("delegate = [\"ROBIN\"]", ":4:1: persona.BABS.delegate: unknown key; did you mean delegates?"),
+      ("plan = \"yes\"", ":4:1: persona.BABS.plan: must be true or false, and is a string"),
+      ("colour = \"blue\"", ":4:1: persona.BABS.colour: unknown key: BABS 1 reads delegates, key, plan"),
+    ])
+  func declared(line: String, message: String) throws {
+    let folder = try declaring()
+    func load(_ line: String) throws -> Configuration {
+      try ConfigurationFile.load(
+        text: "[kernel]\nplugins = \".\"\n[persona.BABS]\n\(line)\nkey = \"k\"\n", path: folder.path + "/p.toml", environment: [:])
+    }
+    let error = #expect(throws: ConfigurationError.self) { try load(line) }
+    #expect(error?.findings.count == 1 && error?.description.contains(message) == true, "\(error?.description ?? "")")
+    #expect(try load("plan = true\ndelegates = []").personas.count == 1)
+  }
+
+  @Test("a key that the library cannot be without is missed by name, at its table")
+  func required() throws {
+    let folder = try declaring()
+    let error = #expect(throws: ConfigurationError.self) {
+      try ConfigurationFile.load(text: "[kernel]\nplugins = \".\"\n[persona.BABS]\n", path: folder.path + "/p.toml", environment: [:])
+    }
+    #expect(
+      error?.description.contains("p.toml:3:10: persona.BABS.key: is missing, and BABS 1 cannot be without it") == true,
+      "\(error?.description ?? "")")
   }
 
   @Test("all faults are told at once, in the order of the file")

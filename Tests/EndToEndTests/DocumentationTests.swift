@@ -223,6 +223,18 @@ import Wire
         == String(contentsOfFile: TemporaryHouse.repository + "/Sources/PersonaABI/include/persona.h", encoding: .utf8))
   }
 
+  @Test("the reference of PersonaKit is what its documentation comments say")
+  func reference() async throws {
+    let made = try await onThread { try RealKernel.run([TemporaryHouse.repository + "/.ci/reference"]) }
+    #expect(made.status == 0, "\(made.errors)")
+    #expect(try Self.text("docs/PERSONAKIT.md") == made.output, "run .ci/reference > docs/PERSONAKIT.md")
+    for service in ["Bus", "LanguageModel", "State", "Memory", "Timers", "Log", "KernelHandle", "Progress"] {
+      let section = try #require(made.output.components(separatedBy: "\n## \(service)\n").dropFirst().first)
+      let head = section.components(separatedBy: "\n## ")[0]
+      #expect(head.contains("```swift in:"), "\(service) has an example")
+    }
+  }
+
   @Test("the house's libraries tell who they are without being run")
   func house() async throws {
     let folder = TemporaryFolder()

@@ -21,7 +21,7 @@ import Testing
   }
 
   private func copies(_ kernel: RealKernel) -> [String] {
-    let base = kernel.folder + "/libraries"
+    let base = kernel.folder + "/data/libraries"
     return ((try? FileManager.default.contentsOfDirectory(atPath: base)) ?? []).filter { $0.hasPrefix("libraries.") }
   }
 
@@ -91,7 +91,7 @@ import Testing
     try kernel.start()
     _ = try kernel.settled(kernel.client("GUI"))
     #expect(copies(kernel).count == 1)
-    #expect(mode(kernel.folder + "/libraries") == 0o700 && mode(kernel.folder + "/libraries/" + copies(kernel)[0]) == 0o700)
+    #expect(mode(kernel.folder + "/data/libraries") == 0o700 && mode(kernel.folder + "/data/libraries/" + copies(kernel)[0]) == 0o700)
     let first = copies(kernel)
     kill(kernel.process.processIdentifier, SIGKILL)
     kernel.process.waitUntilExit()

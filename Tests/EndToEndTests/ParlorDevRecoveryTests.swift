@@ -133,4 +133,54 @@ import Testing
       #expect(try client.ask("EDIT", "echo", "1", id: 2)["version"] == "1")
     }
   }
+
+  @Test("a generation that hangs is told with the key that replaces it by force, and the key does it")
+  func force() async throws {
+    let house = try TemporaryHouse("[reload]\ncall_ms = 700\n[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try house.kernel.temporary.write("edit/edit.c", "#define VERSION \"1\"\n#include \"hangs_in_receive.c\"\n")
+    try house.kernel.start()
+    try await onThread {
+      let dev = try ParlorChild(
+        ["dev", "EDIT", "--home", house.path], kernel: house.kernel.socket, onTerminal: true, environment: TemporaryHouse.environment)
+      try dev.expect("EDIT live: ")
+      let client = try house.kernel.client("GUI")
+      try client.line(#"{"target":"EDIT","method":"hang","id":1}"#)
+      _ = try client.ask("KERNEL", "ping", id: 2)
+      try house.kernel.temporary.write("edit/edit.c", Self.echo("2"))
+      try dev.expect("press f to replace EDIT by force")
+      dev.type("f")
+      try dev.expect("EDIT reloaded: generation ")
+      #expect(try client.gram { $0.re == "1" }.code == "retired")
+      #expect(try client.ask("EDIT", "echo", "1", id: 3)["version"] == "2")
+      dev.type("\u{3}")
+      #expect(try dev.wait() == 130)
+    }
+  }
+
+  @Test("the line where a persona has crashed the kernel is told, and so is a mistake in personas.toml")
+  func crash() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try house.kernel.temporary.write("edit/edit.c", "#define IN_RECEIVE\n#include \"crashes_at_line.c\"\n")
+    let makefile = try String(contentsOfFile: house.path + "/edit/Makefile", encoding: .utf8)
+    try house.kernel.temporary.write("edit/Makefile", makefile.replacing("-shared", with: "-g -shared"))
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house)
+      dev.patience = .seconds(90)
+      try dev.expect("EDIT live: ")
+      let text = try String(contentsOfFile: house.kernel.toml, encoding: .utf8)
+      try house.kernel.temporary.write("personas.toml", text + "promt = \"x\"\n")
+      try dev.expect("personas.toml not changed: ")
+      try dev.expect("did you mean prompt?")
+      try house.kernel.temporary.write("personas.toml", text + "prompt = \"x\"\n")
+      try dev.expect("EDIT goes on with prompt of personas.toml")
+      let client = try house.kernel.client("GUI")
+      try client.line(#"{"target":"EDIT","method":"crash","id":1}"#)
+      try dev.expect("EDIT has crashed the kernel: ")
+      try dev.expect("crashes_at_line.c:")
+      try dev.expect("the kernel is gone")
+    }
+  }
 }

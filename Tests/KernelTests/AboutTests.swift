@@ -1,4 +1,5 @@
 import Testing
+import Wire
 
 @testable import Kernel
 
@@ -42,6 +43,43 @@ import Testing
     #expect(about.methods[1] == .init(name: "greet", summary: "Says hello", takes: nil, gives: #"{"type":"object"}"#))
   }
 
+  @Test("keys of personas.toml come with type, default and a line, also where the default has commas and brackets")
+  func keys() throws {
+    let about = try About(
+      parsing: """
+        bat-persona 1
+        name = A
+        version = 1
+        config.plan = boolean, false, plan first, then answer
+        config.names = strings, ["a, b", "c]\\""], whom to ask
+        config.key = string, required, where it finds its data
+        config.limit = integer,none,how many
+        """)
+    #expect(
+      about.configuration == [
+        .init("plan", .boolean, .value(false), "plan first, then answer"),
+        .init("names", .strings, .value(["a, b", "c]\""]), "whom to ask"), .init("key", .string, .required, "where it finds its data"),
+        .init("limit", .integer, .none, "how many"),
+      ])
+    #expect(try About(parsing: "bat-persona 1\nname = A\nversion = 1").configuration == nil)
+    #expect(try About(parsing: "bat-persona 1\nname = A\nversion = 1\nconfig = none").configuration == [])
+    let completed = about.completed(Array(#"{"name":"A","plan":true}"#.utf8))
+    #expect(String(decoding: completed, as: UTF8.self) == #"{"name":"A","plan":true,"names":["a, b","c]\""]}"#)
+  }
+
+  @Test("what does not suit the declared keys is told by key: wrong, missing, or unknown with the nearest known one")
+  func configuration() throws {
+    let about = try About(
+      parsing: "bat-persona 1\nname = A\nversion = 1\nconfig.key = string, required, its data\nconfig.limit = integer, 5, how many")
+    func findings(_ table: JSON) -> [String] { ConfigurationCheck(table, for: about).findings.map { "\($0.key): \($0.message)" } }
+    #expect(findings(["name": "A", "key": "k", "limit": 7, "prompt": "p", "tools": ["B.m"]]) == [])
+    #expect(findings(["key": "k", "limit": 7.5]) == ["limit: must be a whole number, and is a number"])
+    #expect(findings(["limit": 1]) == ["key: is missing, and A 1 cannot be without it: its data (a string)"])
+    #expect(findings(["key": "k", "limt": 1]) == ["limt: unknown key; did you mean limit?"])
+    #expect(findings(["key": "k", "libary": "x"]) == ["libary: unknown key; did you mean library?"])
+    #expect(findings(["key": "k", "zebra": 1]) == ["zebra: unknown key: A 1 reads key, limit"])
+  }
+
   @Test("name and version are enough, and one number is a schema that reads itself")
   func short() throws {
     let about = try About(parsing: "bat-persona 1\nname = A\nversion = 1\nstate = 3")
@@ -72,6 +110,14 @@ import Testing
       ("bat-persona 1\nname = A\nversion = 1\nmethod.go = x\ntakes.go = {\"a\"", "no JSON schema"),
       ("bat-persona 1\nname = A\nversion = 1\nmethod.go = x\ngives.go = [1]", "no JSON schema"),
       ("bat-persona 1\nname = A\nversion = 1\nmethod. = x", "names no method"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.a = string, none", "has not these three parts"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.a b = string, none, x", "names no key"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.a = text, none, x", "unknown type \"text\""),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.a = string, 5, x", "has the default 5, which is not a string"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.a = strings, [1, x", "has not these three parts"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.a = number, many, x", "neither JSON, none nor required"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig.tools = string, none, x", "is a key of every persona, and an array of strings"),
+      ("bat-persona 1\nname = A\nversion = 1\nconfig = all", "\"config\" is \"none\""),
     ])
   func refused(text: String, reason: String) {
     let error = #expect(throws: About.Malformed.self) { try About(parsing: text) }

@@ -47,8 +47,45 @@ private let services: Set<String> = ["bus/1", "llm/1", "state/1", "timer/1", "lo
     #expect(refusal(S_IFREG | 0o775)?.contains("chmod g-w") == true)
     #expect(refusal(S_IFREG | 0o757)?.contains("chmod o-w") == true)
     #expect(refusal(S_IFREG | 0o755, owner: 1001)?.contains("user 1001") == true)
+    #expect(refusal(S_IFREG | 0o4755)?.contains("setuid") == true)
+    #expect(refusal(S_IFREG | 0o2755)?.contains("chmod ug-s") == true)
     #expect(refusal(S_IFDIR | 0o755)?.contains("regular file") == true)
     #expect(refusal(S_IFIFO | 0o600)?.contains("regular file") == true)
+  }
+
+  @Test("a folder in which somebody else may put another file is no place for one that is run, unless it is sticky")
+  func folders() {
+    func refusal(_ mode: mode_t, owner: uid_t = 1000, group: gid_t = 100) -> String? {
+      var status = stat()
+      (status.st_mode, status.st_uid, status.st_gid) = (S_IFDIR | mode, owner, group)
+      return FileTrust.refusal(ofFolder: status, user: 1000)
+    }
+    #expect(refusal(0o755) == nil && refusal(0o755, owner: 0) == nil && refusal(0o1777, owner: 0) == nil)
+    #expect(refusal(0o775, group: 1000) == nil, "a group of one's own")
+    #expect(refusal(0o777)?.contains("everybody can write to") == true)
+    #expect(refusal(0o775)?.contains("its group can write to") == true)
+    #expect(refusal(0o755, owner: 1001)?.contains("belongs to user 1001") == true)
+  }
+
+  @Test("a file in a folder for everybody is refused by the folder's name, also by way of a link")
+  func notMine() throws {
+    let folder = TemporaryFolder()
+    let root = try #require(realpath(folder.path, nil).map { String(cString: $0) })
+    #expect(mkdir(root + "/open", 0o700) == 0 && mkdir(root + "/open/deep", 0o700) == 0)
+    let path = try Fixtures.install("echo", as: "E", in: root + "/open/deep")
+    #expect(symlink("open/deep/libE.so", root + "/libE.so") == 0)
+    _ = try LibraryFile(reading: root + "/libE.so")
+    chmod(root + "/open", 0o777)
+    for path in [path, root + "/libE.so"] {
+      let error = #expect(throws: LibraryError.self) { try LibraryFile(reading: path) }
+      #expect(error?.kind == .notAllowed && error?.message.contains("lies in \(root)/open, which everybody can write to") == true)
+    }
+    chmod(root + "/open", 0o700)
+    _ = try LibraryFile(reading: path)
+    // Only root can make a link of somebody else's.
+    guard lchown(root + "/libE.so", 1234, 1234) == 0 else { return }
+    let error = #expect(throws: LibraryError.self) { try LibraryFile(reading: root + "/libE.so") }
+    #expect(error?.message.contains("reached by the link \(root)/libE.so, which belongs to user 1234") == true)
   }
 
   @Test("a folder, a pipe and a file for everybody to write are refused by their path")

@@ -37,6 +37,78 @@ import TestSupport
     #expect(try reload(client, "ECHO", id: 2, force: true)["to"] as? Int == 2)
   }
 
+  @Test("copies of refused libraries go at once, and of long series of generations the last ones stay")
+  func copies() throws {
+    let house = try House([("ECHO", "echo", [:])], rehearse: true)
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    let base = house.folder + "/libraries"
+    let store = try #require(try FileManager.default.contentsOfDirectory(atPath: base).first)
+    func copies() throws -> Int { try FileManager.default.contentsOfDirectory(atPath: "\(base)/\(store)").count { $0.hasSuffix(".so") } }
+    #expect(try copies() == 1)
+    for (id, fixture) in ["crashes_in_create", "refuses_create", "crashes_on_open", "undefined_symbol", "bad_magic"].enumerated() {
+      try house.build("ECHO", fixture, defines: [:])
+      #expect(try reload(client, "ECHO", id: id)["outcome"] as? String == "refused", "\(fixture)")
+    }
+    #expect(try copies() == 1)
+    for id in 10..<35 {
+      try house.build("ECHO", defines: ["VERSION": "\(id)"])
+      #expect(try reload(client, "ECHO", id: id)["outcome"] as? String == "reloaded")
+    }
+    #expect(try copies() == Lineage.keptCopies)
+  }
+
+  @Test("what hangs is replaced by force: whoever waits is told at once, and stats tell what the thread that is left behind costs")
+  func forced() throws {
+    let house = try House([("ECHO", "hangs_in_receive", [:])]) { $0.reload.callMilliseconds = 300 }
+    let (client, admin) = (try house.attached("GUI"), try house.attached("ADMIN"))
+    try house.settle("ECHO", as: admin)
+    try client.line(#"{"target":"ECHO","method":"hang","id":1}"#)
+    _ = try client.ask("KERNEL", "ping", id: 2)
+    try house.build("ECHO", defines: ["VERSION": "2"])
+    let hung = try reload(admin, "ECHO", id: 2)
+    #expect(
+      hung["outcome"] as? String == "refused" && (hung["reason"] as? String)?.contains("`parlor reload ECHO --force`") == true, "\(hung)")
+    let forced = try reload(admin, "ECHO", id: 3, force: true)
+    #expect(forced["outcome"] as? String == "reloaded", "\(forced)")
+    #expect((forced["warnings"] as? [String] ?? []).contains { $0.contains("generation 1 does not come back from a call") }, "\(forced)")
+    // It has ten minutes to drain, and is not waited for.
+    let told = try client.gram { $0.re == "1" }
+    #expect(told.code == "retired" && told.message?.contains("did not come back from a call") == true, "\(told)")
+    var stuck: [[String: Any]] = []
+    for id in 10..<4000 where stuck.isEmpty {
+      stuck = try admin.ask("KERNEL", "stats", id: id).payload["stuck"] as? [[String: Any]] ?? []
+      usleep(5000)
+    }
+    #expect(stuck.count == 1 && stuck[0]["persona"] as? String == "ECHO" && stuck[0]["generation"] as? Int == 1, "\(stuck)")
+    #expect(stuck[0]["replaced"] as? Bool == true && stuck[0]["busy_ms"] as? Int ?? 0 > 0 && stuck[0]["cpu_ms"] is Int, "\(stuck)")
+  }
+
+  @Test("that a generation does not come back is told to everybody, with what helps")
+  func unwell() throws {
+    let house = try House([("ECHO", "hangs_in_health", [:])]) { $0.reload.callMilliseconds = 200 }
+    let client = try house.attached("GUI")
+    let receipt = try client.gram { $0.method == "receipt" && $0["outcome"] == "unwell" }
+    #expect(receipt["persona"] == "ECHO" && receipt["reason"]?.contains("`parlor reload ECHO --force`") == true, "\(receipt)")
+  }
+
+  @Test("a crash in rehearsal is told with the line of the source, where the library knows its lines")
+  func crashLine() throws {
+    let house = try House([("ECHO", "echo", [:])], rehearse: true)
+    let client = try house.attached("GUI")
+    try house.settle("ECHO", as: client)
+    let library = try Fixtures.build("crashes_at_line", options: ["-g"])
+    let payload = #"{"name":"ECHO","library":"\#(library)"}"#
+    try client.line("{\"target\":\"KERNEL\",\"method\":\"personas.reload\",\"payload\":\(payload),\"id\":1}")
+    let reply = try client.gram(seconds: 60) { $0.re == "1" }
+    let source = try String(contentsOfFile: Products.repository + "/Tests/Fixtures/crashes_at_line.c", encoding: .utf8)
+    let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
+    let line = try #require(lines.firstIndex { $0.contains("THE LINE") }) + 1
+    let reason = (reply.payload["receipts"] as? [[String: Any]])?.first?["reason"] as? String ?? ""
+    #expect(reason.contains("crashed in rehearsal, in create: Segmentation fault (signal 11): read_nowhere at "), "\(reply)")
+    #expect(reason.contains("crashes_at_line.c:\(line)"), "\(reply)")
+  }
+
   @Test("another library can be loaded once in the place of the persona's own, for one persona and from a full path")
   func otherLibrary() throws {
     let house = try House([("ECHO", "echo", ["VERSION": "1"])])

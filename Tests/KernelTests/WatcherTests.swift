@@ -119,6 +119,37 @@ import Testing
     #expect(watcher.readEvents() == [])
   }
 
+  @Test("a folder behind links is followed when one of them leads elsewhere")
+  func links() throws {
+    for name in ["one", "two"] { #expect(mkdir(folder.path + "/" + name, 0o700) == 0) }
+    #expect(symlink("one", folder.path + "/inner") == 0 && symlink("inner", folder.path + "/outer") == 0)
+    let outer = folder.path + "/outer"
+    let watcher = try LibraryWatcher()
+    try watcher.watch(folder: outer)
+    #expect(symlink("two", folder.path + "/new") == 0 && rename(folder.path + "/new", folder.path + "/inner") == 0)
+    #expect(watcher.readEvents() == [.everything])
+    try folder.write("two/libA.so", "x")
+    #expect(watcher.readEvents() == [.file(outer + "/libA.so")])
+    try folder.write("one/libA.so", "x")
+    #expect(watcher.readEvents() == [])
+    #expect(unlink(outer) == 0)
+    #expect(watcher.readEvents() == [])
+    #expect(symlink("one", outer) == 0)
+    #expect(watcher.readEvents() == [.everything])
+  }
+
+  @Test("a trail names each link on the way, and where it ends; a circle ends")
+  func trail() throws {
+    let root = try #require(realpath(folder.path, nil).map { String(cString: $0) })
+    #expect(mkdir(root + "/real", 0o700) == 0 && symlink("real", root + "/link") == 0)
+    #expect(symlink("../link/./libB.so", root + "/real/libA.so") == 0)
+    let trail = LinkTrail(of: root + "/link//libA.so")
+    #expect(trail.links.map(\.path) == [root + "/link", root + "/real/libA.so", root + "/link"])
+    #expect(trail.end.path == root + "/real/libB.so")
+    #expect(symlink("loop", root + "/loop") == 0)
+    #expect(LinkTrail(of: root + "/loop").links.count == 40)
+  }
+
   @Test("an overflow of the queue asks to look at everything, and the watch goes on")
   func overflow() throws {
     let watcher = try make()

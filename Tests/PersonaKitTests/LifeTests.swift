@@ -62,7 +62,7 @@ import Testing
     #expect(await stage.create() == 0)
     strings.receive = { puppet, gram in
       puppet.kernel.log.info("nobody hears it")
-      #expect(puppet.kernel.config == [:] && puppet.kernel.name == "PUPPET")
+      #expect(puppet.kernel.config["name"] == nil && puppet.kernel.name == "PUPPET")
       switch gram.method {
       case "llm/1": return try await puppet.kernel.converse(gram)
       case "state/1": try puppet.kernel.state.put("a", 1)
@@ -177,6 +177,62 @@ import Testing
       _ = await task.result
     }
     #expect(stage.kernel.requestsInFlight == 0)
+  }
+
+  @Test("a timer runs once or again and again, on behalf of no gram, and its errors are logged")
+  func timers() async {
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, gram in
+        let kernel = puppet.kernel
+        kernel.timer.after(.seconds(5)) { _ = try await kernel.bus.ask("A", "once") }
+        kernel.timer.every(.seconds(7)) { throw KernelError.invalid("it is out of order") }
+        return nil
+      }
+    }
+    await stage.gram(4)
+    let once = await stage.kernel.call(.after) { $0.number == 5000 }
+    stage.kernel.end(once.request)
+    #expect(await stage.kernel.call(.ask).token == 0, "the gram that set it has been answered")
+    for _ in 1...3 {
+      stage.kernel.end(await stage.kernel.call(.after) { $0.number == 7000 }.request)
+      #expect(await stage.kernel.call(.log).text == "a timer failed: it is out of order")
+    }
+    // Retired with the generation: it says nothing, and does not come again.
+    stage.kernel.end(await stage.kernel.call(.after) { $0.number == 7000 }.request, Int32(PERSONA_E_RETIRED), "over")
+    await stage.stop()
+    await stage.destroy()
+    #expect(stage.kernel.untaken(.log).isEmpty && stage.kernel.untaken(.after).isEmpty)
+  }
+
+  @Test("a gram can be answered before receive() returns, steps of any kind are passed on, and a later kernel finds the persona's tables")
+  func contract() async {
+    let stage = await Stage.puppet {
+      $0.receive = { puppet, gram in
+        gram.progress(.other(["kind": "picture", "of": "a bat"]))
+        gram.reply("early")
+        return nil
+      }
+    }
+    await stage.gram(4)
+    #expect(await stage.kernel.call(.progress).text == #"{"kind":"picture","of":"a bat"}"#)
+    #expect(await stage.kernel.call(.reply).text == "\"early\"")
+    #expect(await stage.table("puppet/1") != nil)
+    #expect(await stage.table("other/1") == nil)
+  }
+
+  @Test("a key that the about text declares is read with its default, as the type that is asked for")
+  func settings() async throws {
+    let stage = await Stage.puppet()
+    let handle = Mutex<KernelHandle?>(nil)
+    stage.strings.start = { puppet in handle.withLock { $0 = puppet.kernel } }
+    #expect(await stage.start() == 0)
+    await stage.kernel.lane.call {}
+    let kernel = try #require(handle.withLock { $0 })
+    #expect(try kernel.setting("names") == ["a, b", "c"])
+    #expect(try kernel.setting("limit", as: Int.self) == 5 && kernel.config["limit"]?.int == 5)
+    #expect(throws: KernelError.self) { try kernel.setting("limit", as: [String].self) }
+    let missing = #expect(throws: KernelError.self) { try kernel.setting("key", as: String.self) }
+    #expect(missing?.message.contains("persona.PUPPET.key is not in personas.toml") == true)
   }
 
   @Test("waits and deadlines of any length are no trap")

@@ -10,6 +10,9 @@ actor Puppet: Persona {
     version = 1.0
     summary = Does = what the test says
     state = 3 reads 1
+    config.names = strings, ["a, b", "c"], whom to ask
+    config.limit = integer, 5, how many
+    config.key = string, none, where its data is
     """
   let kernel: KernelHandle
   nonisolated let strings: Strings
@@ -48,6 +51,7 @@ actor Puppet: Persona {
   func save() throws -> JSON? { try strings.save(self) }
   func load(_ state: JSON, schema: Int) throws { try strings.load(self, state, schema) }
   func health() throws { try strings.health(self) }
+  func table(named name: String) -> UnsafeRawPointer? { name == "puppet/1" ? UnsafeRawPointer(bitPattern: 16) : nil }
 }
 
 /// Counts, and lets a test wait for a count.
@@ -121,6 +125,9 @@ final class Stage: @unchecked Sendable {
     }
   }
   func health() async -> Int32 { await kernel.lane.call { [self] in vtable.health!(persona!) } }
+  func table(_ name: String) async -> UInt? {
+    await kernel.lane.call { [self] in vtable.extension!(persona!, name).map { UInt(bitPattern: $0) } }
+  }
   func configChanged() async -> Int32 {
     await kernel.lane.call { [self] in FakeKernel.lend("{}") { vtable.config_changed!(persona!, $0) } }
   }

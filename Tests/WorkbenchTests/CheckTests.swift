@@ -12,13 +12,14 @@ import Wire
   /// Runs tests of a fixture or a file, and what they build on, each in a process of parlor's.
   private func check(
     _ library: @autoclosure @escaping @Sendable () throws -> String, only name: String? = nil, fault: String? = nil,
-    parts: [CheckPart] = [], seed: UInt64 = 7
+    parts: [CheckPart] = [], seed: UInt64 = 7, isRepeat: Bool = false
   ) async throws -> CheckReport {
     try await withCheckedThrowingContinuation { continuation in
       Thread.detachNewThread {
         Self.turns.wait()
         defer { Self.turns.signal() }
         var runner = CheckRunner(seed: seed)
+        runner.isRepeat = isRepeat
         runner.command = [Products.folder + "/parlor", CheckChild.word]
         runner.callMilliseconds = 2000
         if let name {
@@ -180,6 +181,32 @@ import Wire
       try NearbyConfiguration.parts(of: broken, kernel: Products.folder + "/batkernel")
     }
     #expect(error?.description.contains("broken.toml:1") == true)
+  }
+
+  @Test(
+    "runs by one seed say the same to the byte, whatever order the persona's requests end in, and name the gram",
+    arguments: ["requests.order", "requests.late", "leaks.grams"])
+  func repeats(test: String) async throws {
+    var reports: Set<String> = []
+    for _ in 0..<3 {
+      for fault in ["mixes_up", "retired"] {
+        let fragile = try await check(try Fixtures.build("fragile"), only: test, fault: fault, seed: 41, isRepeat: true)
+        reports.insert(fault + fragile.json.text)
+      }
+      let brick = try await check("\(Products.folder)/libBRICK.so", only: test, seed: 41, isRepeat: true)
+      reports.insert(brick.json.text)
+    }
+    #expect(reports.count == 3, "\(reports)")
+    guard test == "requests.late" else { return }
+    let retired = try #require(reports.first { $0.hasPrefix("retired") })
+    #expect(retired.contains("crashes in done() of timer, with status -3"), "\(retired)")
+  }
+
+  @Test("a request that ends badly is named with the gram that led to it")
+  func gram() async throws {
+    let report = try await check(try Fixtures.build("fragile"), only: "requests.cancelled", fault: "cancelled")
+    let outcome = try #require(report.outcomes.first { $0.name == "requests.cancelled" })
+    #expect(outcome.findings.contains { $0.message.contains("with status -4, for the gram \"") }, "\(outcome)")
   }
 
   @Test("the same seed draws the same, and a test alone draws what it draws among all")

@@ -40,3 +40,6 @@ int bat_spawn_chdir(posix_spawn_file_actions_t *actions, const char *folder);
 int bat_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 // Blocks every signal for the calling thread but those that its own code raises (a bad access, a trap, abort).
 void bat_block_asynchronous_signals(void);
+// From now on (on = 1) a child that is forked closes the descriptor: it must not keep what belongs to this process alone. Programs that
+// are started get none anyway.
+void bat_own(int descriptor, int on);

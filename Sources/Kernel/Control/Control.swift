@@ -12,8 +12,6 @@ final class Control {
   private let version: String
   private let began = MachineClock.now()
   private var methods = MethodTable()
-  /// Reads personas.toml again and applies it; libraries for this once, by the name of a persona that comes.
-  var reloadConfiguration: (([String: String]) throws(Failure) -> Config.Reload.Reply)?
 
   init(router: Router, supervisor: Supervisor, version: String) {
     self.router = router
@@ -56,9 +54,9 @@ final class Control {
     methods.answer(Cancel.self) { [unowned self] cancel, call in
       .init(cancelled: call.client.map { router.requests.cancel(id: cancel.id.raw, of: $0) } ?? false)
     }
-    methods.answer(Config.Reload.self) { [unowned self] request, _ throws(Failure) in
-      guard let reloadConfiguration else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
-      return try reloadConfiguration(request.libraries ?? [:])
+    methods.serve(Config.Reload.self) { [unowned self] request, call throws(Failure) in
+      guard let reloader = supervisor.reloader else { throw Failure(.invalid, "this kernel was started without a personas.toml") }
+      reloader.reload(libraries: request.libraries ?? [:]) { call.end($0.map { PayloadCoding.bytes(of: $0) }) }
     }
   }
 
@@ -96,7 +94,7 @@ final class Control {
       uptime_s: Int((MachineClock.now() - began) / 1_000_000_000), version: version, pid: getpid(), memory_kb: Self.memoryKilobytes(),
       connections: router.connections.count, requests: router.requests.count, messages: router.counters.messages,
       errors: router.counters.errors,
-      undelivered: router.counters.undelivered, personas: supervisor.slots.map(\.status),
+      undelivered: router.counters.undelivered, stuck: supervisor.stuck, personas: supervisor.slots.map(\.status),
       llm: counters(supervisor.language?.statistics()), memory: counters(supervisor.memory?.statistics()))
   }
 

@@ -64,12 +64,27 @@ struct PersonaMethods {
     var slots: [PersonaSlot] = []
     for name in names { slots.append(try slot(name)) }
     if slots.isEmpty { return call.end(Personas.Reload.Reply(receipts: [])) }
-    let awaited = Set(names).count
+    // What personas.toml says of them now goes along.
+    guard let reloader = supervisor.reloader else { return reload(slots, request, call, changes: [:], trouble: nil) }
+    reloader.reloadIfChanged { [self] result in
+      var trouble: String?
+      if case .failure(let failure) = result { trouble = "personas.toml is not taken over: \(failure.message)" }
+      reload(slots, request, call, changes: (try? result.get())?.keys ?? [:], trouble: trouble)
+    }
+  }
+
+  private func reload(
+    _ slots: [PersonaSlot], _ request: Personas.Reload, _ call: MethodTable.Call, changes: [String: [String]], trouble: String?
+  ) {
+    let awaited = Set(slots.map(\.name)).count
     var receipts: [String: Receipt] = [:]
     for slot in slots {
       slot.load(.file(path: request.library), force: request.force ?? false) { receipt in
+        var receipt = receipt
+        receipt.changes = receipt.changes ?? changes[slot.name]
+        if let trouble { receipt.warnings = (receipt.warnings ?? []) + [trouble] }
         receipts[slot.name] = receipt
-        if receipts.count == awaited { call.end(Personas.Reload.Reply(receipts: names.compactMap { receipts[$0] })) }
+        if receipts.count == awaited { call.end(Personas.Reload.Reply(receipts: slots.compactMap { receipts[$0.name] })) }
       }
     }
   }

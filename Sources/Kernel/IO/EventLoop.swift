@@ -53,6 +53,7 @@ final class EventLoop {
       free.append(index)
       throw error
     }
+    bat_own(descriptor, 1)
     return tag
   }
 
@@ -63,6 +64,7 @@ final class EventLoop {
   /// Before the descriptor is closed.
   func remove(_ descriptor: Int32, tag: UInt64) {
     _ = bat_epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, 0, tag)
+    bat_own(descriptor, 0)
     let index = Int(tag & 0xffff_ffff)
     sources[index].source = nil
     free.append(index)

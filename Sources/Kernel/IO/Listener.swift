@@ -11,7 +11,7 @@ final class Listener: EventSource {
   private let descriptor: Int32
   private let path: String
   /// Held while we live: the proof that the socket file is ours.
-  private let lock: Int32
+  private var lock: ProcessLock?
   private unowned let loop: EventLoop
   private let log: Log
   private let accepted: (Int32, _ pid: Int32, _ isSpare: Bool) -> Void
@@ -33,7 +33,6 @@ final class Listener: EventSource {
     descriptor = bat_unix_socket(path, 1)
     if descriptor < 0 {
       let error = String(cString: strerror(bat_errno()))
-      Glibc.close(lock)
       throw Failure(.failed, "cannot listen on \(path): \(error); check the folder, or give another --socket")
     }
     do throws(Errno) { tag = try loop.add(descriptor, EPOLLIN.rawValue, self) } catch {
@@ -53,23 +52,16 @@ final class Listener: EventSource {
     return Int(descriptor) >= all - min(reserve, all / 2)
   }
 
-  private static func lock(_ path: String, socket: String) throws(Failure) -> Int32 {
-    let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    if lock < 0 {
-      throw Failure(.failed, "cannot open \(path): \(String(cString: strerror(errno))); check the folder, or give another --socket")
+  private static func lock(_ path: String, socket: String) throws(Failure) -> ProcessLock {
+    do throws(ProcessLock.Refusal) { return try ProcessLock(path) } catch {
+      switch error {
+      case .held(let pid):
+        throw Failure(
+          .failed, "another kernel (pid \(pid)) listens on \(socket): stop it first (kill \(pid)), or give this one another --socket")
+      case .unusable(let error):
+        throw Failure(.failed, "cannot open \(path): \(error); check the folder, or give another --socket")
+      }
     }
-    if flock(lock, LOCK_EX | LOCK_NB) != 0 {
-      var text = [UInt8](repeating: 0, count: 16)
-      let n = max(0, read(lock, &text, 16))
-      Glibc.close(lock)
-      let pid = String(decoding: text[..<n].prefix { $0 >= 48 && $0 <= 57 }, as: UTF8.self)
-      throw Failure(
-        .failed, "another kernel (pid \(pid)) listens on \(socket): stop it first (kill \(pid)), or give this one another --socket")
-    }
-    ftruncate(lock, 0)
-    let pid = Array("\(getpid())\n".utf8)
-    _ = write(lock, pid, pid.count)
-    return lock
   }
 
   static func makeFolder(_ path: String) {
@@ -113,6 +105,6 @@ final class Listener: EventSource {
     loop.remove(descriptor, tag: tag)
     Glibc.close(descriptor)
     unlink(path)
-    Glibc.close(lock)
+    lock = nil
   }
 }

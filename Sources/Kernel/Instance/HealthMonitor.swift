@@ -43,7 +43,9 @@ final class HealthMonitor {
     if askedAt == 0 { return ask(context, at: now) }
     // The last question is still out: the code does not come back.
     if now - askedAt > UInt64(clamping: settings.callMilliseconds) * 1_000_000 {
-      found(context, askedAt: askedAt, "it has not come back from a call for \((now - askedAt) / 1_000_000) ms")
+      found(
+        context, askedAt: askedAt, "it has not come back from a call for \((now - askedAt) / 1_000_000) ms",
+        advice: "; `parlor reload \(slot.name) --force` replaces it without its state")
     }
   }
 
@@ -62,14 +64,13 @@ final class HealthMonitor {
   }
 
   /// What was asked in the trial counts for the trial, however long the answer took.
-  private func found(_ context: InstanceContext, askedAt asked: UInt64, _ problem: String) {
+  private func found(_ context: InstanceContext, askedAt asked: UInt64, _ problem: String, advice: String = "") {
     if asked < trialEnd, slot.lineage.previous != nil, !slot.reload.isAttempting {
       trialEnd = 0
       slot.rollBack(reason: "generation \(context.instance.number) failed its trial: \(problem)") { _ in }
     } else if !isSick {
       isSick = true
-      slot.supervisor.log.warning(
-        "not well", ["persona": slot.name, "generation": context.instance.number, "problem": problem])
+      slot.reload.unwell(problem + advice)
     }
   }
 }

@@ -17,8 +17,9 @@ public enum HostTables {
   /// The services that this kernel has, as personas name them.
   public static let services: Set<String> = ["bus/1", "llm/1", "rag/1", "state/1", "timer/1", "log/1", "config/1"]
 
+  /// To be sealed when `kernel` has been set.
   static func host() -> UnsafeMutablePointer<persona_host> {
-    let host = UnsafeMutablePointer<persona_host>.allocate(capacity: 1)
+    let host = SealedMemory.allocate(for: persona_host.self)
     host.initialize(
       to: persona_host(
         size: UInt32(MemoryLayout<persona_host>.size), abi_major: UInt16(PERSONA_ABI_MAJOR), abi_minor: UInt16(PERSONA_ABI_MINOR),
@@ -63,11 +64,7 @@ public enum HostTables {
 
   // MARK: Helpers
 
-  private static func keep<T>(_ value: T) -> UnsafePointer<T> {
-    let pointer = UnsafeMutablePointer<T>.allocate(capacity: 1)
-    pointer.initialize(to: value)
-    return UnsafePointer(pointer)
-  }
+  private static func keep<T>(_ value: T) -> UnsafePointer<T> { SealedMemory.keep(value) }
 
   static func bytes(_ text: persona_text) -> [UInt8] {
     Array(UnsafeRawBufferPointer(start: text.bytes, count: text.bytes == nil ? 0 : max(0, text.count)))

@@ -62,6 +62,8 @@ protocol Instance: AnyObject, Sendable {
   func resume(with first: [Mail])
   /// How much mail waits, and for how many nanoseconds the call that runs now has been running.
   func load(now: UInt64) -> (waiting: Int, busy: UInt64)
+  /// The time on a processor that its code has had, in nanoseconds.
+  var cpuTime: UInt64 { get }
 
   // MARK: What comes back of its requests
 

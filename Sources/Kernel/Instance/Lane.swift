@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import System
 
 /// The one thread on which an instance's code runs: its mail and its jobs, one at a time.
@@ -52,6 +53,8 @@ package final class Lane: @unchecked Sendable {
   private let receive: @Sendable (Mail) -> Void
   /// For `isCurrent`. Written once, by the thread itself, before anything runs there.
   private nonisolated(unsafe) var thread: pthread_t = 0
+  /// The clock of the time on a processor that the thread has had; 0: it has not begun, or has ended.
+  private let clock = Atomic<clockid_t>(0)
 
   /// Starts the thread. Mail is paused until `resume`.
   ///
@@ -123,8 +126,19 @@ package final class Lane: @unchecked Sendable {
   /// A job is running or waits to be run. Any thread.
   package var isBusy: Bool { state.withLock { $0.busySince != 0 || !$0.jobs.isEmpty } }
 
+  /// The time on a processor that the thread has had, in nanoseconds; 0 after its end. Any thread.
+  var cpuTime: UInt64 {
+    let clock = clock.load(ordering: .relaxed)
+    var time = timespec()
+    guard clock != 0, clock_gettime(clock, &time) == 0 else { return 0 }
+    return UInt64(clamping: time.tv_sec) * 1_000_000_000 + UInt64(clamping: time.tv_nsec)
+  }
+
   private func run() {
     thread = pthread_self()
+    var clock: clockid_t = 0
+    if pthread_getcpuclockid(thread, &clock) == 0 { self.clock.store(clock, ordering: .relaxed) }
+    defer { self.clock.store(0, ordering: .relaxed) }
     while true {
       switch state.wait(until: { $0.next() }) {
       case .job(let job): job()

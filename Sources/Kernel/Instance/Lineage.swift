@@ -12,9 +12,16 @@ struct Lineage {
     return lastNumber
   }
 
-  mutating func tookOver(_ number: Int, _ library: LoadedLibrary, isRollback: Bool) {
+  /// Of so many generations the copies of their files are kept, to tell where one has crashed.
+  static let keptCopies = 20
+
+  /// Returns the copy that is not needed any more, if there is one.
+  mutating func tookOver(_ number: Int, _ library: LoadedLibrary, isRollback: Bool) -> String? {
     generations.append((number, library))
     if isRollback, !libraries.isEmpty { libraries.removeLast() } else { libraries.append(library) }
+    let old = generations.dropLast(Self.keptCopies).last?.library.image.path
+    let needed = Set((generations.suffix(Self.keptCopies).map(\.library) + libraries.suffix(2)).map(\.image.path))
+    return old.flatMap { needed.contains($0) ? nil : $0 }
   }
 
   /// The version that ran last, also while nothing runs.

@@ -56,6 +56,8 @@ final class PersonaSlot {
   private var isPaused = false
   /// The instance that is being told its configuration.
   private weak var told: InstanceContext?
+  /// Keys of its part of personas.toml that are new, and that no receipt has told yet.
+  private var untold: [String] = []
 
   var loop: EventLoop { supervisor.router.loop }
 
@@ -181,13 +183,21 @@ final class PersonaSlot {
   func configure(_ new: PersonaConfiguration) {
     let old = configuration
     configuration = new
+    untold += new.keys(changedFrom: old).filter { !untold.contains($0) }
     var hasFailed = false
     if case .failed = state { hasFailed = true }
     if hasFailed || old.library != new.library {
       load(.file(), force: false) { _ in }
     } else {
       tellConfiguration()
+      if told == nil { reload.configured() }
     }
+  }
+
+  /// What the next receipt has to tell of personas.toml; nil: nothing.
+  func takeChanges() -> [String]? {
+    defer { untold = [] }
+    return untold.isEmpty ? nil : untold
   }
 
   /// Tells the running instance its configuration, if it was made with another one. One call at a time: what changes meanwhile is
@@ -197,12 +207,15 @@ final class PersonaSlot {
     told = context
     context.configuration = configuration.json
     context.instance.configure(
-      configuration.json,
+      context.instance.image.about.completed(configuration.json),
       then: supervisor.inbox.onLoop { [self] result in
+        var trouble: String?
         if case .failure(let failure) = result {
           supervisor.log.error("did not take its new configuration", ["persona": name, "error": failure.message])
+          trouble = "its code did not take its new configuration: \(failure.message)"
         }
         if told === context { told = nil }
+        reload.configured(trouble)
         tellConfiguration()
       })
   }

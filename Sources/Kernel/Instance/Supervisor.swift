@@ -34,9 +34,19 @@ final class Supervisor {
   private(set) var slots: [PersonaSlot] = []
   /// All instances that have not ended, by the identity that other threads know them by.
   private var contexts: [ObjectIdentifier: InstanceContext] = [:]
+  /// Instances that do not come back from a call.
+  var leftBehind = LeftBehind()
   private var lastSender: UInt64 = 1 << 48
   /// Answers what personas want of others, in the place of the bus and the services: in a replay.
   var stub: (any StubResponder)?
+  /// Takes personas.toml over again; nil: there is none.
+  var reloader: ConfigurationReloader? {
+    didSet {
+      reloader?.announce = { [unowned self] in announce($0) }
+      // A file that is just being written anew is empty for a moment.
+      reloader?.mayFollow = { [unowned self] new in !new.personas.isEmpty || slots.isEmpty }
+    }
+  }
   /// Called when the last instance has ended, while the kernel shuts down.
   var onDrained: (() -> Void)?
 
@@ -68,7 +78,8 @@ final class Supervisor {
   /// A new instance for a persona, not created yet. Where it runs is decided here.
   func instance(of library: LoadedLibrary, for slot: PersonaSlot) throws(Failure) -> any Instance {
     try ThreadInstance(
-      persona: slot.name, number: slot.lineage.nextNumber(), library: library, configuration: slot.configuration.json,
+      persona: slot.name, number: slot.lineage.nextNumber(), library: library,
+      configuration: library.image.about.completed(slot.configuration.json),
       state: slot.store, inbox: inbox, payloadLimit: payloadLimit, log: logger.part(slot.name))
   }
 
@@ -83,6 +94,16 @@ final class Supervisor {
   func context(_ id: ObjectIdentifier) -> InstanceContext? { contexts[id] }
   func perform(_ id: ObjectIdentifier, _ body: @escaping (InstanceContext) -> Void) { contexts[id]?.perform(body) }
 
+  /// What does not come back from a call, and what that costs: replaced instances, and running ones that are over their time.
+  var stuck: [Stats.Stuck] {
+    let limit = UInt64(clamping: settings.callMilliseconds) * 1_000_000
+    let running = slots.compactMap { slot -> Stats.Stuck? in
+      guard let instance = slot.current?.instance, instance.load(now: MachineClock.now()).busy > limit else { return nil }
+      return LeftBehind.report(instance, of: slot.name, isReplaced: false)
+    }
+    return running + leftBehind.report
+  }
+
   // MARK: Coming and going
 
   /// Makes the personas of the configuration be here.
@@ -91,7 +112,7 @@ final class Supervisor {
     if settings.watch { watch() }
   }
 
-  /// False: it cannot be here, and the log says why.
+  /// Nil: it comes. Else why it cannot be here.
   ///
   /// - Parameters:
   ///   - source: what is loaded this once instead of its own library.
@@ -99,17 +120,17 @@ final class Supervisor {
   @discardableResult func add(
     _ persona: PersonaConfiguration, _ source: PersonaSlot.Source = .file(), prepare: (PersonaSlot) -> Void = { _ in },
     done: @escaping (Receipt) -> Void = { _ in }
-  ) -> Bool {
+  ) -> Failure? {
     lastSender += 1
     do throws(Failure) {
       let slot = try PersonaSlot(persona, supervisor: self, senderID: lastSender)
       slots.append(slot)
       prepare(slot)
       slot.load(source, force: false, done: done)
-      return true
+      return nil
     } catch {
       log.error("cannot have this persona", ["persona": persona.name, "error": error.message])
-      return false
+      return error
     }
   }
 
@@ -128,7 +149,11 @@ final class Supervisor {
     }
     for persona in personas {
       guard let slot = slot(persona.name) else {
-        if add(persona, .file(path: libraries[persona.name])) { changes.added.append(persona.name) }
+        if let failure = add(persona, .file(path: libraries[persona.name])) {
+          changes.refused = (changes.refused ?? [:]).merging([persona.name: failure.message]) { $1 }
+        } else {
+          changes.added.append(persona.name)
+        }
         continue
       }
       if slot.stay == .leaving {
@@ -136,7 +161,13 @@ final class Supervisor {
         slot.comeBack(persona)
       } else if slot.configuration != persona {
         changes.changed.append(persona.name)
+        changes.keys = (changes.keys ?? [:]).merging([persona.name: persona.keys(changedFrom: slot.configuration)]) { $1 }
         slot.configure(persona)
+      }
+      // It may have come by a save of the file, before it was said from where.
+      if let path = libraries[persona.name], slot.current == nil {
+        changes.added.append(persona.name)
+        slot.load(.file(path: path), force: false) { _ in }
       }
     }
     if settings.watch { watch() }
@@ -148,6 +179,9 @@ final class Supervisor {
     case .refused:
       log.error("refused", ["persona": receipt.persona, "running": receipt.from ?? 0, "reason": receipt.reason ?? ""])
     case .unchanged: log.debug("unchanged", ["persona": receipt.persona])
+    case .unwell: log.warning("not well", ["persona": receipt.persona, "generation": receipt.to ?? 0, "problem": receipt.reason ?? ""])
+    case .configured:
+      log.info("configured", ["persona": receipt.persona, "keys": (receipt.changes ?? []).joined(separator: " ")])
     default:
       log.info(
         receipt.outcome.rawValue,
@@ -167,10 +201,18 @@ final class Supervisor {
 
   // MARK: Files
 
-  private func watch() { folders.watch(slots.map(\.configuration.library)) { [weak self] in self?.changed($0) } }
+  private func watch() {
+    let files = [reloader?.path].compactMap(\.self)
+    folders.watch(slots.map(\.configuration.library), files: files) { [weak self] in self?.changed($0) }
+  }
 
   /// A file is new or has been written, and has come to rest; nil: look at all of them.
   private func changed(_ path: String?) {
+    // Links may lead elsewhere now.
+    watch()
+    if let reloader, let file = reloader.path, reloader.hasFailed || path.map({ LibraryFolders.isSame($0, file) }) ?? true {
+      reloader.saved()
+    }
     for slot in slots {
       if let path, !folders.isFile(of: slot.configuration.library, at: path) { continue }
       if slot.shadows.isWaiting {

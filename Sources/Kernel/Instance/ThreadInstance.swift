@@ -37,6 +37,7 @@ final class ThreadInstance: Instance, @unchecked Sendable {
   /// What the library calls `self`.
   private var object: OpaquePointer?
   private var explanation = ""
+  private var lastLook: UInt64 = 0
 
   init(
     persona: String, number: Int, library: LoadedLibrary, configuration: [UInt8], state: StateStore, inbox: LoopInbox,
@@ -58,6 +59,7 @@ final class ThreadInstance: Instance, @unchecked Sendable {
       throw Failure(.failed, "no thread can be started for \(persona): \(error); end other programs, or raise ulimit -u")
     }
     host.pointee.kernel = Unmanaged.passRetained(self).toOpaque()
+    SealedMemory.seal(host)
   }
 
   static func of(_ host: UnsafePointer<persona_host>) -> ThreadInstance {
@@ -85,9 +87,10 @@ final class ThreadInstance: Instance, @unchecked Sendable {
 
   /// Runs a step on the lane.
   private func step<Value>(_ then: @escaping StepEnd<Value>, _ body: @escaping @Sendable () throws(Failure) -> Value) {
-    lane.run {
+    lane.run { [self] in
       let result: Result<Value, Failure>
       do throws(Failure) { result = .success(try body()) } catch { result = .failure(error) }
+      lookAfterProcess("a step of its life")
       then(result)
     }
   }
@@ -167,6 +170,12 @@ final class ThreadInstance: Instance, @unchecked Sendable {
 
   func barrier(then: @escaping @Sendable () -> Void) { lane.run(then) }
 
+  /// Puts back what its code has changed of the process. Lane only.
+  private func lookAfterProcess(_ call: String) {
+    lastLook = MachineClock.now()
+    if let change = ProcessGuard.putBack(after: call, of: persona) { log.error(change) }
+  }
+
   private func created() throws(Failure) -> OpaquePointer {
     guard let object else { throw Failure(.retired, "this generation of \(persona) has ended") }
     return object
@@ -207,6 +216,7 @@ final class ThreadInstance: Instance, @unchecked Sendable {
   func pause() -> [Mail] { lane.pause() }
   func resume(with first: [Mail]) { lane.resume(with: first) }
   func load(now: UInt64) -> (waiting: Int, busy: UInt64) { lane.load(now: now) }
+  var cpuTime: UInt64 { lane.cpuTime }
 
   /// Lane only.
   private func receive(_ mail: Mail) {
@@ -214,6 +224,8 @@ final class ThreadInstance: Instance, @unchecked Sendable {
     guard let object, let receive = library.vtable.receive, tokens.begin(mail.token) else { return }
     explanation = ""
     let status = mail.lend { receive(object, $0) }
+    // Once a second is enough to tell who it was, most likely, and too seldom to be felt.
+    if MachineClock.now() &- lastLook > 1_000_000_000 { lookAfterProcess("receive()") }
     if status == Int32(PERSONA_LATER) { return }
     let token = mail.token
     guard close(token: token) else {

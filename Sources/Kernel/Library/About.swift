@@ -21,6 +21,8 @@ public struct About: Sendable, Equatable {
   public var wants: [String] = []
   /// The methods that it can be asked, in the order of the text.
   public var methods: [Method] = []
+  /// The keys of its part of personas.toml that it reads beside those that every persona has; nil: it does not say which.
+  public var configuration: [ConfigurationKey]?
   /// The whole text, as it stands in the file.
   public var text: String
 
@@ -63,16 +65,9 @@ public struct About: Sendable, Equatable {
   public init(parsing text: String) throws(Malformed) {
     guard text.hasPrefix(Self.firstLine) else { throw Malformed("the about text does not begin with the line \"bat-persona 1\"") }
     guard text.utf8.count <= Self.longest else { throw Malformed("the about text is longer than \(Self.longest) bytes") }
-    var values: [Substring: Substring] = [:]
-    var methods: [String] = []
-    for line in text.split(separator: "\n", omittingEmptySubsequences: true).dropFirst() {
-      guard let equals = line.firstIndex(of: "=") else { throw Malformed("about text: \"\(line)\" is not \"key = value\"") }
-      let key = Self.trimmed(line[..<equals])
-      guard values.updateValue(Self.trimmed(line[line.index(after: equals)...]), forKey: key) == nil else {
-        throw Malformed("about text: \"\(key)\" stands there twice")
-      }
-      if key.hasPrefix("method.") { methods.append(String(key.dropFirst(7))) }
-    }
+    let (values, order) = try Self.entries(of: text)
+    let methods = order.filter { $0.hasPrefix("method.") }.map { String($0.dropFirst(7)) }
+    let keys = order.filter { $0.hasPrefix("config.") }.map { String($0.dropFirst(7)) }
     func value(_ key: Substring, atMost limit: Int) throws(Malformed) -> String? {
       guard let value = values[key] else { return nil }
       guard !value.isEmpty else { throw Malformed("about text: \"\(key)\" is empty; give it a value or leave the line out") }
@@ -116,8 +111,40 @@ public struct About: Sendable, Equatable {
       guard let summary = try value("method.\(name)", atMost: 200) else { preconditionFailure("its key was read") }
       self.methods.append(Method(name: name, summary: summary, takes: try schema("takes.\(name)"), gives: try schema("gives.\(name)")))
     }
+    configuration = try Self.configuration(none: value("config", atMost: 64), keys) { key throws(Malformed) in
+      try value(Substring("config." + key), atMost: 4096) ?? ""
+    }
     self.text = text
   }
+
+  /// The lines "key = value", and their keys in the order of the text.
+  private static func entries(of text: String) throws(Malformed) -> (values: [Substring: Substring], order: [Substring]) {
+    var values: [Substring: Substring] = [:]
+    var order: [Substring] = []
+    for line in text.split(separator: "\n", omittingEmptySubsequences: true).dropFirst() {
+      guard let equals = line.firstIndex(of: "=") else { throw Malformed("about text: \"\(line)\" is not \"key = value\"") }
+      let key = trimmed(line[..<equals])
+      guard values.updateValue(trimmed(line[line.index(after: equals)...]), forKey: key) == nil else {
+        throw Malformed("about text: \"\(key)\" stands there twice")
+      }
+      order.append(key)
+    }
+    return (values, order)
+  }
+
+  /// The lines `config.KEY`, or `config = none`; with neither, nil.
+  private static func configuration(
+    none: String?, _ keys: [String], _ line: (String) throws(Malformed) -> String
+  ) throws(Malformed) -> [ConfigurationKey]? {
+    if let none, none != "none" || !keys.isEmpty {
+      throw Malformed("about text: \"config\" is \"none\", or there are lines \"config.KEY = type, default, one line\"")
+    }
+    var declared: [ConfigurationKey] = []
+    for key in keys { declared.append(try ConfigurationKey(key, declared: try line(key))) }
+    return declared.isEmpty && none == nil ? nil : declared
+  }
+
+  static func trimmed(_ text: String) -> String { String(trimmed(text[...])) }
 
   private static func words(_ text: String) -> [String] { text.split { $0 == " " || $0 == "\t" }.map(String.init) }
 
@@ -147,6 +174,16 @@ extension About {
     return Personas.About(
       name: name, version: version, summary: summary, talk: talk, state: state.map { .init(writes: $0.writes, reads: $0.reads) },
       needs: needs, wants: wants,
-      methods: methods.map { .init(name: $0.name, summary: $0.summary, takes: schema($0.takes), gives: schema($0.gives)) })
+      methods: methods.map { .init(name: $0.name, summary: $0.summary, takes: schema($0.takes), gives: schema($0.gives)) },
+      config: configuration?.map(\.described))
+  }
+}
+
+extension ConfigurationKey {
+  /// As the wire tells it.
+  fileprivate var described: Personas.About.Key {
+    var value: JSON?
+    if case .value(let standard) = standard { value = standard }
+    return .init(name: name, type: kind.rawValue, standard: value, required: standard == .required, summary: summary)
   }
 }

@@ -17,6 +17,8 @@ struct ELFFile: Sendable, Equatable {
   private(set) var isNoDelete = false
   /// It contains a Swift runtime of its own, which cannot run beside another one.
   private(set) var hasOwnSwiftRuntime = false
+  /// It tells which line of the source each instruction comes from.
+  private(set) var hasLines = false
   /// The different strings that begin like an about text, in the order of the file.
   private(set) var aboutTexts: [String] = []
 
@@ -162,8 +164,10 @@ struct ELFFile: Sendable, Equatable {
   private mutating func findSwift(_ bytes: Bytes, _ header: Elf64_Ehdr, _ sections: [Elf64_Shdr]) throws(Malformed) {
     guard header.e_shstrndx < sections.count else { throw .broken("there is no section for section names") }
     let names = sections[Int(header.e_shstrndx)]
-    for section in sections where try bytes.string(in: names, at: UInt64(section.sh_name)).hasPrefix("swift5_") {
-      if !needed.contains(where: { $0.hasPrefix("libswiftCore.") }) { hasOwnSwiftRuntime = true }
+    for section in sections {
+      let name = try bytes.string(in: names, at: UInt64(section.sh_name))
+      if name.hasPrefix("swift5_"), !needed.contains(where: { $0.hasPrefix("libswiftCore.") }) { hasOwnSwiftRuntime = true }
+      if name == ".debug_line" { hasLines = true }
     }
   }
 

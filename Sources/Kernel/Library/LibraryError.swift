@@ -20,6 +20,8 @@ public struct LibraryError: Error, Sendable, Equatable, CustomStringConvertible 
     case version, entry
     /// It needs a service that this kernel does not have.
     case needs
+    /// Its part of personas.toml does not suit it.
+    case configuration
     /// It cannot read the state of the generation that is running.
     case schema
     /// The dynamic linker refused it.
@@ -52,7 +54,7 @@ extension Failure {
       switch error.kind {
       case .notFound: .notFound
       case .schema: .state
-      case .version, .entry, .noEntry, .noAbout, .needs, .notALibrary, .incomplete: .invalid
+      case .version, .entry, .noEntry, .noAbout, .needs, .configuration, .notALibrary, .incomplete: .invalid
       default: .failed
       }
     self.init(code, error.message)

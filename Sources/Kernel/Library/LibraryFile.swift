@@ -37,7 +37,9 @@ public struct LibraryFile: Sendable {
     }
     defer { close(descriptor) }
     let before = try Self.status(of: descriptor, path)
-    if let reason = Self.refusal(of: before, user: geteuid()) { throw LibraryError(.notAllowed, "\(path) \(reason)") }
+    if let reason = Self.refusal(of: before, user: geteuid()) ?? FileTrust.refusal(of: path, user: geteuid()) {
+      throw LibraryError(.notAllowed, "\(path) \(reason)")
+    }
     guard before.st_size <= Self.longest else {
       throw LibraryError(.notALibrary, "\(path) has \(before.st_size) bytes: that is no persona")
     }
@@ -138,6 +140,7 @@ public struct LibraryFile: Sendable {
     guard status.st_uid == user || status.st_uid == 0 else {
       return "belongs to user \(status.st_uid), not to this kernel's user \(user) or to root: chown it, or copy it"
     }
+    guard status.st_mode & (S_ISUID | S_ISGID) == 0 else { return "has the rights of its owner or group (setuid, setgid): chmod ug-s it" }
     guard status.st_mode & S_IWOTH == 0 else { return "can be written by everybody: chmod o-w it" }
     // Where every user has a group with the same number, a umask of 002 is usual, and that group has no other members.
     guard status.st_mode & S_IWGRP == 0 || status.st_gid == status.st_uid else { return "can be written by its group: chmod g-w it" }

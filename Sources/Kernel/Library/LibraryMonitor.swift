@@ -2,7 +2,8 @@ import CPlatform
 import Glibc
 import System
 
-/// Brings what the watcher sees to the event loop, and waits for each changed file to come to rest. Event loop only.
+/// Brings what the watcher sees to the event loop, and waits for each changed file to come to rest: libraries, and others that are
+/// named. Event loop only.
 final class LibraryMonitor: EventSource {
   private unowned let loop: EventLoop
   private let inbox: LoopInbox
@@ -14,6 +15,8 @@ final class LibraryMonitor: EventSource {
   /// The files that have changed and have not come to rest, by path.
   private var pending: [String: Debounce] = [:]
   private var isClosed = false
+  /// Files that are told although their names do not end in .so: where links to libraries end, and personas.toml.
+  var others: Set<String> = []
 
   /// `settled` gets the path of a file that is whole again, or nil: anything may have changed.
   init?(loop: EventLoop, inbox: LoopInbox, log: Log, quietMilliseconds: Int, settled: @escaping (String?) -> Void) {
@@ -38,12 +41,14 @@ final class LibraryMonitor: EventSource {
     }
   }
 
+  func ignore(folder: String) { watcher.ignore(folder: folder) }
+
   func ready(_ events: UInt32) {
     for change in watcher.readEvents() {
       switch change {
       case .file(let path):
         // Looking at it begins with its first event; later ones are seen by what they have changed.
-        if path.hasSuffix(".so"), pending[path] == nil {
+        if path.hasSuffix(".so") || others.contains(path), pending[path] == nil {
           pending[path] = Debounce(quietMilliseconds: UInt64(quiet))
           look(path)
         }

@@ -2,6 +2,7 @@ import Glibc
 import Protocol
 import Synchronization
 import System
+import Wire
 
 /// Where libraries are made ready, away from the event loop: found, copied, checked, rehearsed, opened.
 ///
@@ -26,7 +27,7 @@ final class LibraryPreparer: Sendable {
     case ready(LoadedLibrary, rehearsalMilliseconds: Int?)
   }
 
-  private let store: LibraryStore
+  let store: LibraryStore
   private let folders: [String]
   private let rehearsal: Rehearsal?
   /// The file whose opening has not come back.
@@ -62,7 +63,7 @@ final class LibraryPreparer: Sendable {
         let play = try stage.play(recording, library: made.image.path, model: model, cancellation: cancellation)
         return Played(image: made.image, recording: recording, play: play)
       } catch {
-        unlink(made.image.path)
+        store.discard(made.image.path)
         throw error
       }
     }
@@ -82,7 +83,12 @@ final class LibraryPreparer: Sendable {
   private func make(_ request: Request) throws(Failure) -> Outcome {
     if let image = request.image { return .ready(try open(image, request), rehearsalMilliseconds: try again(image, request)) }
     guard let made = try image(request) else { return .unchanged }
-    return .ready(try open(made.image, request), rehearsalMilliseconds: made.rehearsalMilliseconds)
+    do throws(Failure) {
+      return .ready(try open(made.image, request), rehearsalMilliseconds: made.rehearsalMilliseconds)
+    } catch {
+      store.discard(made.image.path)
+      throw error
+    }
   }
 
   /// The very copy, and the state and the generation of now.
@@ -93,7 +99,7 @@ final class LibraryPreparer: Sendable {
         throw LibraryError(.copy, "\(image.path) is not what was copied there: look after that disk")
       }
       _ = try file.check(services: HostTables.services, running: request.running?.image.about.state)
-      return try rehearse(image, request)
+      return try rehearse(image, request)?.milliseconds
     } catch {
       throw Failure(error)
     }
@@ -121,7 +127,13 @@ final class LibraryPreparer: Sendable {
         "opening \(image.originalPath) took more than \(request.limitMilliseconds) ms: an initialiser of it does not come back in the kernel; "
           + "start the kernel again without it, since no other library can be opened meanwhile")
     }
-    do throws(LibraryError) { return try result.get() } catch { throw Failure(error) }
+    do throws(LibraryError) {
+      let library = try result.get()
+      guard let change = ProcessGuard.putBack(after: "what it runs when it is opened", of: image.about.name) else { return library }
+      return library.warned(change)
+    } catch {
+      throw Failure(error)
+    }
   }
 
   private struct Made {
@@ -134,22 +146,47 @@ final class LibraryPreparer: Sendable {
     do throws(LibraryError) {
       let file = try LibraryFile(reading: try LibraryFile.resolve(request.library, in: folders))
       if file.hash == request.unlessHash { return nil }
-      let image = try store.image(of: file, services: HostTables.services, running: request.running?.image.about.state)
-      return Made(image: image, rehearsalMilliseconds: try rehearse(image, request))
+      let (about, _) = try file.check(services: HostTables.services, running: request.running?.image.about.state)
+      let warnings = try checkConfiguration(of: request, about)
+      var image = try store.image(of: file, services: HostTables.services, running: request.running?.image.about.state)
+      image.warnings += warnings
+      do throws(LibraryError) {
+        let rehearsed = try rehearse(image, request)
+        image.warnings += rehearsed?.warnings ?? []
+        return Made(image: image, rehearsalMilliseconds: rehearsed?.milliseconds)
+      } catch {
+        store.discard(image.path)
+        throw error
+      }
     } catch {
       throw Failure(error)
     }
   }
 
-  private func rehearse(_ image: LibraryImage, _ request: Request) throws(LibraryError) -> Int? {
+  /// Its part of personas.toml must suit the keys that the library declares. Returns what is odd.
+  private func checkConfiguration(of request: Request, _ about: About) throws(LibraryError) -> [String] {
+    let table = (try? JSON(parsing: request.configuration.json)) ?? [:]
+    let findings = ConfigurationCheck(table, for: about).findings
+    let name = request.configuration.name
+    func line(_ finding: ConfigurationCheck.Finding) -> String { "persona.\(name).\(finding.key): \(finding.message)" }
+    if let wrong = findings.first(where: { $0.fault == .wrong }) {
+      throw LibraryError(.configuration, line(wrong) + "; mend personas.toml")
+    }
+    return findings.map(line)
+  }
+
+  private func rehearse(_ image: LibraryImage, _ request: Request) throws(LibraryError) -> (milliseconds: Int, warnings: [String])? {
     guard let rehearsal else { return nil }
     let began = MachineClock.now()
+    let warnings: [String]
     do throws(Failure) {
-      try rehearsal.play(image: image, configuration: request.configuration, state: rehearsalState(request, image.about))
+      var configuration = request.configuration
+      configuration.json = image.about.completed(configuration.json)
+      warnings = try rehearsal.play(image: image, configuration: configuration, state: rehearsalState(request, image.about))
     } catch {
       throw LibraryError(.rehearsal, error.message)
     }
-    return Int((MachineClock.now() - began) / 1_000_000)
+    return (Int((MachineClock.now() - began) / 1_000_000), warnings)
   }
 
   /// A copy of the state as it is now, taken between two grams; the last kept one if the lane does not come back.

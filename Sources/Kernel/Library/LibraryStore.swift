@@ -12,7 +12,7 @@ public struct LibraryImage: Sendable, Equatable {
   public let hash: String
   public let about: About
   /// Problems that are no reason to refuse it.
-  public let warnings: [String]
+  public internal(set) var warnings: [String]
 
   public init(path: String, originalPath: String, hash: String, about: About, warnings: [String] = []) {
     self.path = path
@@ -26,16 +26,17 @@ public struct LibraryImage: Sendable, Equatable {
 /// The private folder of the copies from which libraries are opened.
 ///
 /// For a path that it has opened before, the dynamic linker returns the old code; and a mapped file that is truncated kills the
-/// process. So each load opens a copy of its own, and a copy stays until the kernel ends.
+/// process. So each load opens a copy of its own. It stays while it may be needed to tell where something crashed; that of a refused one
+/// goes at once.
 ///
 ///     BASE/                    0700, ours
-///     BASE/libraries.XXXXXX/   one per kernel, locked by it; those of dead kernels are removed
+///     BASE/libraries.XXXXXX/   one per kernel, with a `lock` that it holds; those of dead kernels are removed
 ///     BASE/libraries.XXXXXX/ECHO-3-9f86d081.so
 public final class LibraryStore: Sendable {
   /// Where the copies are.
   public let folder: String
-  /// The folder, locked (flock) as long as the store lives, so that other kernels know that it is in use.
-  private let descriptor: Int32
+  /// Held as long as the store lives, so that other kernels know that the folder is in use.
+  private let lock: ProcessLock
   private let copies = Atomic(0)
 
   /// Makes a folder in `base`, and `base` itself if it is missing.
@@ -55,11 +56,10 @@ public final class LibraryStore: Sendable {
     var template = Array("\(base)/libraries.XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Self.failure("no folder can be made in \(base)") }
     folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw Self.failure("\(folder) cannot be locked") }
+    do throws(ProcessLock.Refusal) { lock = try ProcessLock(folder + "/lock") } catch {
+      throw LibraryError(.copy, "\(folder) cannot be locked: \(error)")
+    }
   }
-
-  deinit { close(descriptor) }
 
   /// Checks a library, as LibraryFile.check does, and copies it.
   public func image(of file: LibraryFile, services: Set<String>, running: About.StateSchema? = nil) throws(LibraryError) -> LibraryImage {
@@ -89,6 +89,9 @@ public final class LibraryStore: Sendable {
     return path
   }
 
+  /// Removes a copy that is not needed any more. It may be open: its code goes on.
+  func discard(_ path: String) { if path.hasPrefix(folder + "/") { unlink(path) } }
+
   /// Removes the folder. Call it when no library in it will be opened again; open ones keep working.
   public func remove() { Self.remove(folder) }
 
@@ -96,6 +99,10 @@ public final class LibraryStore: Sendable {
   private static func sweep(_ base: String) {
     for name in (try? Folder.names(in: base)) ?? [] where name.hasPrefix("libraries.") {
       let path = "\(base)/\(name)"
+      if access(path + "/lock", F_OK) == 0 {
+        if !ProcessLock.isHeld(path + "/lock") { remove(path) }
+        continue
+      }
       let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
       guard descriptor >= 0 else { continue }
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { remove(path) }

@@ -5,7 +5,7 @@ import System
 /// Tells which files in some folders have changed.
 ///
 /// It watches folders, not files: a linker removes a file and makes a new one, and a watch would go with the old one. While a folder
-/// is missing, the nearest existing folder above it is watched. (That a symbolic link on the way points elsewhere is not noticed.)
+/// is missing, the nearest existing folder above it is watched. Where symbolic links lead to a folder, the links are watched too.
 /// Not for several threads at a time: it belongs to the event loop that polls its descriptor.
 public final class LibraryWatcher {
   public enum Change: Sendable, Equatable {
@@ -24,7 +24,9 @@ public final class LibraryWatcher {
   private var folders: [String: Int32] = [:]
   /// The folders that do not exist yet.
   private var missing: Set<String> = []
-  /// All watches: of folders, and of those above missing ones.
+  /// The links on the way to each folder, by the watch of where they stand.
+  private var links: [String: [(watch: Int32, name: String)]] = [:]
+  /// All watches: of folders, of those above missing ones, and of those in which links stand.
   private var watches: Set<Int32> = []
 
   public init() throws(LibraryError) {
@@ -42,6 +44,7 @@ public final class LibraryWatcher {
   /// Stops watching the folder. An unknown one is not an error.
   public func ignore(folder: String) {
     folders[folder] = nil
+    links[folder] = nil
     missing.remove(folder)
     removeUnusedWatches()
   }
@@ -73,6 +76,12 @@ public final class LibraryWatcher {
             for (folder, watch) in folders where watch == event.watch { add(.file(Self.join(folder, event.name))) }
           }
           if event.mask & Mask.nameCame != 0 { mustArm = true }
+          // The link leads elsewhere now.
+          for (folder, places) in links where folders[folder] != nil && places.contains(where: { $0 == (event.watch, event.name) }) {
+            folders[folder] = nil
+            missing.insert(folder)
+            mustArm = true
+          }
         }
       }
     }
@@ -92,6 +101,11 @@ public final class LibraryWatcher {
   /// Watches the folder, or, while it is missing, the nearest one above it.
   private func arm(_ folder: String) throws(LibraryError) {
     missing.remove(folder)
+    // Before the folder itself: what changes from now on is heard.
+    links[folder] = LinkTrail(of: folder).links.compactMap { place in
+      // Not everything above a folder may be read.
+      ((try? add(place.folder)) ?? nil).map { ($0, place.name) }
+    }
     // The folder may appear between the two calls: repeat until nothing has changed.
     while true {
       if let watch = try add(folder) {
@@ -133,7 +147,8 @@ public final class LibraryWatcher {
   /// Ends the watches above folders that exist again.
   private func removeUnusedWatches() {
     guard missing.isEmpty else { return }
-    for watch in watches where !folders.values.contains(watch) {
+    let used = Set(folders.values).union(links.values.flatMap { $0.map(\.watch) })
+    for watch in watches where !used.contains(watch) {
       inotify_rm_watch(descriptor, watch)
       watches.remove(watch)
     }

@@ -5,7 +5,7 @@ import PersonaABI
 ///
 /// `@unchecked Sendable`: what it points to is constant, by the contract of persona.h.
 public struct LoadedLibrary: @unchecked Sendable {
-  public let image: LibraryImage
+  public private(set) var image: LibraryImage
   public let entry: UnsafePointer<persona_entry>
   /// The library's functions. Those that an older minor version of persona.h does not have are nil.
   public let vtable: persona_vtable
@@ -26,6 +26,13 @@ public struct LoadedLibrary: @unchecked Sendable {
       throw LibraryError(.entry, "\(name): \(ELFFile.entrySymbol)() returned NULL; it must return the address of a persona_entry")
     }
     return try LoadedLibrary(image: image, at: entry)
+  }
+
+  /// The same with one more warning.
+  func warned(_ warning: String) -> LoadedLibrary {
+    var library = self
+    library.image.warnings.append(warning)
+    return library
   }
 
   /// The tables of persona.h, made known to the Swift runtime before any library is opened.

@@ -24,6 +24,13 @@ final class DrainingInstances {
     settled(old)
   }
 
+  /// It does not come back from a call and will finish nothing: whoever waits for it is told at once.
+  func giveUp(_ old: InstanceContext, _ reason: String) {
+    old.instance.enter(.draining)
+    contexts.append(old)
+    retire(old, Failure(.retired, reason))
+  }
+
   /// It may have nothing left to do.
   func settled(_ context: InstanceContext) {
     if context.instance.phase == .draining, context.isIdle { retire(context, Failure(.retired, "\(slot.name) was replaced")) }
@@ -36,8 +43,17 @@ final class DrainingInstances {
     // Until it has come back from its stop it may still say something. The context keeps the slot for so long.
     let box = LoopOnly(context)
     let inbox = supervisor.inbox
-    context.instance.end { inbox.post { _ in Self.ended(box.value, failure) } }
-    slot.loop.after(milliseconds: supervisor.settings.callMilliseconds) { Self.ended(context, failure) }
+    context.instance.end {
+      inbox.post {
+        $0.supervisor.leftBehind.remove(box.value.instance)
+        Self.ended(box.value, failure)
+      }
+    }
+    slot.loop.after(milliseconds: supervisor.settings.callMilliseconds) {
+      let supervisor = context.slot.supervisor
+      if supervisor.isKnown(context) { supervisor.leftBehind.add(context.instance, of: context.slot.name) }
+      Self.ended(context, failure)
+    }
   }
 
   /// It has come back from its end, or is not waited for any longer.

@@ -9,6 +9,8 @@ struct RehearsalChild {
   private let state: SavedState?
   /// Where its words go.
   private let output: Int32
+  /// How the process was before any of the library's code has run.
+  private let process: ProcessState
 
   /// What it gets on standard input.
   static func input(configuration: [UInt8], state: SavedState?) -> [UInt8] {
@@ -33,7 +35,10 @@ struct RehearsalChild {
     guard let (configuration, state) = read(bytes), let output = ChildProgram.keep(1) else { return 2 }
     do throws(Failure) {
       say("open", to: output)
-      let child = RehearsalChild(library: try open(path), configuration: configuration, state: state, output: output)
+      let process = ProcessState()
+      let library = try open(path)
+      let child = RehearsalChild(library: library, configuration: configuration, state: state, output: output, process: process)
+      child.lookAfterProcess("what it runs when it is opened")
       try child.play()
       say("ok", to: output)
       return 0
@@ -79,7 +84,14 @@ struct RehearsalChild {
     Self.say(word, to: output)
     let end = Promise<Result<Value, Failure>>()
     begin { end.fulfill($0) }
+    defer { lookAfterProcess(word) }
     return try end.wait().get()
+  }
+
+  private func lookAfterProcess(_ step: String) {
+    for change in process.putBack() {
+      Self.say("warning \(library.image.about.name) changes in \(step) what belongs to the whole process: \(change)", to: output)
+    }
   }
 
   private func end(_ word: String, _ instance: any Instance) {
@@ -87,6 +99,7 @@ struct RehearsalChild {
     let end = Promise<Bool>()
     instance.end { end.fulfill(true) }
     _ = end.wait()
+    lookAfterProcess(word)
   }
 
   /// One line. That nobody reads it is no fault of the library's.

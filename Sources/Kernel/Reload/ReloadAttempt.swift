@@ -13,6 +13,8 @@ final class ReloadAttempt {
   private(set) var path: String?
   private(set) var image: LibraryImage?
   var library: LoadedLibrary?
+  /// Its copy was made for this attempt.
+  private(set) var isFresh = false
   /// Why, for people; of a rollback.
   private var reason: String?
 
@@ -25,6 +27,7 @@ final class ReloadAttempt {
   private var pauseMicroseconds: Int?
   private var heldCount: Int?
   private var stateBytes: Int?
+  private var warnings: [String] = []
   /// That it began with less than what was last saved.
   private var stateWarning: String?
 
@@ -33,11 +36,13 @@ final class ReloadAttempt {
     self.from = from
     self.done = done
     switch source {
-    case .file(let path): self.path = path
+    case .file(let path): (self.path, isFresh) = (path, true)
     case .image(let image): self.image = image
     case .library(let library, let reason): (self.library, self.reason) = (library, reason)
     }
   }
+
+  func warn(_ warning: String) { warnings.append(warning) }
 
   func pauseBegins() { pausedAt = MachineClock.now() }
 
@@ -58,7 +63,7 @@ final class ReloadAttempt {
 
   /// `current`: what runs now that it has ended.
   func receipt(of persona: String, _ outcome: Receipt.Outcome, _ failure: Failure?, current: (any Instance)?) -> Receipt {
-    var warnings = library?.image.warnings ?? []
+    var warnings = (library?.image.warnings ?? []) + warnings
     if outcome != .refused, let stateWarning { warnings.append(stateWarning) }
     let image = library?.image ?? current?.image
     return Receipt(

@@ -81,7 +81,30 @@ final class ReloadDriver {
     tell(Receipt(persona: slot.name, outcome: .refused, from: slot.current?.instance.number, total_ms: 0, reason: reason), done)
   }
 
+  /// Its part of personas.toml was taken over, if that has not been told with a change of its code.
+  func configured(_ trouble: String? = nil) {
+    guard let changes = slot.takeChanges() else { return }
+    let current = slot.current?.instance
+    tell(
+      Receipt(
+        persona: slot.name, outcome: .configured, from: current?.number, to: current?.number, version: current?.image.about.version,
+        total_ms: 0, warnings: trouble.map { [$0] }, changes: changes, talk: current?.image.about.talk)
+    ) { _ in }
+  }
+
+  /// The running generation is not well, and goes on: told to everybody, since they may be waiting for it.
+  func unwell(_ problem: String) {
+    guard let current = slot.current?.instance else { return }
+    tell(
+      Receipt(
+        persona: slot.name, outcome: .unwell, from: current.number, to: current.number, version: current.image.about.version, total_ms: 0,
+        reason: problem, talk: current.image.about.talk)
+    ) { _ in }
+  }
+
   private func tell(_ receipt: Receipt, _ done: (Receipt) -> Void) {
+    var receipt = receipt
+    receipt.changes = receipt.changes ?? slot.takeChanges()
     lastReceipt = receipt
     supervisor.announce(receipt)
     done(receipt)
@@ -194,11 +217,22 @@ final class ReloadDriver {
     }
     let old = slot.takeOver(by: candidate)
     attempt.pauseEnds(held: slot.resumeMail())
-    slot.lineage.tookOver(candidate.instance.number, library, isRollback: attempt.machine.success == .rolledBack)
+    let isRollback = attempt.machine.success == .rolledBack
+    if let copy = slot.lineage.tookOver(candidate.instance.number, library, isRollback: isRollback) {
+      supervisor.preparer.store.discard(copy)
+    }
     // What it sends itself comes behind what has waited for it.
     candidate.carryOut()
     supervisor.router.setTopics(of: slot, candidate.topics)
-    if let old { draining.add(old, "\(slot.name) was replaced, and its old code did not finish this in time") }
+    if let old {
+      if attempt.machine.oldIsStuck {
+        let number = old.instance.number
+        attempt.warn("generation \(number) does not come back from a call: what it had begun has ended, and its thread is left behind")
+        draining.giveUp(old, "\(slot.name) did not come back from a call and was replaced without it; ask again")
+      } else {
+        draining.add(old, "\(slot.name) was replaced, and its old code did not finish this in time")
+      }
+    }
     slot.health.begin()
   }
 
@@ -212,12 +246,20 @@ final class ReloadDriver {
     if stuck {
       supervisor.log.warning(
         "a new generation does not come back from a call", ["persona": slot.name, "generation": candidate.instance.number])
+      supervisor.leftBehind.add(candidate.instance, of: slot.name)
     }
-    candidate.instance.end {}
+    let (box, inbox) = (LoopOnly(candidate.instance), supervisor.inbox)
+    candidate.instance.end { inbox.post { $0.supervisor.leftBehind.remove(box.value) } }
   }
 
   private func finish(_ attempt: ReloadAttempt, _ outcome: Receipt.Outcome, _ failure: Failure?) {
     self.attempt = nil
+    var failure = failure
+    if outcome == .refused, attempt.machine.oldIsStuck {
+      failure?.message += "; `parlor reload \(slot.name) --force` replaces it without its state (reload with force)"
+    }
+    // What was tried before is needed again, or kept by whoever has made it.
+    if outcome == .refused, attempt.isFresh, let library = attempt.library { supervisor.preparer.store.discard(library.image.path) }
     if slot.current == nil { slot.fail(failure?.message ?? "no generation of it could be loaded") }
     slot.tellConfiguration()
     tell(attempt.receipt(of: slot.name, outcome, failure, current: slot.current?.instance), attempt.done)

@@ -43,6 +43,8 @@ struct ReloadMachine: Equatable {
   }
 
   private(set) var stage = Stage.preparing
+  /// The running generation has not come back from a call in time.
+  private(set) var oldIsStuck = false
   /// There is a generation to take over from.
   let hasOld: Bool
   /// Go on without the state of a generation that does not come back from a call.
@@ -83,6 +85,7 @@ struct ReloadMachine: Equatable {
       return [.arm, .start]
     case (.saving, .timeout) where force:
       stage = .starting
+      oldIsStuck = true
       return [.arm, .start]
     case (.starting, .started):
       stage = .done
@@ -92,11 +95,9 @@ struct ReloadMachine: Equatable {
     case (.creating, .timeout): return refuse(Failure(.deadline, "create did not return in time"), stuck: true)
     case (.saving, .failed(let failure)): return refuse(failure, stuck: false)
     case (.saving, .timeout):
+      oldIsStuck = true
       return refuse(
-        Failure(
-          .deadline,
-          "the running generation does not come back from a call, so its state cannot be saved; reload with force to replace it without"),
-        stuck: false)
+        Failure(.deadline, "the running generation does not come back from a call, so its state cannot be saved"), stuck: false)
     case (.starting, .failed(let failure)): return refuse(failure, stuck: false)
     case (.starting, .timeout): return refuse(Failure(.deadline, "load and start did not return in time"), stuck: true)
     default: return []

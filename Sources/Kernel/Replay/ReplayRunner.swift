@@ -77,13 +77,13 @@ final class ReplayRunner: StubResponder {
     configuration["name"] = .string(recording.persona)
     let persona = PersonaConfiguration(
       name: recording.persona, library: job.library, prompt: configuration["prompt"]?.string ?? "", json: JSON.object(configuration).bytes)
-    let isHere = kernel.supervisor.add(persona, .image(image)) {
+    let refusal = kernel.supervisor.add(persona, .image(image)) {
       prepare($0)
     } done: { [unowned self] receipt in
       if receipt.outcome == .refused { return end(["error": .string(receipt.reason ?? "it was refused")]) }
       if job.waits { wire.say(["ready": true]) } else { next() }
     }
-    guard isHere else { return end(["error": .string("no persona can be called \(recording.persona)")]) }
+    if refusal != nil { return end(["error": .string("no persona can be called \(recording.persona)")]) }
     listen()
   }
 

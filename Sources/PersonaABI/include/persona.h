@@ -420,8 +420,8 @@ typedef struct persona_entry {
   const persona_vtable *_Nonnull vtable;
 
   /* Makes an instance and stores it to `self`. `config` is a JSON object: "name" (which may differ
-   * from the about text's, when one library serves several personas), "summary", "prompt", and
-   * whatever else its part of personas.toml holds. [lane] */
+   * from the about text's, when one library serves several personas), "summary", "prompt",
+   * whatever else its part of personas.toml holds, and the defaults of the keys that the about text declares. [lane] */
   persona_status (*_Nonnull create)(const persona_host *_Nonnull host, persona_text config,
                                     persona *_Nullable *_Nonnull self);
 } persona_entry;
@@ -438,12 +438,18 @@ typedef struct persona_entry {
  *     state    "N" or "N reads M": save() writes schema N, load() reads M to N. Default: no state
  *     needs    services without which it cannot work, separated by blanks; else it is refused
  *     wants    services that it uses when they are there
+ *     config.K a key K of personas.toml that it reads: "type, default, one line". The type is string, integer, number,
+ *              boolean, strings (an array of them), table or any; the default is JSON, or `none`, or `required`. As in
+ *                  config.limit = integer, 5, how many it tells at a time
+ *              create() and config/1 get a value of that type: the line in personas.toml, else the default. A line of
+ *              another type, and one that is declared nowhere, is refused where the file is read
+ *     config   "none": it reads no keys but those of every persona. With neither, every line of the file is let pass
  *     method.M what the method M does, one line: for people, and for models that are offered it as a tool
  *     takes.M  the JSON schema of M's payload, on one line
  *     gives.M  the JSON schema of M's reply, on one line
  *
- * At most 64 KiB; method.M and its two companions stand as often as there are methods, the other keys
- * once. Unknown keys are ignored, so that the text can grow. In C:
+ * At most 64 KiB; config.K stands as often as there are keys, method.M and its two companions as often as there are methods,
+ * the others once. Unknown keys are ignored, so that the text can grow. In C:
  *
  *     PERSONA_ABOUT("bat-persona 1\n"
  *                   "name = ECHO\n"

@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Wire
 
 /// Everything that the store's thread owns: the database, the indexes, and when each operation is answered. For that thread alone.
@@ -9,7 +10,7 @@ final class StoreWorker {
   private let log: @Sendable (String) -> Void
   private let counters: StoreCounters
 
-  private var lock: Int32 = -1
+  private var lock: ProcessLock?
   private var database: SQLiteDatabase?
   private let indexes: IndexCache
 
@@ -27,7 +28,7 @@ final class StoreWorker {
 
   deinit {
     database = nil
-    if lock >= 0 { close(lock) }
+    lock = nil
   }
 
   /// Does the jobs in order. Writes that follow each other share a transaction, and are answered when it is on the disk.
@@ -72,19 +73,20 @@ final class StoreWorker {
   }
 
   private func lockFolder() throws(MemoryError) {
-    if lock < 0 {
-      lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-      if lock < 0 { throw MemoryError(.storage, "the memory's folder \(folder) cannot be written to: \(String(cString: strerror(errno)))") }
-    }
-    // A process that is just ending, or a child that has not yet started its own program, releases it in a moment.
+    // A process that is just ending releases it in a moment.
     var attempts = 20
-    while flock(lock, LOCK_EX | LOCK_NB) != 0 {
-      attempts -= 1
-      if attempts == 0 {
-        throw MemoryError(
-          .storage, "the memory in \(folder) is in use by another process: a second kernel needs a data folder of its own")
+    while lock == nil {
+      do throws(ProcessLock.Refusal) { lock = try ProcessLock(folder + "/lock") } catch {
+        if case .unusable(let error) = error {
+          throw MemoryError(.storage, "the memory's folder \(folder) cannot be written to: \(error)")
+        }
+        attempts -= 1
+        if attempts == 0 {
+          throw MemoryError(
+            .storage, "the memory in \(folder) is in use by another process: a second kernel needs a data folder of its own")
+        }
+        usleep(50_000)
       }
-      usleep(50_000)
     }
   }
 

@@ -21,7 +21,7 @@ struct CheckContext: Sendable {
   func times(_ count: Int, _ what: String, _ body: (Int) throws(Halt) -> Void) throws(Halt) {
     for time in 0..<count {
       try body(time)
-      if ContinuousClock.now > enough, time + 1 < count { return log.note("\(time + 1) of \(count) \(what): more would take too long") }
+      if ContinuousClock.now > enough, time + 1 < count { return log.measure("\(time + 1) of \(count) \(what): more would take too long") }
     }
   }
 

@@ -13,10 +13,13 @@ public struct CheckFinding: Sendable, Equatable {
   public var level: Level
   /// What happened, where, and what to do.
   public var message: String
+  /// It tells how much was measured, or what time has decided: another run with the same seed may say another thing.
+  public var isMeasured = false
 
-  public init(_ level: Level, _ message: String) {
+  public init(_ level: Level, _ message: String, isMeasured: Bool = false) {
     self.level = level
     self.message = message
+    self.isMeasured = isMeasured
   }
 }
 

@@ -33,7 +33,9 @@ struct CheckGram: Sendable {
     return gram
   }
 
-  var words: String { "receive() of \(CheckText.short(Array(method.utf8), limit: 40)) \(CheckText.short(payload))" }
+  var words: String { "receive() of \(name)" }
+  /// Its method and payload, shortened.
+  var name: String { "\(CheckText.short(Array(method.utf8), limit: 40)) \(CheckText.short(payload))" }
 
   /// Grams for tests to which any sensible gram will do: one for each method of the persona, and plain conversation.
   static func usual(_ about: About, _ sample: inout SamplePayload) -> [CheckGram] {

@@ -63,6 +63,8 @@ final class CheckHost: @unchecked Sendable {
     var answers = Answers.promptly
     var tokens: [UInt64: Token] = [:]
     var requests: [UInt64: Request] = [:]
+    /// The grams in words, for reports.
+    var words: [UInt64: String] = [:]
     var lastNumber: UInt64 = 0
     /// How many requests there have been.
     var begun = 0
@@ -147,10 +149,12 @@ final class CheckHost: @unchecked Sendable {
 
   // MARK: Tokens
 
-  func open() -> UInt64 {
+  /// `words`: what the gram is, for reports.
+  func open(_ words: String) -> UInt64 {
     record.withLock { record in
       record.lastNumber += 1
       record.tokens[record.lastNumber] = .open
+      record.words[record.lastNumber] = words
       record.heard = .now
       return record.lastNumber
     }
@@ -261,15 +265,21 @@ final class CheckHost: @unchecked Sendable {
 
   /// Lane only.
   func call(_ request: Request, _ status: Int32, _ result: [UInt8]) {
-    log.begins("done() of \(request.words), with status \(status)")
+    log.begins("done() of \(request.words), with status \(status)\(origin(of: request))")
     lend(result, guarded: tables.isGuarded) { request.done(request.context, request.number, status, $0) }
     log.returned()
+  }
+
+  /// The gram on whose behalf it was made.
+  private func origin(of request: Request) -> String {
+    guard request.cause != 0, let words = record.withLock({ $0.words[request.cause] }) else { return "" }
+    return ", for the gram \(words)"
   }
 
   private func part(_ number: UInt64, _ piece: [UInt8]) {
     lane.run { [self] in
       guard let request = record.withLock({ $0.requests[number] }), let part = request.part else { return }
-      log.begins("part() of \(request.words)")
+      log.begins("part() of \(request.words)\(origin(of: request))")
       lend(piece, guarded: tables.isGuarded) { part(request.context, number, $0) }
       log.returned()
     }
@@ -300,6 +310,7 @@ final class CheckHost: @unchecked Sendable {
     record.withLock { record in
       record.destroyed = .now
       record.tokens = [:]
+      record.words = [:]
       record.values = [:]
       record.config = []
     }

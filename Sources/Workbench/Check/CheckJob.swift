@@ -9,12 +9,14 @@ struct CheckJob: Sendable {
   var seed: UInt64
   var callMilliseconds: Int
 
-  /// What create() is given: the persona's part of the file, or what every persona has.
+  /// What create() is given: the persona's part of the file, or what every persona has; with the defaults of the keys that it declares.
   var config: JSON {
-    part?.config ?? [
-      "name": .string(image.about.name), "summary": .string(image.about.summary ?? "A persona that is checked"),
-      "prompt": .string("You are \(image.about.name). Answer in one sentence."),
-    ]
+    let config: JSON =
+      part?.config ?? [
+        "name": .string(image.about.name), "summary": .string(image.about.summary ?? "A persona that is checked"),
+        "prompt": .string("You are \(image.about.name). Answer in one sentence."),
+      ]
+    return (try? JSON(parsing: image.about.completed(config.bytes))) ?? config
   }
 
   /// Runs a test on this thread, with the library in this process.

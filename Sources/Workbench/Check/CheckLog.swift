@@ -32,14 +32,17 @@ final class CheckLog: Sendable {
   func returned() { write(.returned) }
   func ended() { write(.ended) }
 
-  func find(_ level: CheckFinding.Level, _ message: String) {
+  func find(_ level: CheckFinding.Level, _ message: String, isMeasured: Bool = false) {
     guard said.withLock({ $0.insert(message).inserted }) else { return }
     let scene = scene
-    write(.finding(CheckFinding(level, scene.isEmpty || level == .note || level == .skipped ? message : "\(message); \(scene)")))
+    let words = scene.isEmpty || level == .note || level == .skipped ? message : "\(message); \(scene)"
+    write(.finding(CheckFinding(level, words, isMeasured: isMeasured)))
   }
   func fail(_ message: String) { find(.failure, message) }
   func warn(_ message: String) { find(.warning, message) }
   func note(_ message: String) { find(.note, message) }
+  /// A note that another run with the same seed may have otherwise.
+  func measure(_ message: String) { find(.note, message, isMeasured: true) }
   func find(_ halt: Halt) { find(halt.finding.level, halt.finding.message) }
 }
 
@@ -58,7 +61,7 @@ extension CheckLog.Line {
         case .failure: ("f", finding.message)
         case .warning: ("w", finding.message)
         case .skipped: ("s", finding.message)
-        case .note: ("n", finding.message)
+        case .note: (finding.isMeasured ? "m" : "n", finding.message)
         }
       case .ended: (".", "")
       }
@@ -78,6 +81,7 @@ extension CheckLog.Line {
     case UInt8(ascii: "w"): self = .finding(CheckFinding(.warning, text))
     case UInt8(ascii: "s"): self = .finding(CheckFinding(.skipped, text))
     case UInt8(ascii: "n"): self = .finding(CheckFinding(.note, text))
+    case UInt8(ascii: "m"): self = .finding(CheckFinding(.note, text, isMeasured: true))
     case UInt8(ascii: "."): self = .ended
     default: return nil
     }

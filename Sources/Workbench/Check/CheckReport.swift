@@ -14,6 +14,8 @@ public struct CheckReport: Sendable {
   /// In the order of the tests.
   public var outcomes: [CheckOutcome] = []
   public var seconds = 0.0
+  /// It repeats a run by its seed: what is measured is left out, so that two of them are the same to the byte.
+  public var isRepeat = false
 
   init(library: String, seed: UInt64) {
     self.library = library
@@ -32,19 +34,24 @@ public struct CheckReport: Sendable {
   public func count(_ verdict: CheckOutcome.Verdict) -> Int { outcomes.count { $0.verdict == verdict } }
 
   /// For machines: "library", "hash", "name", "version", "config", "seed", "failed", "seconds", and "tests"
-  /// [{"name", "shows", "verdict", "seconds", "findings": [{"level", "message"}]}].
+  /// [{"name", "shows", "verdict", "seconds", "findings": [{"level", "message"}]}]. "seconds" is null
+  /// in a repeat.
   public var json: JSON {
     [
       "library": .string(library), "hash": hash.map { .string($0) } ?? .null, "name": about.map { .string($0.name) } ?? .null,
       "version": about.map { .string($0.version) } ?? .null, "config": part.map { .string("\($0.file) [persona.\($0.name)]") } ?? .null,
       // As text: a reader of JSON may keep no more than 53 bits of a number.
-      "seed": .string("\(seed)"), "failed": .bool(hasFailed), "seconds": .double(Self.rounded(seconds)),
+      "seed": .string("\(seed)"), "failed": .bool(hasFailed),
+      "seconds": isRepeat ? .null : .double(Self.rounded(seconds)),
       "tests": .array(
         outcomes.map { outcome in
           [
             "name": .string(outcome.name), "shows": .string(outcome.shows), "verdict": .string(outcome.verdict.rawValue),
-            "seconds": .double(Self.rounded(outcome.seconds)),
-            "findings": .array(outcome.findings.map { ["level": .string($0.level.rawValue), "message": .string($0.message)] }),
+            "seconds": isRepeat ? .null : .double(Self.rounded(outcome.seconds)),
+            "findings": .array(
+              outcome.findings.filter { !(isRepeat && $0.isMeasured) }.map {
+                ["level": .string($0.level.rawValue), "message": .string($0.message)]
+              }),
           ]
         }),
     ]

@@ -8,6 +8,8 @@ public struct CheckRunner: Sendable {
   public var tests = CheckTest.all
   /// The same seed gives the same payloads, states and orders.
   public var seed: UInt64
+  /// The seed is that of an earlier run: see CheckReport.isRepeat.
+  public var isRepeat = false
   /// How long one call of the persona's code may take: the kernel's own limit, when personas.toml says nothing else.
   public var callMilliseconds = 5000
   /// The program that a test's process runs, and its first words: see CheckChild.
@@ -28,6 +30,7 @@ public struct CheckRunner: Sendable {
   ) -> CheckReport {
     let began = ContinuousClock.now
     var report = CheckReport(library: path, seed: seed)
+    report.isRepeat = isRepeat
     let image: LibraryImage
     let store: LibraryStore
     do throws(LibraryError) {

@@ -192,7 +192,7 @@ final class Trial {
   /// Hands a gram over as the kernel does. Afterwards its token has ended or is still open.
   func receive(_ gram: CheckGram) throws(Halt) -> UInt64 {
     guard let receive = vtable.receive, let instance else { preconditionFailure("a trial receives between its beginning and its end") }
-    let (token, guarded, host) = (host.open(), host.tables.isGuarded, host)
+    let (token, guarded, host) = (host.open(gram.name), host.tables.isGuarded, host)
     _ = try call(gram.words) {
       let status = gram.lent(token: token, guarded: guarded) { receive(instance, $0) }
       host.returned(token, status)
@@ -248,6 +248,16 @@ final class Trial {
   /// Hands a gram over and waits for its end.
   @discardableResult
   func ask(_ gram: CheckGram) throws(Halt) -> CheckHost.Ending? { try finish(try receive(gram), gram) }
+
+  /// Waits until the lane has nothing to do and nothing is heard of the persona for a while: what it does next depends on us alone,
+  /// and not on how fast the machine is.
+  func quiet() {
+    var silence = Silence(limit: .milliseconds(20))
+    while true {
+      let heard = host.record.wait(milliseconds: 1) { _ -> ContinuousClock.Instant? in nil } ?? host.record.withLock { $0.heard }
+      if silence.goesOn(heard: heard, isBusy: host.lane.isBusy) || silence.busy > .milliseconds(callMilliseconds) { return }
+    }
+  }
 
   /// Waits until a gram has ended or requests are open; false if neither happened in time.
   func settle(_ token: UInt64) -> Bool {

@@ -13,7 +13,8 @@ struct CheckCommand: Command {
 
       --config FILE   personas.toml with the persona's part; else the nearest one above the library or this folder
       --only NAME     one test, or a group of them: "state" is every state.…
-      --seed N        draw the same payloads, states and orders as the run that printed N
+      --seed N        draw the same payloads, states and orders as the run that printed N. What is measured (times,
+                      memory) is left out then, so that two such runs print the same to the byte
       --json          one JSON object
       --in-process    all in this process, for a debugger: a crash ends it
       --list          the tests, and what each shows
@@ -33,6 +34,7 @@ struct CheckCommand: Command {
     guard let library = arguments.operands.first else { throw CLIError(.usage, "no library is named: see `parlor check --help`") }
     var runner = CheckRunner(seed: try seed(arguments.value("--seed")))
     runner.tests = tests
+    runner.isRepeat = arguments.value("--seed") != nil
     runner.inProcess = arguments.has("--in-process")
     let parts = try parts(named: arguments.value("--config"), near: library)
     if arguments.has("--json") {
@@ -41,7 +43,7 @@ struct CheckCommand: Command {
       return report.hasFailed ? .failed : .ok
     }
     let style = Style(for: .answer)
-    let text = CheckReportText(style)
+    let text = CheckReportText(style, isRepeat: runner.isRepeat)
     // A reader who has left has had enough; the end below tells it again.
     let report = runner.run(library: library, parts: parts) { try? Output.answer.write(text.text($0)) }
     try Output.answer.write(CheckReportText.end(of: report, style))
@@ -81,7 +83,12 @@ final class CheckReportText: Sendable {
   /// What was said, and of which test: what a persona does wrong everywhere is told once.
   private let said = Mutex<[String: String]>([:])
 
-  init(_ style: Style) { self.style = style }
+  private let isRepeat: Bool
+
+  init(_ style: Style, isRepeat: Bool = false) {
+    self.style = style
+    self.isRepeat = isRepeat
+  }
 
   func text(_ outcome: CheckOutcome) -> String {
     let word = outcome.verdict.rawValue.padded(8)
@@ -89,7 +96,7 @@ final class CheckReportText: Sendable {
     // Of a test that did not apply, only why.
     let reason = outcome.verdict == .skipped ? outcome.findings.first { $0.level == .skipped }?.message : nil
     var text = "\(shown) \(outcome.name.padded(18)) \(style.dim((reason ?? outcome.shows).oneLine(200)))\n"
-    for finding in outcome.findings where finding.level != .skipped {
+    for finding in outcome.findings where finding.level != .skipped && !(isRepeat && finding.isMeasured) {
       let lead = finding.level == .failure ? "failure: " : finding.level == .warning ? "warning: " : ""
       let before = said.withLock { said in
         defer { if said[finding.message] == nil { said[finding.message] = outcome.name } }
@@ -106,8 +113,8 @@ final class CheckReportText: Sendable {
       (report.count(.ok), "ok"), (report.count(.warning), "with warnings"), (report.count(.skipped), "skipped"),
       (report.count(.failed), "failed"),
     ].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
-    let seconds = "\(fixed(report.seconds, 1)) s"
-    let line = "\(who): \(counts.joined(separator: ", ")); seed \(report.seed), \(seconds)"
+    let seconds = report.isRepeat ? "" : ", \(fixed(report.seconds, 1)) s"
+    let line = "\(who): \(counts.joined(separator: ", ")); seed \(report.seed)\(seconds)"
     var text = (report.hasFailed ? style.bad(line) : style.bold(line)) + "\n"
     if let failed = report.outcomes.first(where: { $0.verdict == .failed }), report.hash != nil {
       text += style.dim("again: parlor check \(report.library.oneLine(300)) --only \(failed.name) --seed \(report.seed)") + "\n"

@@ -13,7 +13,9 @@ struct DevCommand: Command {
     Watches the sources of the personas NAME, builds what is saved the fastest way, and has the kernel switch to it;
     nobody is disconnected. Compile errors are shown with file and line, and the running generation goes on. Each time
     it tells how long it took from saving to the new generation's first answer, and how much of that the compiler was.
-    Ctrl-C ends the watching (exit status 130); the personas go on with the last generation.
+    What is saved in personas.toml goes live by itself, and is told here with its keys, or with its mistake.
+    A generation that hangs, one that was rolled back, and the line where one has crashed the kernel are told; the key f
+    replaces what hangs by force. Ctrl-C ends the watching (exit status 130); the personas go on with the last generation.
 
     A plugin of this house (Plugins/NAME) is compiled without optimisation into .build/dev; ./bat up makes the
     release build again. A folder with a Makefile is built with make, a package with swift build.
@@ -43,10 +45,14 @@ struct DevCommand: Command {
       let library = persona.library
       sources.append((name, try source(of: name, library: library, arguments: arguments), persona.state == .running))
       if library == "Prompt", name != "Prompt" {
-        try Output.answer.line("\(name) is the library Prompt with words of its own: those are in personas.toml, under [persona.\(name)]")
+        try Output.answer.line(
+          "\(name) is the library Prompt with words of its own: those are in personas.toml, under [persona.\(name)], and go live when saved"
+        )
       }
     }
-    return try DevLoop(connection, name: arguments.value("--name"), sources: sources, question: arguments.value("--ask")).run()
+    return try DevLoop(
+      connection, name: arguments.value("--name"), socket: arguments.socketPath, sources: sources, question: arguments.value("--ask")
+    ).run()
   }
 
   /// The kernel's, also if it comes only later.

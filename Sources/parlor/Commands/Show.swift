@@ -62,7 +62,7 @@ enum PersonaText {
     text += row("file", facts.path, style) + row("SHA-256", facts.hash, style)
     text += traits(about, style)
     for warning in facts.warnings { text += row("warning", warning, style) }
-    return text + methods(about, style)
+    return text + keys(about, style) + methods(about, style)
   }
 
   static func text(_ details: Personas.Details, style: Style) -> String {
@@ -87,7 +87,7 @@ enum PersonaText {
           + "\(number("prompt_tokens")) tokens read, \(number("completion_tokens")) written", style)
     }
     if let receipt = details.last_receipt { text += row("last change", receipt.sentence, style) }
-    return text + generations(details, style) + (details.about.map { methods($0, style) } ?? "")
+    return text + generations(details, style) + (details.about.map { keys($0, style) + methods($0, style) } ?? "")
   }
 
   private static func head(_ name: String, _ about: Personas.About?, _ style: Style, summary: String? = nil) -> String {
@@ -121,6 +121,16 @@ enum PersonaText {
       text += "  " + "\(generation.number)".padded(4) + words.joined(separator: " · ").oneLine(300) + "\n"
     }
     return text
+  }
+
+  /// What it reads of personas.toml.
+  private static func keys(_ about: Personas.About, _ style: Style) -> String {
+    guard let keys = about.config, !keys.isEmpty else { return "" }
+    return keys.reduce(style.dim("keys in personas.toml") + "\n") { text, key in
+      let standard = key.required ? ", required" : key.standard.map { ", default \($0.text)" } ?? ""
+      let kind = style.dim(" (\(key.type)\(standard.oneLine(100)))")
+      return text + "  " + style.name(key.name.oneLine(64)) + "  " + key.summary.oneLine(200) + kind + "\n"
+    }
   }
 
   private static func methods(_ about: Personas.About, _ style: Style) -> String {

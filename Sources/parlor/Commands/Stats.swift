@@ -41,6 +41,12 @@ enum StatsText {
       ("messages", "\(stats.messages)"), ("errors", "\(stats.errors)"), ("undelivered", "\(stats.undelivered)"),
       ("requests", "\(stats.requests)"),
     ]
+    for stuck in stats.stuck ?? [] {
+      let (busy, processor) = (fixed(Double(stuck.busy_ms) / 1000, 1), fixed(Double(stuck.cpu_ms) / 1000, 1))
+      let end = stuck.replaced ? ", replaced; its thread goes on until the kernel ends" : "; `parlor reload \(stuck.persona) --force` helps"
+      let row = "\(stuck.persona) generation \(stuck.generation): \(busy) s in a call, \(processor) s of processor time\(end)"
+      rows.append(("stuck", row))
+    }
     rows += members(stats.memory).map { ("rag " + $0.key, plain($0.value)) }
     rows += model(stats.llm)
     let text = rows.map { style.dim(($0.0 + ":").padded(16)) + $0.1.oneLine(300) + "\n" }.joined()

@@ -22,6 +22,12 @@ final class DevLoop {
     var hasNewKernel = false
     /// Whether a generation of it runs.
     var runs: Bool
+    /// It does not come back from a call: force would replace it.
+    var isStuck = false
+    /// The request under way is a reload by force, which somebody has pressed a key for.
+    var isForced = false
+    /// What was built last.
+    var library: String?
     /// For the end of a line.
     var change: String { receipt.map { " · \($0.change)" } ?? "" }
     init(_ name: String, _ source: PersonaSource, runs: Bool) {
@@ -35,10 +41,16 @@ final class DevLoop {
   private let question: String?
   private let link: KernelLink
   private let watcher: LibraryWatcher
+  /// Keys are read one by one; nil: there is no terminal, or we are not in its foreground.
+  private let keys: RawMode?
+  private let socket: String
 
   init(
-    _ connection: KernelConnection, name: String?, sources: [(name: String, source: PersonaSource, runs: Bool)], question: String?
+    _ connection: KernelConnection, name: String?, socket: String, sources: [(name: String, source: PersonaSource, runs: Bool)],
+    question: String?
   ) throws {
+    self.socket = socket
+    keys = tcgetpgrp(0) == getpgrp() ? try? RawMode(0, keepsSignals: true) : nil
     link = KernelLink(connection, name: name, pauses: (.milliseconds(250), .milliseconds(500)))
     self.question = question
     subjects = sources.map { Subject($0.name, $0.source, runs: $0.runs) }
@@ -57,6 +69,7 @@ final class DevLoop {
         try say("\nthe personas go on as they are")
         return .interrupted
       }
+      try readKeys()
       try readSources()
       for subject in subjects {
         if let outcome = subject.build?.advance() { try built(subject, outcome) }
@@ -76,6 +89,7 @@ final class DevLoop {
 
   private func wait() throws(CLIError) {
     var descriptors = [Signals.descriptor, watcher.descriptor]
+    if keys != nil { descriptors.append(0) }
     if let descriptor = link.descriptor { descriptors.append(descriptor) }
     var until = link.timeout(.now).map { Self.now + $0 / .seconds(1) } ?? .infinity
     for subject in subjects {
@@ -122,6 +136,45 @@ final class DevLoop {
     }
   }
 
+  // MARK: Keys
+
+  private func readKeys() throws {
+    guard keys != nil, waitForInput([0], for: .zero).contains(0) else { return }
+    var bytes = [UInt8](repeating: 0, count: 64)
+    let count = max(0, read(0, &bytes, bytes.count))
+    for key in bytes[..<count] {
+      switch key {
+      case UInt8(ascii: "f"), UInt8(ascii: "F"): try force()
+      case UInt8(ascii: "?"), UInt8(ascii: "h"):
+        try say("f replaces a generation that does not come back, without its state; Ctrl-C ends the watching")
+      default: break
+      }
+    }
+  }
+
+  /// What hangs is replaced by what was built last, or by the persona's own library.
+  private func force() throws {
+    let stuck = subjects.filter(\.isStuck)
+    if stuck.isEmpty { return try say("nothing hangs, so there is nothing to force") }
+    for subject in stuck where link.connection != nil && (subject.request?.isQuestion ?? true) {
+      cancelRequest(of: subject)
+      subject.isForced = true
+      try say("\(subject.name) is replaced by force")
+      try start(subject, Request(Personas.Reload(names: [subject.name], force: true, library: subject.library)))
+    }
+  }
+
+  /// Offers the key that helps where a generation does not come back; tells what came by itself.
+  private func offer(_ subject: Subject, _ receipt: Receipt) throws {
+    let hangs = receipt.reason?.contains("--force") == true
+    let came = subject.request == nil || subject.request?.isQuestion == true
+    if came, [.rolledBack, .unwell].contains(receipt.outcome) { try say(receipt.sentence.harmless) }
+    if hangs, !subject.isStuck {
+      subject.isStuck = true
+      if keys != nil { try say("press f to replace \(subject.name) by force; its state is lost") }
+    }
+  }
+
   // MARK: Actions
 
   private func perform(_ subject: Subject, _ actions: [DevMachine.Action]) throws {
@@ -133,7 +186,9 @@ final class DevLoop {
         for note in plan.steps.compactMap(\.note) { try say("\(subject.name): \(note)") }
         subject.build = Build(plan)
       case .cancelBuild: subject.build = nil
-      case .load(let library): try start(subject, Request(Personas.Reload(names: [subject.name], library: library)))
+      case .load(let library):
+        subject.library = library
+        try start(subject, Request(Personas.Reload(names: [subject.name], library: library)))
       case .ask: try ask(subject)
       case .tell(let total, let compiler):
         try say("\(subject.name) live: \(fixed(total, 2)) s after saving, of which compiler \(fixed(compiler, 2)) s\(subject.change)")
@@ -188,7 +243,7 @@ final class DevLoop {
     switch event {
     case .lost: try lost()
     case .attached: try returned()
-    case .incoming(.receipt(let receipt)): note(receipt)
+    case .incoming(.receipt(let receipt)): try hear(receipt)
     case .incoming(.reply(let id, let payload)):
       guard let (subject, isQuestion) = take(id) else { return }
       let event = isQuestion ? try answered(subject, payload) : try changed(subject, payload)
@@ -208,6 +263,19 @@ final class DevLoop {
     return (subject, request.isQuestion)
   }
 
+  /// A receipt that came by itself.
+  private func hear(_ receipt: Receipt) throws {
+    note(receipt)
+    if let subject = subjects.first(where: { $0.name == receipt.persona }) { try offer(subject, receipt) }
+    // A personas.toml that was saved with a mistake.
+    if receipt.persona == "personas.toml" { return try say(receipt.sentence.harmless) }
+    guard receipt.outcome == .configured, let subject = subjects.first(where: { $0.name == receipt.persona }) else { return }
+    try say(receipt.sentence.harmless)
+    for warning in receipt.warnings ?? [] { try say("  warning: \(warning.harmless)") }
+    // The new prompt's first words; a switch under way asks by itself.
+    if question != nil, subject.machine.phase == .resting { try ask(subject) }
+  }
+
   /// Switches are told to everybody, also those that the kernel's own watch of the file, or another client, has caused.
   private func note(_ receipt: Receipt) {
     guard let subject = subjects.first(where: { $0.name == receipt.persona }) else { return }
@@ -215,6 +283,7 @@ final class DevLoop {
     case .loaded, .reloaded, .rolledBack:
       subject.receipt = receipt
       subject.runs = true
+      subject.isStuck = false
     case .unloaded: subject.runs = false
     default: break
     }
@@ -241,17 +310,25 @@ final class DevLoop {
   private func changed(_ subject: Subject, _ payload: Payload) throws -> DevMachine.Event {
     guard let receipt = try Receipt.all(in: payload).first else { return .refused }
     note(receipt)
+    if subject.isForced {
+      subject.isForced = false
+      try say(receipt.sentence.harmless)
+      for warning in receipt.warnings ?? [] { try say("  warning: \(warning.harmless)") }
+      return .receipt(receipt.isRefused ? .refused : .unchanged)
+    }
     // The kernel may have loaded it by its own watch of the file or by its start, or it was loaded for a save that another one has
     // overtaken: then there is nothing left to change, and it is live.
     let isUnchanged = receipt.outcome == .unchanged && subject.receipt == nil && !subject.hasNewKernel
     subject.hasNewKernel = false
     let outcome: DevMachine.Switch = receipt.isRefused ? .refused : isUnchanged ? .unchanged : .done
     if outcome != .done { try say(receipt.sentence.harmless) }
+    if receipt.isRefused { try offer(subject, receipt) }
     for warning in receipt.warnings ?? [] { try say("  warning: \(warning.harmless)") }
     return .receipt(outcome)
   }
 
   private func lost() throws {
+    for line in CrashNote.lines(besides: socket, names: subjects.map(\.name)) { try say(line.harmless) }
     try say("the kernel is gone; what is saved meanwhile is built, and loaded when it is back")
     for subject in subjects {
       subject.request = nil

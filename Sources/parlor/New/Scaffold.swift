@@ -76,6 +76,7 @@ struct Scaffold: Equatable {
         summary = A persona in the making
         needs = bus/1
         wants = llm/1
+        config.greeting = string, "Good evening", how it greets; a line `greeting = "…"` in personas.toml takes its place
         method.greet = greets somebody by name, without a language model
         takes.greet = {"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}
         gives.greet = {"type":"object","properties":{"content":{"type":"string"}},"required":["content"]}
@@ -88,7 +89,8 @@ struct Scaffold: Equatable {
         switch gram.method {
         case "greet":
           struct Greet: Decodable { var name: String }
-          return ["persona": .string(kernel.name), "content": .string("Good evening, \\(try gram.decode(Greet.self).name).")]
+          let greeting: String = try kernel.setting("greeting")
+          return ["persona": .string(kernel.name), "content": .string("\\(greeting), \\(try gram.decode(Greet.self).name).")]
         default:
           // Everything else is conversation: the model answers under the prompt in personas.toml.
           return try await kernel.converse(gram)
@@ -145,6 +147,7 @@ struct Scaffold: Equatable {
                   "summary = A persona in the making\\n"
                   "state = 1\\n"
                   "needs = bus/1\\n"
+                  "config = none\\n"
                   "method.greet = greets, without a language model\\n"
                   "gives.greet = {\\"type\\":\\"object\\",\\"properties\\":{\\"content\\":{\\"type\\":\\"string\\"}},\\"required\\":[\\"content\\"]}\\n"
                   "method.count = how often it has greeted\\n");
@@ -157,7 +160,7 @@ struct Scaffold: Equatable {
     };
 
     static persona_status create(const persona_host *host, persona_text config, persona **made) {
-      (void)config; /* a JSON object: its part of personas.toml */
+      (void)config; /* a JSON object: its part of personas.toml. Declare what you read: "config.KEY = type, default, one line" */
       persona *self = calloc(1, sizeof *self);
       if (!self) return PERSONA_E_FAILED;
       self->host = host;

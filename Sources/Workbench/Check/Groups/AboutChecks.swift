@@ -53,6 +53,10 @@ enum AboutChecks {
             )
           }
         }
+        for finding in ConfigurationCheck(part.config, for: about).findings {
+          let line = "persona.\(part.name).\(finding.key): \(finding.message)"
+          if finding.fault == .wrong { context.log.fail(line) } else { context.log.warn(line) }
+        }
         compare("needs", about.needs.joined(separator: " "))
         compare("wants", about.wants.joined(separator: " "))
         compare("version", about.version)

@@ -110,7 +110,7 @@ enum HostChecks {
     }
     // A cancelled task learns in this way that the lane has gone; PersonaKit's last tasks do.
     if let late = trial.host.record.withLock({ $0.late.first }) {
-      trial.log.note("just after destroy() a thread of its own called \(late.call), was refused, and nothing more came")
+      trial.log.measure("just after destroy() a thread of its own called \(late.call), was refused, and nothing more came")
     }
   }
 }

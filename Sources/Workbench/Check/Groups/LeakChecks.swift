@@ -18,7 +18,7 @@ enum LeakChecks {
         }
         let allocated = Double(all.allocated - own.allocated) / Double(lives)
         let resident = Double(all.resident - own.resident) / Double(lives)
-        context.log.note(
+        context.log.measure(
           "a life leaves \(max(0, Int(allocated.rounded()))) bytes of malloc's memory behind, \(max(0, Int(resident.rounded()))) of the process's; after \(lives): \(all.descriptors) descriptors, \(all.threads) threads more"
         )
         if allocated > 256 {
@@ -42,10 +42,13 @@ enum LeakChecks {
         let grams = context.usualGrams()
         let growth = try growth("grams", context) { round throws(Halt) in
           try trial.ask(grams[round % grams.count])
-          trial.host.record.withLock { $0.tokens.removeAll(keepingCapacity: true) }
+          trial.host.record.withLock { record in
+            record.tokens.removeAll(keepingCapacity: true)
+            record.words.removeAll(keepingCapacity: true)
+          }
         }
         let count = growth.rounds
-        context.log.note(
+        context.log.measure(
           "\(count) grams leave \(growth.allocated) bytes of memory, \(growth.descriptors) descriptors, \(growth.threads) threads behind")
         if growth.allocated > 1 << 20 {
           context.log.warn(

@@ -15,17 +15,21 @@ enum ReceiptDigest {
       last.append(receipt)
     }
     if last.count == 1 { return last.map { Line(text: $0.sentence.oneLine(1000), isRefused: $0.isRefused) } }
-    let outcomes: [Receipt.Outcome] = [.loaded, .reloaded, .rolledBack, .unloaded, .unchanged, .refused]
-    return outcomes.compactMap { outcome in
-      let these = last.filter { $0.outcome == outcome }
-      if these.count < 2 { return these.first.map { Line(text: $0.sentence.oneLine(1000), isRefused: $0.isRefused) } }
-      if outcome == .refused {
-        let reasons = these.prefix(4).map { "\($0.persona.shownName) (\(($0.reason ?? "no reason was given").oneLine(100)))" }
-        let rest = these.count > 4 ? " and \(these.count - 4) others" : ""
-        return Line(text: "not changed: " + reasons.joined(separator: ", ") + rest + "; `parlor show NAME` says why", isRefused: true)
-      }
-      return Line(text: names(these) + " " + word(outcome))
+    let outcomes: [Receipt.Outcome] = [.loaded, .reloaded, .configured, .rolledBack, .unloaded, .unchanged, .unwell, .refused]
+    // Those that are not well are told one by one: each has its own reason.
+    let unwell = last.filter { $0.outcome == .unwell }.map { Line(text: $0.sentence.oneLine(1000), isRefused: $0.isRefused) }
+    return outcomes.flatMap { outcome -> [Line] in outcome == .unwell ? unwell : line(last, outcome).map { [$0] } ?? [] }
+  }
+
+  private static func line(_ last: [Receipt], _ outcome: Receipt.Outcome) -> Line? {
+    let these = last.filter { $0.outcome == outcome }
+    if these.count < 2 { return these.first.map { Line(text: $0.sentence.oneLine(1000), isRefused: $0.isRefused) } }
+    if outcome == .refused {
+      let reasons = these.prefix(4).map { "\($0.persona.shownName) (\(($0.reason ?? "no reason was given").oneLine(100)))" }
+      let rest = these.count > 4 ? " and \(these.count - 4) others" : ""
+      return Line(text: "not changed: " + reasons.joined(separator: ", ") + rest + "; `parlor show NAME` says why", isRefused: true)
     }
+    return Line(text: names(these) + " " + word(outcome))
   }
 
   private static func names(_ receipts: [Receipt]) -> String {
@@ -41,6 +45,8 @@ enum ReceiptDigest {
     case .rolledBack: "rolled back"
     case .unloaded: "unloaded"
     case .unchanged: "unchanged"
+    case .configured: "go on with their new part of personas.toml"
+    case .unwell: "are not well"
     case .refused: "not changed"
     }
   }

@@ -105,11 +105,16 @@ final class ConfigurationReloader {
     isReading = true
     let wish = wishes.removeFirst()
     let (box, inbox, read, path) = (LoopOnly((self, wish)), inbox, read, path)
-    startThread(name: "personas.toml") {
-      let stamp = path.flatMap(Self.stamp)
-      let result: Result<Configuration, Failure>
-      do throws(Failure) { result = .success(try read()) } catch { result = .failure(error) }
-      inbox.post { _ in box.value.0.ended(result, stamp, box.value.1) }
+    do throws(Errno) {
+      try startThread(name: "personas.toml") {
+        let stamp = path.flatMap(Self.stamp)
+        let result: Result<Configuration, Failure>
+        do throws(Failure) { result = .success(try read()) } catch { result = .failure(error) }
+        inbox.post { _ in box.value.0.ended(result, stamp, box.value.1) }
+      }
+    } catch {
+      isReading = false
+      wish.end(.failure(Failure(.failed, "personas.toml is not read: no thread can be started: \(error); try again later")))
     }
   }
 

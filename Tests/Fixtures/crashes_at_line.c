@@ -1,5 +1,6 @@
 // Reads through a pointer that leads nowhere, in a function whose line is known. In create(); with IN_RECEIVE for the method "crash".
 #define ABOUT_NAME "CRASHER"
+#define ABOUT_MORE "state = 1\n"
 #include "fixture.h"
 ABOUT;
 

@@ -107,7 +107,7 @@ import Testing
     Refusal(
       testDescription: "a schema at DeepSeek",
       body: #"{"error":{"message":"This response_format type is unavailable now","type":"invalid_request_error"}}"#,
-      question: #"{"text":"Hi","format":{"type":"string"}}"#, gone: "json_schema", instead: "json_object"),
+      question: #"{"text":"Hi","format":{"type":"string"}}"#, gone: "json_schema", instead: #"fit this JSON schema: {\"type\":\"string\"}"#),
     Refusal(
       testDescription: "JSON at LM Studio", body: #"{"error":"'response_format.type' must be 'json_schema' or 'text'"}"#,
       question: #"{"text":"Hi","format":"json"}"#, gone: "response_format"),

@@ -26,14 +26,14 @@ struct AnswerStep: Sendable {
 
   init(_ delta: Delta) { self.delta = delta }
 
-  /// What somebody is about; nil: the one who was asked.
-  init(status: String, speaker: String?) {
-    delta = Delta(text: nil, event: ["kind": "status", "text": .string(status)], speaker: speaker)
-  }
-
   /// A piece of what somebody says.
   init(part text: String, speaker: String) {
     delta = Delta(text: text, event: ["kind": "part"], speaker: speaker)
+  }
+
+  /// What somebody is about; nil: the one who was asked.
+  init(status: String, speaker: String?) {
+    delta = Delta(text: nil, event: ["kind": "status", "text": .string(status)], speaker: speaker)
   }
 
   /// The same step; if it names no speaker, it is this one's.

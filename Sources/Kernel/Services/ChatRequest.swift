@@ -114,6 +114,12 @@ public struct ChatRequest: Sendable {
     if let speaker, !(1...64).contains(speaker.utf8.count) {
       throw invalid("\"speaker\" has \(speaker.utf8.count) bytes; it must have 1 to 64")
     }
+    for (key, name) in [("thread", thread), ("provider", provider), ("model", model)] {
+      if let name, name.utf8.count > Self.longestName {
+        throw invalid("\"\(key)\" has \(name.utf8.count) bytes; it may have \(Self.longestName)")
+      }
+    }
+    if let temperature, !temperature.isFinite { throw invalid("\"temperature\" is no number that can be sent") }
     if let tokens = maxTokens, tokens < 1 { throw invalid("\"max_tokens\" is \(tokens); it must be 1 or more") }
     guard (1...32).contains(toolRounds) else { throw invalid("\"tool_rounds\" is \(toolRounds); it must be from 1 to 32") }
     if let value = members.last(where: { $0.key == "format" })?.value, !value.elementsEqual("null".utf8) {
@@ -125,12 +131,6 @@ public struct ChatRequest: Sendable {
         throw invalid("\"format\" is neither \"json\" nor a JSON schema")
       }
     }
-    for (key, name) in [("provider", provider), ("model", model)] {
-      if let name, name.utf8.count > Self.longestName {
-        throw invalid("\"\(key)\" has \(name.utf8.count) bytes; it may have \(Self.longestName)")
-      }
-    }
-    if let temperature, !temperature.isFinite { throw invalid("\"temperature\" is no number that can be sent") }
     guard text != nil || messages?.contains(where: { $0.role != .system }) == true else {
       throw invalid("there is neither \"text\" nor a message to answer")
     }

@@ -107,6 +107,25 @@ import Wire
     #expect(reply.fields["payload"] as? String == "ab")
   }
 
+  @Test("what a model thinks is shown to the asker as a status, and is in neither the persona's pieces nor the answer")
+  func thoughts() throws {
+    let model = ScriptedModel { _, tell in
+      tell(.thought("thinking: hm"))
+      tell(.piece("a"))
+      tell(.finished(.success(Array("{}".utf8))))
+    }
+    let house = try House([("STEPS", "steps", [:])], language: model)
+    let client = try house.attached("GUI")
+    try house.settle("STEPS", as: client)
+    let (deltas, reply) = try stream(client, "STEPS", "think", id: 1)
+    #expect(
+      deltas == [
+        ["event": ["kind": "status", "text": "thinking: hm"], "speaker": "MODEL"],
+        ["event": ["kind": "part"], "speaker": "MODEL", "text": "a"],
+      ], "\(deltas)")
+    #expect(reply.fields["payload"] as? String == "a")
+  }
+
   @Test("a persona is told once when nobody waits any more: taken back, gone, or out of time; not of what it has answered")
   func cancelled() throws {
     let house = try House([("STEPS", "steps", [:])])

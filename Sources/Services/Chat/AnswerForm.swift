@@ -32,10 +32,21 @@ struct AnswerForm: Sendable {
     // What is cut off may be right by chance, as a number that lacks its last digits.
     if finish == "length" { throw Violations(list: ["it is cut off: it ran out of tokens (max_tokens)"]) }
     let json: JSON
-    do throws(JSON.Unreadable) { json = try JSON(parsing: text.utf8) } catch { throw Violations(list: ["it is no JSON: \(error.why)"]) }
+    do throws(JSON.Unreadable) { json = try JSON(parsing: Self.unfenced(text).utf8) } catch {
+      throw Violations(list: ["it is no JSON: \(error.why)"])
+    }
     let found = schema?.violations(in: json) ?? []
     if !found.isEmpty { throw Violations(list: found) }
     return json
+  }
+
+  /// What stands in a block of code, where that is all: models write JSON into one when nobody keeps them from it.
+  private static func unfenced(_ text: String) -> Substring {
+    let whole = text.trimmingBlanks()
+    guard whole.hasPrefix("```"), whole.hasSuffix("```"), whole.utf8.count > 6, let line = whole.firstIndex(where: \.isNewline) else {
+      return text[...]
+    }
+    return whole[line...].dropLast(3)
   }
 
   /// What the model is told to mend its answer, behind that answer; none of it stays in the conversation.

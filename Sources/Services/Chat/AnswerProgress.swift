@@ -20,6 +20,8 @@ struct AnswerProgress: Sendable {
   /// Of all rounds together; nil: the server has not counted.
   private(set) var promptTokens: Int?
   private(set) var completionTokens: Int?
+  /// How many bytes have come in the round under way, thoughts and all.
+  private(set) var received = 0
   private var hold = CallHold()
   private var thought = ThoughtStatus()
   /// Something of the round under way has been shown.
@@ -29,7 +31,7 @@ struct AnswerProgress: Sendable {
   var isUntouched: Bool { !hasBegun && roundCount == 0 }
 
   mutating func beginRound() {
-    text = ""
+    (text, received) = ("", 0)
     (hold, thought, hasShown) = (CallHold(), ThoughtStatus(), false)
   }
 
@@ -38,6 +40,7 @@ struct AnswerProgress: Sendable {
   mutating func add(_ piece: String, mayCall: Bool) -> String {
     hasBegun = true
     text += piece
+    received += piece.utf8.count
     return show(mayCall ? hold.add(piece) : piece)
   }
 
@@ -52,7 +55,10 @@ struct AnswerProgress: Sendable {
   }
 
   /// - Returns: the lines to show of what the model thinks.
-  mutating func think(_ piece: String) -> [String] { thought.add(piece) }
+  mutating func think(_ piece: String) -> [String] {
+    received += piece.utf8.count
+    return thought.add(piece)
+  }
 
   /// Takes thoughts and calls that are written into it out of the text of a round that has ended.
   /// - Returns: the calls.

@@ -5,7 +5,7 @@
 //               ├─ HistoryThread ─▶ Histories    conversations and spending, one SQLite file, on a thread of their own
 //               ├─ ProviderPool ─▶ Provider      Schedule, Breaker; LocalModel (the kernel's child, driven by Supervision)
 //               ├─ QuestionSender ─▶ Prompt ─▶ ModelServer ─▶ HTTPClient ─▶ a server
-//               │        └────◀─ AnswerReader ◀─ OllamaAnswer | OpenAIAnswer ◀─── bytes
+//               │        └────◀─ AnswerReader ◀─ AnswerDecoder ◀──── bytes
 //               └─ Summariser                    has the model summarise what does not fit any more
 //
 // One thread, "llm", owns all of it but the histories, and is begun by the first question; it sleeps in curl_multi_poll and is
@@ -13,7 +13,7 @@
 // lock, and a kernel that is asked nothing pays nothing.
 // What decides is a value with its clock as a parameter and no system call: QuestionMachine, Route (to whom), ConversationOrder,
 // Schedule and FairQueue (who is next), Backoff and Breaker (when again), PromptBuilder, Prompt and Summarising (what of a
-// history goes along), Budget, AnswerReader and the two decoders, Supervision (the child), ModelServer (address, bodies, and
+// history goes along), Budget, AnswerReader and its decoder, Recovery (whether and how again), RequestForm (how a server is asked), Supervision (the child), ModelServer (address, bodies, and
 // every failure's wording). HTTPClient, Subprocess, ChildLog and HistoryStore touch the system.
 
 import Kernel

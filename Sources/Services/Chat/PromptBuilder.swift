@@ -104,9 +104,11 @@ struct PromptBuilder: Sendable {
 
   /// What a response has cost, in tokens. Where the server has not counted we estimate; of what brought no word and no count
   /// nobody knows, and it costs nothing.
-  func cost(of answer: Answer, text: String) -> Int {
-    if text.isEmpty, answer.promptTokens == nil { return 0 }
+  ///
+  /// `bytes`: of text, of thoughts and of calls that are written as text.
+  func cost(of answer: Answer, bytes: Int) -> Int {
+    if bytes == 0, answer.promptTokens == nil { return 0 }
     return (answer.promptTokens ?? prompt?.estimated ?? 0)
-      + (answer.completionTokens ?? estimate.tokens(bytes: text.utf8.count, messages: 0))
+      + (answer.completionTokens ?? estimate.tokens(bytes: bytes, messages: 0))
   }
 }

@@ -217,21 +217,22 @@ struct QuestionMachine: Sendable {
 
   private mutating func piece(_ text: String) -> [Action] {
     state = .streaming
-    return emit(progress.add(text, mayCall: !question.tools.isEmpty && mayCallTools))
+    return emit(progress.add(text, mayCall: !question.tools.isEmpty))
   }
 
   /// Of a form nothing is shown before it is known to be right.
   private func emit(_ text: String) -> [Action] { question.form == nil && !text.isEmpty ? [.emit(text)] : [] }
 
-  private mutating func answered(_ answer: Answer, at now: Milliseconds) -> [Action] {
-    unsettled = answer
-    let written = progress.takeCalls(mayCallTools ? question.tools : Toolset())
-    let calls = answer.toolCalls.isEmpty ? written : answer.toolCalls
-    let wantsTools = !calls.isEmpty && !question.tools.isEmpty && mayCallTools
+  private mutating func answered(_ said: Answer, at now: Milliseconds) -> [Action] {
+    unsettled = said
+    var answer = said
+    let written = progress.takeCalls(question.tools)
+    if answer.toolCalls.isEmpty { answer.toolCalls = written }
+    let wantsTools = !answer.toolCalls.isEmpty && !question.tools.isEmpty && mayCallTools
     if progress.text.isEmpty, !wantsTools { return failed(.empty(answer), isResting: false, chance: 0, at: now) }
     progress.count(answer)
     let settled = emit(progress.release()) + settle() + (recovery.takeLearnt().map { [.remember($0)] } ?? [])
-    if wantsTools { return settled + callTools(calls, at: now) }
+    if wantsTools { return settled + callTools(answer.toolCalls, at: now) }
     guard let form = question.form else { return settled + conclude(answer, json: nil) }
     do throws(AnswerForm.Violations) {
       let json = try form.read(progress.text, finish: answer.finish)
@@ -366,7 +367,7 @@ struct QuestionMachine: Sendable {
   private mutating func settle() -> [Action] {
     guard let answer = unsettled else { return [] }
     unsettled = nil
-    let cost = prompts.cost(of: answer, text: progress.text)
+    let cost = prompts.cost(of: answer, bytes: progress.received)
     prompts.spend(cost)
     return [.settle(cost)]
   }

@@ -10,7 +10,7 @@ struct TokenEstimate: Equatable, Sendable {
   /// What the chat template adds to each message.
   static let perMessage = 6
 
-  init(bytesPerToken: Double = 3.5) { self.bytesPerToken = min(max(bytesPerToken, 1), 8) }
+  init(bytesPerToken: Double = 3.5) { self.bytesPerToken = bytesPerToken.isNaN ? 3.5 : min(max(bytesPerToken, 1), 8) }
 
   func tokens(bytes: Int, messages: Int) -> Int {
     Int((Double(bytes) / bytesPerToken).rounded(.up)) + messages * Self.perMessage

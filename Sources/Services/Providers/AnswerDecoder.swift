@@ -131,21 +131,30 @@ struct AnswerDecoder {
     if isClosed || rest.isEmpty { return }
     if AnswerFraming.isLastWord(rest) { return take(.done, into: &events) }
     if known.isComplete { return }
-    if let value = Self.behindBroken(rest) { return take(value, isError: isError, into: &events) }
+    if let values = Self.behindBroken(rest) {
+      for value in values where !isClosed { take(value, isError: isError, into: &events) }
+      return
+    }
     fault(.garbled(excerpt(found.isEmpty ? bytes[...] : rest)), into: &events)
   }
 
-  /// A proxy may have sent an event before the one before it was whole: the later one, if no text can be lost with the earlier.
-  private static func behindBroken(_ bytes: ArraySlice<UInt8>) -> LenientJSON? {
-    let text = String(decoding: bytes, as: UTF8.self)
-    for mark in ["data: {", "data:{", "\n{"] {
-      guard let place = text.ranges(of: mark).last, let value = LenientJSONReader.value(in: ("{" + text[place.upperBound...]).utf8) else {
-        continue
+  /// A proxy may have sent an event before the one before it was whole: the later ones, if no text can be lost with the earlier, or
+  /// what they tell of an error. Nil: the answer cannot go on.
+  private static func behindBroken(_ bytes: ArraySlice<UInt8>) -> [LenientJSON]? {
+    var values: [LenientJSON] = []
+    var isLost = false
+    for part in String(decoding: bytes, as: UTF8.self).split(separator: "data:") {
+      if let value = LenientJSONReader.value(in: part.utf8) {
+        values.append(value)
+      } else {
+        isLost = isLost || part.contains("\"delta\"") || part.contains("\"content\"")
+        if let line = part.ranges(of: "\n{").last, let value = LenientJSONReader.value(in: "{\(part[line.upperBound...])".utf8) {
+          values.append(value)
+        }
       }
-      let lost = text[..<place.lowerBound]
-      if ServerError(part: value, hasAnswer: false) != nil || !lost.contains("\"delta\"") && !lost.contains("\"content\"") { return value }
     }
-    return nil
+    if let error = values.first(where: { ServerError(part: $0, hasAnswer: false) != nil }) { return [error] }
+    return isLost || values.isEmpty ? nil : values
   }
 
   private mutating func take(_ value: LenientJSON, isError: Bool, into events: inout [AnswerEvent]) {

@@ -35,6 +35,7 @@ extension Setback {
     case .unreachable, .cutOff(_, textBytes: 0), .silent(_, textBytes: 0): true
     case .status(let status, _, _): status == 408 || status == 429 || status >= 500
     case .empty(let answer): answer.isOfLoading
+    case .fault(.server(let error), textBytes: 0): error.saysBusy
     default: false
     }
   }

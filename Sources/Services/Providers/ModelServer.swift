@@ -160,7 +160,7 @@ struct ModelServer: Sendable {
     let body = PayloadCoding.bytes(
       of:
         OllamaBody(
-          model: model, messages: OllamaMessage.list(prompt.messages),
+          model: model, messages: OllamaMessage.list(form.messages(prompt.messages, of: question)),
           options: .init(
             temperature: question.temperature ?? configuration.temperature, seed: question.seed,
             num_predict: maxTokens(for: question), num_ctx: window,
@@ -195,7 +195,7 @@ struct ModelServer: Sendable {
       of:
         OpenAIBody(
           model: model, stream: form.takes(.stream), stream_options: form.takes(.stream) && form.takes(.streamOptions) ? .init() : nil,
-          messages: form.messages(prompt.messages),
+          messages: form.messages(prompt.messages, of: question),
           temperature: form.takes(.temperature) ? question.temperature ?? configuration.temperature : nil,
           max_tokens: limit == .maxTokens ? maxTokens : nil, max_completion_tokens: limit == .maxCompletionTokens ? maxTokens : nil,
           seed: form.takes(.seed) ? question.seed : nil, stop: question.stop.isEmpty || !form.takes(.stop) ? nil : question.stop))

@@ -102,8 +102,23 @@ struct RequestForm: Equatable, Sendable {
     return hasPlainFormat ? .json : format
   }
 
-  /// The messages; without a place for the system prompt it stands before what the user says first.
-  func messages(_ messages: [ChatMessage]) -> [ChatMessage] {
+  /// What the model is told of the form where the server cannot be; nil: nothing.
+  private func note(of question: ChatQuestion) -> String? {
+    switch question.format {
+    case .schema(let schema)? where hasPlainFormat || !takes(.responseFormat):
+      "Answer with JSON alone and nothing else. It must fit this JSON schema: " + String(decoding: schema, as: UTF8.self)
+    case .json? where !takes(.responseFormat): "Answer with JSON alone and nothing else."
+    default: nil
+    }
+  }
+
+  /// The messages of a question; without a place for the system prompt it stands before what the user says first.
+  func messages(_ messages: [ChatMessage], of question: ChatQuestion) -> [ChatMessage] {
+    var messages = messages
+    if let note = note(of: question) {
+      let prompt = messages.first?.role == .system ? messages.removeFirst().content + "\n\n" : ""
+      messages.insert(ChatMessage(role: .system, content: prompt + note), at: 0)
+    }
     guard !takes(.system), let system = messages.first, system.role == .system else { return messages }
     var rest = Array(messages.dropFirst())
     if let user = rest.firstIndex(where: { $0.role == .user }) {

@@ -5,6 +5,8 @@ struct ServerError: Equatable {
   var message: String
   /// "model_not_found", "exceed_context_size_error" …: the `code` and the `type`, as far as they are words.
   var kinds: [String] = []
+  /// The status of HTTP that it would have, where it says so: an answer that has begun has status 200 already.
+  var status: Int?
   /// What of the request it says is wrong, as far as it names that in a place of its own: "max_tokens".
   var parameters: [String] = []
   /// How many tokens the prompt has, where the server refuses it for its length and says so.
@@ -89,6 +91,7 @@ struct ServerError: Equatable {
       message = Self.line(said ?? kinds.first ?? codes.first.map { "error \($0)" } ?? "no reason given")
       if let raw = value["metadata"]?["raw"]?.text { message = Self.line("\(message): \(raw)") }
       parameters = [value["param"]?.text].compactMap { $0 } + Self.places(value["detail"] ?? value["message"]?["detail"])
+      status = [value["code"], value["status"], value["status_code"]].lazy.compactMap { $0?.count }.first { (400..<600).contains($0) }
       promptTokens = value["n_prompt_tokens"]?.count
       windowTokens = value["n_ctx"]?.count
     }
@@ -119,6 +122,12 @@ struct ServerError: Equatable {
   private static func line(_ text: String) -> String { excerpt(text.utf8, limit: messageLimit) }
 
   private func says(_ word: String) -> Bool { message.lowercased().contains(word) }
+
+  /// The server is not well, or has too much to do.
+  var saysBusy: Bool {
+    status.map { $0 == 408 || $0 == 429 || $0 >= 500 }
+      ?? kinds.contains { ["overloaded_error", "rate_limit_error", "server_error"].contains($0) }
+  }
 
   /// The prompt is longer than the model's window.
   var saysTooLong: Bool {

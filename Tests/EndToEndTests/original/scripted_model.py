@@ -1,9 +1,10 @@
 """An OpenAI-compatible server for the tests: answers with what the last user message asks for.
 
-"say X": streams X in words. "call N X": calls the first tool with the arguments X, in pieces, N times; then says what it gave. "fail 500", "cut": an error status; a stream that breaks off. Anything else: echoes the
+"say X": streams X in words. "call N X": calls the first tool with the arguments X, in pieces, N times; then says what it gave. "raw LIST": sends each text of
+a JSON list as it is, and pauses for each number of seconds in it. "fail 500", "cut": an error status; a stream that breaks off. Anything else: echoes the
 system prompt's first line. Prints its port on the first line of standard output.
 """
-import http.server, json, sys
+import http.server, json, sys, time
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -35,6 +36,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if len(results) < int(times) and body.get("tool_choice") != "none":
                 return self.call(body["tools"][0]["function"]["name"], f"c{len(results)}", arguments)
             text = "say " + " | ".join(results)
+        if asked.startswith("raw "):
+            for step in json.loads(asked[4:]):
+                if isinstance(step, str):
+                    self.wfile.write(step.encode("utf-8", "surrogatepass"))
+                    self.wfile.flush()
+                else:
+                    time.sleep(step)
+            self.close_connection = True
+            return
         words = text[4:].split(" ") if text.startswith("say ") else [system.split("\n")[0]]
         for i, word in enumerate(words):
             self.event({"choices": [{"index": 0, "delta": {"content": (" " if i else "") + word}, "finish_reason": None}], "model": "scripted"})

@@ -56,6 +56,10 @@ import Wire
     let form = try AnswerForm(.json)
     #expect(throws: AnswerForm.Violations.self) { try form.read("12", finish: "length") }
     #expect(try form.read("12", finish: "stop") == 12)
+    #expect(try form.read("\n```json\n{\"a\":1}\n```\n", finish: "stop") == ["a": 1] && form.read("```\r\n[1]```", finish: nil) == [1])
+    for text in ["```", "``````", "```json```", "a ```\n1\n```"] {
+      #expect(throws: AnswerForm.Violations.self) { try form.read(text, finish: "stop") }
+    }
     let server = ScriptedServer([Self.answer("12")])
     let models = makeModels(.ollama, url: server.url)
     let failure = await Reply(models, #"{"text":"?","format":{"type":"string","pattern":"^a"}}"#).failure()

@@ -85,7 +85,9 @@ import Testing
       let bytes = Array(openAI.utf8)
       let outcome = Self.decode([bytes[..<cut], bytes[cut...]])
       #expect(outcome.text == "Half")
-      #expect(outcome.faults == [.server(ServerError(message: "llama runner has terminated", kinds: ["server_error"]))])
+      var error = ServerError(message: "llama runner has terminated", kinds: ["server_error"])
+      error.status = 500
+      #expect(outcome.faults == [.server(error)])
     }
   }
 
@@ -126,6 +128,19 @@ import Testing
     var answer = Answer()
     answer.hasThought = true
     #expect(outcome == Outcome(thought: "hm", answer: answer))
+  }
+
+  @Test(
+    "an error before the first word of an answer is the server's where its code says so, and another may be asked",
+    arguments: [
+      (#"{"error":{"message":"Overloaded","type":"overloaded_error"}}"#, true), (#"{"error":{"message":"x","code":502}}"#, true),
+      (#"{"error":{"message":"slow down","code":"429"}}"#, true), (#"{"error":{"message":"bad words","code":400}}"#, false),
+      (#"{"error":"no"}"#, false),
+    ])
+  func busy(_ body: String, isOfServer: Bool) throws {
+    let error = try #require(ServerError(body: Array(body.utf8)))
+    #expect(Setback.fault(.server(error), textBytes: 0).isOfServer == isOfServer)
+    #expect(!Setback.fault(.server(error), textBytes: 1).isOfServer, "something has been said")
   }
 
   @Test("an error's shape does not matter")

@@ -326,6 +326,11 @@ import Wire
       let shown = driver.on(.piece(text)) + driver.on(.answered(Self.whole))
       #expect(shown.filter { $0.hasPrefix("emit") } == ["emit \(text)"])
     }
+    var again = try Driver(#"{"text":"Hi","tool_rounds":1}"#, tools: [ToolTests.observe])
+    again.send()
+    for event in [Event.answered(Self.calls), .toolEnded(round: 1, index: 0, .success([0x31])), .slotGiven] { _ = again.on(event) }
+    #expect(again.on(.piece(#"{"name":"BABS_observe","arguments":{"z":"moon"}}"#)) == [])
+    #expect(again.on(.answered(Self.whole)).last == "finish llm_garbled", "a call where an answer is due is none")
     var none = try Driver()
     none.send()
     #expect(none.on(.piece("{")) == ["emit {"], "where no tools were offered nothing is held back")

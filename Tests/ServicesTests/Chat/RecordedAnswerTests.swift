@@ -72,7 +72,7 @@ extension RecordedAnswer: CustomTestStringConvertible {
     #expect(Reading(answer.body.map { [$0] }) == whole, "byte by byte")
     #expect(Reading(Self.lines(answer.body)) == whole, "line by line")
     var random = SplitMix(state: UInt64(answer.body.count))
-    for _ in 0..<8 {
+    for _ in 0..<4 {
       let cut = Int(random.next() % UInt64(answer.body.count + 1))
       #expect(Reading([answer.body[..<cut], answer.body[cut...]]) == whole, "cut at \(cut)")
     }
@@ -94,11 +94,10 @@ extension RecordedAnswer: CustomTestStringConvertible {
     _ = reader.receive(status: 200, answer.body)
     guard reader.isComplete else { return }
     let text = Reading([answer.body]).text
-    for end in Self.ends {
-      for rubbish in Self.rubbish {
-        let reading = Reading([answer.body, Array(rubbish.utf8)], end: end)
-        #expect(reading.isWhole && reading.text == text, "\(rubbish.debugDescription), \(end)")
-      }
+    for (index, rubbish) in Self.rubbish.enumerated() {
+      let end = Self.ends[index % Self.ends.count]
+      let reading = Reading([answer.body, Array(rubbish.utf8)], end: end)
+      #expect(reading.isWhole && reading.text == text, "\(rubbish.debugDescription), \(end)")
     }
   }
 

@@ -35,7 +35,7 @@ usage: ./bat COMMAND
   status                         is it running, and who is in it?
   log [-f]                       the end of the kernel's log; -f goes on as it grows
   build                          install what is missing, and build the release
-  test [OPTIONS]                 install what is missing, build everything, fuzz the wire, run every test; OPTIONS are swift test's
+  test [OPTIONS]                 install what is missing, build everything, fuzz the wire and documents, run every test; OPTIONS are swift test's
   setup                          only install what is missing: system libraries, the local model, the embedder
 
 The kernel listens on $BAT_SOCKET, else $XDG_RUNTIME_DIR/bat/kernel.sock, else /tmp/bat-UID/kernel.sock.
@@ -290,6 +290,7 @@ run_tests() {
   mv .build/PersonaKit-debug.stamp.new .build/PersonaKit-debug.stamp
   # Damaged lines against the wire; its seed is printed, so that a failure can be repeated.
   .build/debug/fuzz --seconds 5
+  .build/debug/fuzz documents --seconds 5
   local ended=0
   swift test --parallel "${build_flags[@]}" "$@" 2>&1 | tee .build/tests.log || ended=$?
   # What failed is said once more at the end, since hundreds of lines come in between.

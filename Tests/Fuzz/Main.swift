@@ -1,14 +1,17 @@
 import Glibc
 import Wire
 
-/// Damages the lines of a corpus, and checks what the scanner, the reader and the writer of grams make of them.
+/// Damages what is in a corpus, and checks what the scanner, the reader and the writer of grams make of it, or the readers of documents.
 ///
 /// Deterministic: a seed gives the same inputs in every run, so a failing one is found again with `--seed S --inputs N`.
 @main enum Main {
   static let help = """
-    Usage: fuzz [--seconds N] [--inputs N] [--seed N]
+    Usage: fuzz [SUBJECT] [--seconds N] [--inputs N] [--seed N]
 
-    Feeds damaged lines to the envelope scanner, the JSON reader and the writer of grams, for 5 seconds unless told otherwise.
+    Feeds damaged inputs for 5 seconds, unless told otherwise, to a SUBJECT:
+
+      wire         the envelope scanner, the JSON reader and the writer of grams; what is meant if nothing is said
+      documents    what makes passages of Markdown, HTML, text and code in any encoding
 
       --seconds N  go on for so long
       --inputs N   end after so many inputs, however long that takes
@@ -23,6 +26,8 @@ import Wire
     var inputs = Int.max
     var seed = nanoseconds()
     var rest = CommandLine.arguments.dropFirst()
+    let subject = rest.first.flatMap { Subject(rawValue: $0) }
+    if subject != nil { rest.removeFirst() }
     while let word = rest.popFirst() {
       switch word {
       case "--help", "-h":
@@ -43,14 +48,30 @@ import Wire
       default: usage("there is no option \(word)")
       }
     }
-    let corpus = Corpus.lines()
+    let (check, corpus, pieces) = (subject ?? .wire).parts
     if corpus.isEmpty { usage("the corpus in \(Corpus.folder) is empty") }
-    print("fuzz: seed \(seed), \(corpus.count) lines of \(Corpus.folder)")
+    print("fuzz: seed \(seed), \(corpus.count) inputs of \(Corpus.folder)")
     fflush(nil)
-    run(Mutator(corpus: corpus, seed: seed), seed: seed, limit: inputs, until: nanoseconds() + UInt64(seconds * 1e9))
+    let mutator = Mutator(corpus: corpus, pieces: pieces, seed: seed)
+    run(mutator, check, seed: seed, limit: inputs, until: nanoseconds() + UInt64(seconds * 1e9))
   }
 
-  private static func run(_ source: Mutator, seed: UInt64, limit: Int, until: UInt64) {
+  /// Checks all claims of one input; true if it was read as what it should be.
+  typealias Check = ([UInt8], GuardedMemory) throws(BrokenClaim) -> Bool
+
+  /// What inputs are fed to.
+  private enum Subject: String {
+    case wire, documents
+
+    var parts: (Check, corpus: [[UInt8]], pieces: [[UInt8]]) {
+      switch self {
+      case .wire: (Claims.check, Corpus.lines(), Mutator.wire)
+      case .documents: (DocumentClaims.check, Corpus.files("documents"), DocumentClaims.pieces)
+      }
+    }
+  }
+
+  private static func run(_ source: Mutator, _ check: Check, seed: UInt64, limit: Int, until: UInt64) {
     var mutator = source
     let memory = GuardedMemory(capacity: Mutator.longest)
     GuardedMemory.printOnFault()
@@ -59,12 +80,12 @@ import Wire
     while count < limit, count % 256 != 0 || nanoseconds() < until {
       let input = mutator.next()
       count += 1
-      do throws(BrokenClaim) { if try Claims.check(input, in: memory) { accepted += 1 } } catch {
+      do throws(BrokenClaim) { if try check(input, memory) { accepted += 1 } } catch {
         print("fuzz: \(error.claim)\ninput \(count) of seed \(seed): \(String(decoding: input, as: UTF8.self))\nits bytes: \(input)")
         exit(1)
       }
     }
-    print("fuzz: \(count) inputs, \(accepted) of them grams: every claim held")
+    print("fuzz: \(count) inputs, \(accepted) of them read: every claim held")
   }
 
   private static func nanoseconds() -> UInt64 {

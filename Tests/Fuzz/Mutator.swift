@@ -5,7 +5,8 @@ struct Mutator {
   /// No input is longer, in bytes.
   static let longest = 4096
 
-  private static let pieces: [[UInt8]] =
+  /// What inputs of the wire are damaged with.
+  static let wire: [[UInt8]] =
     [
       "\\u", "\\ud800", "\\udc00", "\\u0000", "\\\"", "1e400", "-0", "1e-400", "9223372036854775808", "true", "null", "\"target\":",
       "\"id\":null,",
@@ -15,10 +16,13 @@ struct Mutator {
     + Array(" \n\r\t\"\\{}[],:.-+e0/".utf8).map { [$0] } + [[0], [0x1f], [0x7f], [0xc3], [0xa9], [0xed, 0xa0, 0x80], [0xf5], [0xff]]
 
   private let corpus: [[UInt8]]
+  private let pieces: [[UInt8]]
   private var random: SplitMix
 
-  init(corpus: [[UInt8]], seed: UInt64) {
+  /// - Parameter pieces: what stands in the place of something else now and then.
+  init(corpus: [[UInt8]], pieces: [[UInt8]], seed: UInt64) {
     self.corpus = corpus
+    self.pieces = pieces
     random = SplitMix(state: seed)
   }
 
@@ -38,7 +42,7 @@ struct Mutator {
     case 3:
       let other = corpus[random.below(corpus.count)]
       bytes.replaceSubrange(at..., with: other[random.below(other.count + 1)...])
-    default: bytes.replaceSubrange(at..<at + length, with: Self.pieces[random.below(Self.pieces.count)])
+    default: bytes.replaceSubrange(at..<at + length, with: pieces[random.below(pieces.count)])
     }
   }
 }

@@ -36,6 +36,7 @@ let package = Package(
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "System", dependencies: ["CPlatform"], swiftSettings: strict),
     .target(name: "Protocol", dependencies: ["Wire"], swiftSettings: strict),
+    .target(name: "Passages", dependencies: ["CHTML", "CMarkdown", "System"], swiftSettings: strict),
     .target(name: "Client", dependencies: ["Protocol", "System", "Wire"], swiftSettings: strict),
     .target(name: "Kernel", dependencies: ["PersonaABI", "CCrypto", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
     .target(
@@ -46,7 +47,7 @@ let package = Package(
     .executableTarget(
       name: "batkernel", dependencies: ["Kernel", "Services", "Protocol", "System", "Wire", "CTOML"], swiftSettings: strict),
     .executableTarget(
-      name: "parlor", dependencies: ["Client", "Workbench", "CHTML", "CMarkdown", "Protocol", "System", "Wire"], swiftSettings: strict),
+      name: "parlor", dependencies: ["Client", "Passages", "Workbench", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
 
     // Drives the release binaries by their socket, so it depends on none of the targets above.
     .executableTarget(name: "benchmarks", path: "Tests/Benchmarks", swiftSettings: strict),
@@ -57,7 +58,8 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     // Damages inputs by a seed and checks what is made of them.
     .executableTarget(
-      name: "fuzz", dependencies: ["Services", "Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"], swiftSettings: strict),
+      name: "fuzz", dependencies: ["Passages", "Services", "Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"],
+      swiftSettings: strict),
     .testTarget(name: "SystemTests", dependencies: ["System"], swiftSettings: strict),
     .testTarget(name: "ProtocolTests", dependencies: ["Protocol", "Wire"], swiftSettings: strict),
     .testTarget(name: "ClientTests", dependencies: ["Client", "Protocol", "System", "Wire"], swiftSettings: strict),
@@ -74,7 +76,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["batkernel", "Client", "Kernel", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
+      dependencies: ["batkernel", "Client", "Kernel", "Passages", "Workbench", "Protocol", "System", "Wire", "parlor", "TestSupport"],
       exclude: ["original"],
       swiftSettings: strict),
   ]

@@ -352,9 +352,8 @@ run_tests() {
   touch .build/PersonaKit-debug.stamp.new
   swift build --build-tests "${build_flags[@]}"
   mv .build/PersonaKit-debug.stamp.new .build/PersonaKit-debug.stamp
-  # Damaged lines against the wire, damaged answers of model servers against their decoder; the seed is printed, so that a failure
-  # can be repeated.
-  .build/debug/fuzz --seconds 5
+  # Damaged lines, answers of model servers and documents, put to what reads them; the seed is printed, so that a failure can be repeated.
+  .build/debug/fuzz --seconds 10
   Tests/field
   local ended=0
   swift test --parallel "${build_flags[@]}" "$@" 2>&1 | tee .build/tests.log || ended=$?

@@ -33,12 +33,20 @@ public enum MemoryMethods {
 
   public struct List: KernelMethod {
     public static let method = MethodDescription(
-      "memory.list", "the collections that the asker may read", gives: #"`{"collections":[…]}`"#, callers: .clients)
+      "memory.list", "the collections that the asker may read, page by page", takes: #"optional `"after"`"#,
+      gives: #"`{"collections":[…],"next"}`"#, callers: .clients)
     public struct Reply: Codable, Sendable, Equatable {
       public var collections: [Memory.Collection]
-      public init(collections: [Memory.Collection]) { self.collections = collections }
+      /// `after` of the next page; nil: this was the last.
+      public var next: String?
+      public init(collections: [Memory.Collection], next: String? = nil) {
+        self.collections = collections
+        self.next = next
+      }
     }
-    public init() {}
+    /// "OWNER/NAME" of the last one that is known.
+    public var after: String?
+    public init(after: String? = nil) { self.after = after }
   }
 
   public struct Show: KernelMethod {
@@ -280,8 +288,8 @@ public enum MemoryMethods {
 
   public struct Sources: KernelMethod {
     public static let method = MethodDescription(
-      "memory.sources", "the files of a collection", takes: #"`{"collection"}`, optional `"under"`"#,
-      gives: #"`{"sources":[{"source","hash","changed"}]}`"#, callers: .clients)
+      "memory.sources", "the files of a collection, page by page", takes: #"`{"collection"}`, optional `"under"`, `"after"`"#,
+      gives: #"`{"sources":[{"source","hash","changed"}],"next"}`"#, callers: .clients)
     public struct Source: Codable, Sendable, Equatable {
       public var source: String
       /// Nil: not all of it has come.
@@ -295,13 +303,19 @@ public enum MemoryMethods {
     }
     public struct Reply: Codable, Sendable, Equatable {
       public var sources: [Source]
-      public init(sources: [Source]) { self.sources = sources }
+      /// `after` of the next page; nil: this was the last.
+      public var next: String?
+      public init(sources: [Source], next: String? = nil) {
+        self.sources = sources
+        self.next = next
+      }
     }
     public var collection: String
-    public var under: String?
-    public init(collection: String, under: String? = nil) {
+    public var under, after: String?
+    public init(collection: String, under: String? = nil, after: String? = nil) {
       self.collection = collection
       self.under = under
+      self.after = after
     }
   }
 

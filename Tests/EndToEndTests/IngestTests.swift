@@ -3,7 +3,7 @@ import System
 import TestSupport
 import Testing
 
-@testable import parlor
+@testable import Passages
 
 @Suite("What is taken into the memory") struct IngestTests {
   private func heading(_ level: Int, _ text: String, _ lines: ClosedRange<Int>? = nil) -> Block {
@@ -178,7 +178,7 @@ import Testing
         "A › We chose X @ A › We chose X, line 2", "A › Other\n\ntext @ A › Other, line 4", "B › C @ B › C, lines 5–6",
       ])
     #expect(try chunks("# A\n#\n\n## B\nc") == ["A @ A, line 1", "B\n\nc @ B, line 5"])
-    func page(_ text: String) throws -> [Chunk] { try SourceFile(path: "/x.html", kind: .html).chunks(of: Array(text.utf8)) }
+    func page(_ text: String) throws -> [Chunk] { try SourceFile(.html).content(of: Array(text.utf8)).passages }
     #expect(try page("<title>T</title>") == [Chunk(text: "T", place: "T")])
     #expect(try page("<h1>One</h1>") == [Chunk(text: "One", place: "One")])
     #expect(try page("<title>T</title><h1>T</h1>") == [Chunk(text: "T", place: "T")])
@@ -206,40 +206,205 @@ import Testing
     #expect(chunks.map(\.place) == ["page 1", "page 1", "pages 1–2", "page 2", "page 2"])
   }
 
+  @Test("a heading has a length, and so has a passage, whatever its characters are made of; nothing of either is lost")
+  func lengths() throws {
+    let long = String(repeating: "word ", count: 100_000)
+    let page = try SourceFile(.html).content(of: Array("<h1>\(long)<p>body".utf8)).passages
+    #expect(page.allSatisfy { $0.text.count < 2300 && $0.place.count < 220 } && page.last?.text.hasSuffix("body") == true)
+    #expect(page.reduce(0) { $0 + $1.text.count } > long.count - page.count)
+    let accents = "e" + String(repeating: "\u{301}", count: 300_000)
+    let pieces = Chunk.chunks(of: [Block(kind: .text, text: accents), Block(kind: .heading(level: 1), text: accents)])
+    #expect(pieces.allSatisfy { $0.text.utf8.count < 70_000 } && pieces.count > 10)
+    #expect(pieces.prefix(while: { $0.place.isEmpty }).map(\.text).joined().utf8.elementsEqual(accents.utf8))
+  }
+
+  @Test("a page whose tag has 200,000 attributes is read in a moment, and so is one of unclosed tags", .timeLimit(.minutes(1)))
+  func hostile() throws {
+    func attributes(_ count: Int) -> String { (0..<count).map { " a\($0)=1" }.joined() }
+    let few = attributes(20_000)
+    let page = "<p>one<p\(attributes(200_000))>two<!-- \(few) --><script>\(few)</script><p>three"
+    #expect(try HTMLBlocks(page).blocks.map(\.text) == ["one", "two", "three"])
+    #expect(try HTMLBlocks("<p" + String(repeating: " <p", count: 100_000)).blocks.isEmpty)
+    #expect(try HTMLBlocks(String(repeating: "<p>a", count: 50_000)).blocks.count == 50_000)
+    #expect(try HTMLBlocks(String(repeating: "<a href=x>b", count: 9_000)).blocks.count == 1)
+    // Each of the tags that end nothing would be compared with all that are open.
+    let ends =
+      String(repeating: "<b>", count: 9_000) + String(repeating: "<li>", count: 300_000) + String(repeating: "</li></i>", count: 300_000)
+    #expect(throws: HTML.Failed.tooDeep) { try HTMLBlocks(ends) }
+  }
+
   @Test("a file's kind is told by its name, and text from data by its bytes")
   func kinds() throws {
-    #expect(SourceFile.kind(of: "/a/B.MD") == .markdown && SourceFile.kind(of: "/a/Makefile") == .code)
-    #expect(SourceFile.kind(of: "/a/.gitignore") == nil && SourceFile.kind(of: "/a.b/README") == nil)
-    #expect(SourceFile.isText(Array("grüß".utf8)) && !SourceFile.isText([0x66, 0, 0x67]) && !SourceFile.isText([0xFF, 0xFE]))
+    func kind(_ path: String) -> SourceFile.Kind? { SourceFile.kind(of: FilePath(path)) }
+    #expect(kind("/a/B.MD") == .markdown && kind("/a/Makefile") == .code && kind("/a/.gitignore") == nil && kind("/a.b/README") == nil)
+    for bytes in [[0x66, 0, 0x67], [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0, 0xFF], [0xFF, 0xFE]] as [[UInt8]] where bytes.count != 2 {
+      #expect(throws: SourceFile.Refused.self, "\(bytes)") { try TextEncoding(bytes, .text) }
+    }
+    #expect(try SourceFile(.html).content(of: Array("<title>T</title><p>a".utf8)).passages == [Chunk(text: "T\n\na", place: "T")])
+  }
+
+  @Test(
+    "a file is read in the encoding that it declares",
+    arguments: [
+      (.html, "<meta charset=\"windows-1252\"><p>caf\\E9 \\93x\\94 \\80", "café “x” €"),
+      (.html, "<meta http-equiv=Content-Type content='text/html; charset=iso-8859-1'><p>na\\EFf \\92", "naïf ’"),
+      (.html, "<!-- <meta charset=koi8-r> --><meta charset=shift_jis><p>\\93\\FA\\96\\7B", "日本"),
+      (.html, "<?xml version='1.0' encoding='koi8-r'?><p>\\C4\\C1", "да"),
+      (.html, "<meta charset=gb2312><p>\\D6\\D0\\CE\\C4 \\A2\\E3", "中文 €"), (.html, "<meta charset=utf-16><p>\\C3\\A9", "é"),
+      (.html, "<meta charset=nonsense><p>\\C3\\A9", "é"),
+      (.html, "<meta charset=iso-2022-jp><p>\\1B$BF|\\1B(B", "日"),
+      (.text, "\\FF\\FEH\\00i\\00", "Hi"), (.markdown, "\\FE\\FF\\00#\\00 \\00\\E9", "é"), (.text, "\\EF\\BB\\BFé", "é"),
+      (.text, "\\FF\\FE\\00\\00H\\00\\00\\00", "H"), (.code, "# -*- coding: latin-1 -*-\nx = '\\E9'", "# -*- coding: latin-1 -*-\nx = 'é'"),
+      (.code, "# vim: set fileencoding=koi8-r :\n\\C4\\C1", "# vim: set fileencoding=koi8-r :\nда"),
+      (.code, "@charset \"big5\";\n\\A4\\A4", "@charset \"big5\";\n中"),
+      (.text, "The encoding: latin-1 of é", "The encoding: latin-1 of é"), (.text, "\\FF\\FEH\\00\\00\\D8i\\00", "H\u{FFFD}i"),
+    ] as [(SourceFile.Kind, String, String)])
+  func encodings(_ kind: SourceFile.Kind, _ written: String, _ text: String) throws {
+    let content = try SourceFile(kind).content(of: Self.bytes(written))
+    #expect(content.passages.map(\.text) == [text] && content.guessed == nil, "\(content)")
+  }
+
+  @Test(
+    "what does not declare itself and is not UTF-8 is guessed where that is safe, and told; else it is left out, unless the user says it")
+  func guesses() throws {
+    func read(_ written: String, _ encoding: String? = nil) throws -> SourceFile.Content {
+      try SourceFile(.text).content(of: Self.bytes(written), encoding: encoding)
+    }
+    let french = try read("Le caf\\E9 est ferm\\E9 \\96 d\\E9sol\\E9")
+    #expect(french.passages.map(\.text) == ["Le café est fermé – désolé"] && french.guessed == "windows-1252")
+    // What says that it is UTF-8 and is not is guessed, too.
+    let page = try SourceFile(.html).content(of: Self.bytes("<meta charset=utf-8><p>d\\E9j\\E0 vu, sans le dire"))
+    #expect(page.passages.map(\.text) == ["déjà vu, sans le dire"] && page.guessed == "windows-1252")
+    let russian = "\\F0\\D2\\C9\\D7\\C5\\D4 \\CD\\C9\\D2"
+    #expect(throws: SourceFile.Refused.self) { try read(russian) }
+    #expect(try read(russian, "koi8-r").passages.map(\.text) == ["Привет мир"])
+    #expect(throws: SourceFile.Refused.self) { try read(russian, "no-such//TRANSLIT") }
+    let log = String(repeating: "größer ", count: 30) + "\\C3 end"
+    #expect(try read(log).passages[0].text.hasSuffix("größer \u{FFFD} end") && read(log).guessed != nil)
+    #expect(throws: SourceFile.Refused.self) { try SourceFile(.html).content(of: Self.bytes("<meta charset=utf-16le>" + russian)) }
+    // More than one buffer of the converter; the last character is not whole.
+    let kana = try SourceFile(.html).content(
+      of: Self.bytes("<meta charset=shift_jis><p>") + (0..<50_000).flatMap { _ in [0x82, 0xA0] } + [0x82])
+    #expect(kana.passages.map(\.text).joined() == String(repeating: "あ", count: 50_000) + "\u{FFFD}")
+    let damaged = "<meta charset=euc-jp><p>" + String(repeating: "\\A4\\A2", count: 100)
+    #expect(try SourceFile(.html).content(of: Self.bytes(damaged + "\\FF\\A4\\A2")).passages[0].text.hasSuffix("あ\u{FFFD}あ"))
+    #expect(throws: SourceFile.Refused.self) {
+      try SourceFile(.html).content(of: Self.bytes(damaged + String(repeating: "\\FFx", count: 20)))
+    }
+  }
+
+  /// "\\E9" is the byte E9.
+  private static func bytes(_ written: String) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var rest = Array(written.utf8)[...]
+    while let byte = rest.popFirst() {
+      guard byte == UInt8(ascii: "\\") else {
+        bytes.append(byte)
+        continue
+      }
+      bytes.append(UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)!)
+      rest = rest.dropFirst(2)
+    }
+    return bytes
+  }
+
+  @Test("a page or a PDF without text is told, not taken for read")
+  func withoutText() throws {
+    for page in ["<body></body>", "<script>x()</script>", "<img src=x>"] {
+      let error = #expect(throws: SourceFile.Refused.self) { try SourceFile(.html).content(of: Array(page.utf8)) }
+      #expect(error?.isWithoutText == true && error?.why == "there is no text in it that a reader would see")
+    }
+    #expect(try SourceFile(.html).content(of: []).passages.isEmpty)
+  }
+
+  @Test(
+    "a path keeps its bytes: names that are no UTF-8, and twins that only look the same; each has a text of its own, and its text means it")
+  func paths() throws {
+    let names: [[UInt8]] = [
+      Array("é.md".utf8), Array("e\u{301}.md".utf8), [0x66, 0xFF, 0xC3], Array("\\xFF".utf8), [0xFF], Array("a\\b.md".utf8),
+      Array("\\x5C".utf8),
+      [0x5C, 0xFF], [0xED, 0xA0, 0x80],
+    ]
+    var texts: Set<[UInt8]> = []
+    for name in names {
+      let path = FilePath([0x2F] + name)
+      #expect(FilePath(text: path.text) == path && path.name == name && path.parent == FilePath("/"))
+      #expect(texts.insert(Array(path.text.utf8)).inserted)
+    }
+    #expect(FilePath([0x2F, 0x66, 0xFF]).text == "/f\\xFF" && FilePath("/a\\b").text == "/a\\b")
+    #expect(FilePath("/a/b").isBelow(FilePath("/a")) && !FilePath("/ab").isBelow(FilePath("/a")) && FilePath("/a").isBelow(FilePath("/")))
+
+    let folder = TemporaryFolder()
+    for name in names.prefix(3) { try write(FilePath(folder.path).appending(name + Array(".md".utf8)), "x") }
+    try write(FilePath(folder.path).appending(Array("data.bin".utf8)), "x")
+    #expect(symlink(folder.path, folder.path + "/loop") == 0 && mkfifo(folder.path + "/pipe", 0o600) == 0)
+    let tree = SourceTree([FilePath(folder.path)])
+    #expect(Set(tree.files.map(\.name)) == Set(names.prefix(3).map { $0 + Array(".md".utf8) }))
     #expect(
-      try SourceFile(path: "/x.html", kind: .html).chunks(of: Array("<title>T</title><p>a".utf8)) == [Chunk(text: "T\n\na", place: "T")])
+      tree.passedOver.sentence == "3 files are passed over: 1 of unknown kinds (.bin), 1 symbolic link, 1 that are no regular files")
+    #expect(try tree.files.allSatisfy { try SourceFile.read($0) == [0x78] })
+  }
+
+  private func write(_ path: FilePath, _ text: String) throws {
+    let file = path.withCString { open($0, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600) }
+    try #require(file >= 0)
+    #expect(writeAll(Array(text.utf8), to: file))
+    close(file)
   }
 
   @Test("only a file that is not there is gone; what cannot be looked at stays, and is told")
   func gone() throws {
     let folder = TemporaryFolder()
-    let path = try folder.write("shut/a.md", "a")
+    let root = FilePath(folder.path)
+    let path = FilePath(try folder.write("shut/a.md", "a"))
     try folder.write("b.md", "b")
     try folder.write("c.odd", "c")
-    func name(_ path: String) -> String { String(path.dropFirst(folder.path.count + 1)) }
+    func name(_ path: FilePath) -> String { String(path.text.dropFirst(folder.path.count + 1)) }
     // A folder that may be listed and not entered, as its mode 444 has it for all but root; a disk that fails.
     func tree(_ number: Int32) -> SourceTree {
-      SourceTree([folder.path]) { looked throws(Errno) in
-        if looked.contains("/shut/") { throw Errno(number: number) }
+      SourceTree([root]) { looked throws(Errno) in
+        if looked.text.contains("/shut/") { throw Errno(number: number) }
         return try SourceTree.Entry.at(looked)
       }
     }
-    let stored = [path, "\(folder.path)/c.odd", "\(folder.path)/d.md", "\(folder.path)/b.md/e.md"]
-    for number in [EACCES, EIO, ESTALE] {
+    let stored = [path] + ["c.odd", "d.md", "b.md/e.md"].map { root.appending(Array($0.utf8)) }
+    for number in [EACCES, EIO, ESTALE, ELOOP] {
       var tree = tree(number)
       #expect(tree.files.map(name) == ["b.md"] && tree.troubles.map { name($0.path) } == ["shut"])
-      #expect(tree.settle(stored).map(name) == ["b.md/e.md", "d.md"])
+      #expect(tree.settle(stored).gone.map(name) == ["b.md/e.md", "d.md"])
       #expect(tree.files.map(name) == ["b.md", "c.odd"] && tree.troubles.count == 1)
     }
     var gone = tree(ENOENT)
-    #expect(gone.settle(stored).contains(path) && gone.troubles.isEmpty)
+    #expect(gone.settle(stored).gone.contains(path) && gone.troubles.isEmpty)
     var alone = SourceTree([path]) { _ throws(Errno) in throw Errno(number: EIO) }
-    #expect(alone.settle([path]).isEmpty && alone.troubles.map(\.path) == [path])
+    #expect(alone.settle([path]).gone.isEmpty && alone.troubles.map(\.path) == [path])
+  }
+
+  @Test("a folder that is gone with all its files, or with most of many, is kept unless the user says otherwise: it may only be away")
+  func away() throws {
+    let folder = TemporaryFolder()
+    func path(_ name: String) -> FilePath { FilePath("\(folder.path)/\(name)") }
+    func settled(_ root: FilePath, _ stored: [FilePath], trusting: Bool = false) -> SourceTree.Settlement {
+      var tree = SourceTree([root])
+      return tree.settle(stored, trusting: trusting)
+    }
+    // An empty mount point, at the top and below it; a folder that is not there.
+    #expect(mkdir(path("empty").text, 0o700) == 0)
+    for (root, below) in [("empty", "empty"), (".", "empty"), ("none", "none")] {
+      let stored = [path("\(below)/a.md"), path("\(below)/deep/b.md")]
+      let root = root == "." ? FilePath(folder.path) : path(root)
+      let settlement = settled(root, stored + [path("kept.md")].filter { $0.isBelow(root) })
+      #expect(settlement.gone.allSatisfy { $0.name == Array("kept.md".utf8) } && settlement.doubtful.map(\.files).reduce(0, +) >= 2)
+      #expect(settled(root, stored, trusting: true).gone == stored)
+    }
+    // A few of many are believed; most of many are not; one that was named is.
+    for number in 0..<20 { try folder.write("docs/\(number).md", "x") }
+    let docs = (0..<20).map { path("docs/\($0).md") }
+    let gone = (0..<9).map { path("docs/gone\($0).md") }
+    #expect(settled(path("docs"), docs + gone).gone == gone.sorted())
+    let more = settled(path("docs"), docs + (0..<21).map { path("docs/gone\($0).md") })
+    #expect(more.gone.isEmpty && more.doubtful.map(\.files) == [21] && more.doubtful.map(\.folder) == [path("docs")])
+    #expect(settled(path("one.md"), [path("one.md")]).gone == [path("one.md")])
   }
 
   @Test("only regular files are read, to a limit")
@@ -247,15 +412,15 @@ import Testing
     let folder = TemporaryFolder()
     let pipe = folder.path + "/pipe.md"
     #expect(mkfifo(pipe, 0o600) == 0)
-    for path in [pipe, "/dev/zero"] {
+    for path in [FilePath(pipe), FilePath("/dev/zero")] {
       let tree = SourceTree([path])
       #expect(tree.files.isEmpty && tree.troubles.map(\.why) == [SourceTree.irregular])
       #expect(throws: SourceFile.Refused(why: SourceTree.irregular)) { try SourceFile.read(path) }
     }
-    #expect(SourceTree([folder.path]).files.isEmpty)
+    #expect(SourceTree([FilePath(folder.path)]).files.isEmpty)
     let large = try folder.write("large.txt", "x")
-    #expect(try SourceFile.read(large) == [0x78])
+    #expect(try SourceFile.read(FilePath(large)) == [0x78])
     #expect(truncate(large, SourceFile.longest + 1) == 0)
-    #expect(throws: SourceFile.Refused(why: "it has 32 MiB, and 32 are the limit")) { try SourceFile.read(large) }
+    #expect(throws: SourceFile.Refused(why: "it has 32 MiB, and 32 are the limit")) { try SourceFile.read(FilePath(large)) }
   }
 }

@@ -104,6 +104,11 @@ final class ParlorChild {
     }
   }
 
+  /// The same for the standard error, from its beginning.
+  func expectDiagnostics(_ wanted: String) throws {
+    try read(until: wanted.debugDescription) { diagnostics.firstRange(of: Array(wanted.utf8)) != nil }
+  }
+
   /// Reads until what a person sees fits.
   func expectScreen(_ what: String, _ fits: ([String]) -> Bool) throws {
     try read(until: what) { fits(screen) }

@@ -4,7 +4,12 @@ import Glibc
 enum Corpus {
   static let folder = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/")!)) + "/corpus"
 
-  static func lines() -> [[UInt8]] {
+  static func lines() -> [[UInt8]] { paths(in: folder).flatMap { lines(of: $0) } }
+
+  /// The whole files of a folder of it.
+  static func files(_ name: String) -> [[UInt8]] { paths(in: folder + "/" + name).map { bytes(of: $0) }.filter { !$0.isEmpty } }
+
+  private static func paths(in folder: String) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []
@@ -13,15 +18,18 @@ enum Corpus {
       if !name.hasPrefix(".") { names.append(name) }
     }
     // Sorted, because a seed must give the same inputs whatever the order of the folder.
-    return names.sorted().flatMap { lines(of: folder + "/" + $0) }
+    return names.sorted().map { folder + "/" + $0 }
   }
 
-  private static func lines(of path: String) -> [[UInt8]] {
+  private static func lines(of path: String) -> [[UInt8]] { bytes(of: path).split(separator: 0x0a).map(Array.init) }
+
+  /// None of what is no file.
+  private static func bytes(of path: String) -> [UInt8] {
     guard let file = fopen(path, "r") else { return [] }
     defer { fclose(file) }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while case let count = fread(&chunk, 1, chunk.count, file), count > 0 { bytes += chunk[..<count] }
-    return bytes.split(separator: 0x0a).map(Array.init)
+    return bytes
   }
 }

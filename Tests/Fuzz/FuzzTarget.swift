@@ -30,6 +30,12 @@ struct FuzzTarget {
         let cuts = (0..<3).map { _ in mutator.number(below: input.count + 1) }.sorted()
         return try AnswerClaims.check(input, cuts: cuts, in: memory)
       },
+      FuzzTarget(
+        name: "documents", taken: "read", source: "documents of \(Corpus.folder)", corpus: Corpus.files("documents"),
+        pieces: DocumentClaims.pieces
+      ) { (input, memory, _) throws(BrokenClaim) in
+        try DocumentClaims.check(input, memory)
+      },
     ]
   }
 }

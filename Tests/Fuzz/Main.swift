@@ -1,6 +1,7 @@
 import Glibc
 
-/// Damages a corpus, and checks what is made of it: of lines by the wire, and of answers of model servers by their decoder.
+/// Damages a corpus, and checks what is made of it: of lines by the wire, of answers of model servers by their decoder, and of documents
+/// by what makes passages of them.
 ///
 /// Deterministic: a seed gives the same inputs in every run, so a failing one is found again with `--seed S --inputs N`.
 @main enum Main {
@@ -11,6 +12,7 @@ import Glibc
 
       wire         damaged lines to the envelope scanner, the JSON reader and the writer of grams
       answers      damaged answers of model servers to their decoder
+      documents    damaged documents to the readers that make passages of Markdown, HTML, text and code in any encoding
 
       --seconds N  go on for so long with each
       --inputs N   end after so many inputs of each, however long that takes

@@ -3,7 +3,7 @@ import Wire
 /// What must be true of any line that comes over the wire.
 enum WireClaims {
   /// Checks all claims; true if the input is a gram.
-  static func check(_ input: [UInt8], in memory: GuardedMemory) throws(BrokenClaim) -> Bool {
+  static func check(_ input: [UInt8], _ memory: GuardedMemory) throws(BrokenClaim) -> Bool {
     // Twice: once with nothing readable behind the bytes, once with nothing readable before them.
     let (code, envelope) = memory.withBytes(input, atEnd: true, scan)
     let (again, other) = memory.withBytes(input, atEnd: false, scan)

@@ -9,13 +9,15 @@ import Foundation
 
       store     inserts and queries of 256 dimensions; beside chromadb, sqlite-vec and numpy if BAT_BENCH_PYTHON is set
                 to a Python that has them: python3 -m venv FOLDER && FOLDER/bin/pip install chromadb sqlite-vec numpy
-      quality   nDCG@10 of words, vectors and both fused, on the descriptions of Debian's packages and on manual pages
+      quality   nDCG@10 of words, vectors and both fused, on the descriptions of Debian's packages and on manual pages; also on
+                Chinese and Japanese ones, if they are installed: apt install manpages-zh manpages-ja
 
       --counts N,N…   store: how many vectors (default 10000,100000; chromadb takes part up to 200000)
       --engines A,B…  store: only these of memory, sqlite-vec, chromadb, numpy
       --tune          quality: other fusions beside it, by which its weights were chosen
       --lists FOLDER  quality: apt's package lists (default /var/lib/apt/lists); whole descriptions need the English translation,
                       as apt-get update -o Acquire::Languages=en -o Dir::State::lists=FOLDER fetches it
+      --manuals FOLDER  quality: the folder of manual pages (default /usr/share/man)
       --help          show this and exit
 
     Exit status: 0 measured, 1 something could not be run or a result was wrong, 2 wrong usage.
@@ -40,13 +42,14 @@ import Foundation
     if counts.contains(where: { $0 < 1000 }) { usage("--counts needs numbers from 1000 on, with commas between them") }
     let engines = value(of: "--engines")?.split(separator: ",").map(String.init)
     let tunes = flag("--tune")
+    let manuals = value(of: "--manuals") ?? "/usr/share/man"
     let lists = value(of: "--lists") ?? "/var/lib/apt/lists"
     do {
       switch words.first {
       case "store" where words.count == 1: try await StoreBenchmark(counts: counts, engines: engines).run()
       // One engine in a process of its own: what `store` calls.
       case "measure" where words.count == 3: try await StoreMeasurement(Workload(folder: words[2])).run(isWhole: words[1] == "whole")
-      case "quality" where words.count == 1: try await QualityBenchmark(lists: lists, manuals: "/usr/share/man").run(tunes: tunes)
+      case "quality" where words.count == 1: try await QualityBenchmark(lists: lists, manuals: manuals).run(tunes: tunes)
       case nil: usage("name what to measure")
       default: usage("there is no benchmark \(words.joined(separator: " "))")
       }

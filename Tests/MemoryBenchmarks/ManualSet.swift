@@ -1,13 +1,43 @@
 import Foundation
 
 extension QualitySet {
+  /// Manual pages of one language.
+  struct Manuals {
+    /// Of the set.
+    var name: String
+    /// In the folder of manual pages; "" for the folder itself.
+    var folder: String
+    /// What the sections are called that say what a page is, and what it is about.
+    var titles, texts: Set<String>
+    /// How many characters a text has at least.
+    var shortest: Int
+    /// Whether a query says enough, and in that language.
+    var isQuery: @Sendable (String) -> Bool
+
+    static let english = Manuals(name: "manuals", folder: "", titles: ["NAME"], texts: ["DESCRIPTION"], shortest: 200) {
+      $0.split(separator: " ").count > 2
+    }
+    static let chinese = Manuals(
+      name: "zh manuals", folder: "zh_CN", titles: ["名称", "名字", "NAME", "NAME 名称", "名称 NAME"],
+      texts: ["描述", "DESCRIPTION", "描述 DESCRIPTION", "DESCRIPTION 描述", "简介", "说明"], shortest: 80, isQuery: hasHanOrKana)
+    static let japanese = Manuals(
+      name: "ja manuals", folder: "ja", titles: ["名前", "名称", "NAME"], texts: ["説明", "DESCRIPTION", "解説"], shortest: 80,
+      isQuery: hasHanOrKana)
+
+    private static let hasHanOrKana: @Sendable (String) -> Bool = { text in
+      text.count > 3 && text.unicodeScalars.contains { (0x3041...0x30FF).contains($0.value) || (0x3400...0x9FFF).contains($0.value) }
+    }
+  }
+
   /// What manual pages say under DESCRIPTION; the queries are what they say of themselves under NAME, and relevant is that page alone.
-  static func manuals(folder: String) throws -> QualitySet {
-    var set = QualitySet(name: "manuals", origin: "manual pages by the line under NAME", documents: [], queries: [])
+  static func manuals(folder: String, _ manuals: Manuals) throws -> QualitySet {
+    let folder = manuals.folder.isEmpty ? folder : "\(folder)/\(manuals.folder)"
+    var set = QualitySet(name: manuals.name, origin: "manual pages by the line under NAME, in \(folder)", documents: [], queries: [])
     var families: [Substring: Int] = [:]
     var names: Set<String> = []
     for section in ["man1", "man5", "man7", "man8"] {
-      for file in try FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(section)").sorted() {
+      let files = (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(section)")) ?? []
+      for file in files.sorted() {
         let path = "\(folder)/\(section)/\(file)"
         guard try FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType == .typeRegular else { continue }
         // Some families are larger than all others together.
@@ -15,12 +45,12 @@ extension QualitySet {
         families[family, default: 0] += 1
         if families[family]! > 40 { continue }
         let page = sections(of: try output(of: ["/bin/zcat", "-f", path]))
-        guard let name = page["NAME"]?.components(separatedBy: " - "), name.count > 1, let text = page["DESCRIPTION"], text.count > 200
-        else {
-          continue
-        }
+        func text(_ titles: Set<String>) -> String? { titles.sorted().lazy.compactMap { page[$0] }.first }
+        guard let name = text(manuals.titles)?.components(separatedBy: " - "), name.count > 1, let text = text(manuals.texts),
+          text.count > manuals.shortest
+        else { continue }
         let query = name[1...].joined(separator: " - ")
-        guard query.split(separator: " ").count > 2, names.insert(query).inserted else { continue }
+        guard manuals.isQuery(query), names.insert(query).inserted else { continue }
         let id = "\(section)/\(file)"
         set.documents.append((id, String(text.prefix(2000))))
         set.queries.append((query, [id]))

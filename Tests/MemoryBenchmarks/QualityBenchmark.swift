@@ -17,13 +17,15 @@ struct QualityBenchmark {
 
   /// - Parameter tunes: whether other fusions are shown, too.
   func run(tunes: Bool) async throws {
-    let sets = [try QualitySet.packages(lists: lists), try QualitySet.manuals(folder: manuals)]
+    let sets =
+      try [QualitySet.packages(lists: lists)]
+      + [QualitySet.Manuals.english, .chinese, .japanese].map { try QualitySet.manuals(folder: manuals, $0) }
     var rows: [(name: String, cells: [String])] = []
     func add(_ name: String, _ values: [Double]) {
       if !rows.contains(where: { $0.name == name }) { rows.append((name, [])) }
       rows[rows.firstIndex { $0.name == name }!].cells += values.map { String(format: "%.3f", $0) }
     }
-    for set in sets {
+    for set in sets where !set.queries.isEmpty {
       print("\(set.name): \(set.documents.count) documents, \(set.queries.count) queries (\(set.origin))")
       let folder = FileManager.default.temporaryDirectory.path + "/bat-memory-quality-\(UUID().uuidString)"
       let store = SQLiteStore(folder: folder)
@@ -67,8 +69,8 @@ struct QualityBenchmark {
       }
     }
     print("\nnDCG@10: queries to choose by · held back · all")
-    print("| | " + sets.map(\.name).joined(separator: " | ") + " |")
-    print("|---" + String(repeating: "|---", count: sets.count) + "|")
+    print("| | " + sets.filter { !$0.queries.isEmpty }.map(\.name).joined(separator: " | ") + " |")
+    print("|---" + String(repeating: "|---", count: sets.count { !$0.queries.isEmpty }) + "|")
     for row in rows {
       let cells = stride(from: 0, to: row.cells.count, by: 3).map { row.cells[$0..<$0 + 3].joined(separator: " · ") }
       print("| \(row.name) | " + cells.joined(separator: " | ") + " |")

@@ -127,11 +127,15 @@ struct Catalog {
       "CREATE TABLE vectors_\(number)(seq INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
       metadataTable(number),
       "CREATE TABLE sources_\(number)(source TEXT PRIMARY KEY, hash TEXT, changed INTEGER NOT NULL) WITHOUT ROWID",
-      """
-      CREATE VIRTUAL TABLE words_\(number) USING fts5(text, content='documents_\(number)', content_rowid='seq',
-        tokenize="unicode61 remove_diacritics 2")
-      """,
+      wordsTable(number),
     ]
+  }
+
+  private static func wordsTable(_ number: Int64) -> String {
+    """
+    CREATE VIRTUAL TABLE words_\(number) USING fts5(text, content='',
+      tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'")
+    """
   }
 
   private static func metadataTable(_ number: Int64) -> String {
@@ -141,15 +145,33 @@ struct Catalog {
     """
   }
 
-  /// Brings the tables of schema 1 to that of 2: the metadata were by document then, and had an index by value.
-  func upgrade() throws(MemoryError) {
+  /// Brings the tables of an older schema to the present one.
+  func upgrade(from version: Int) throws(MemoryError) {
     for number in try all().map(\.number) {
-      for sql in [
-        "DROP INDEX values_of_\(number)", "ALTER TABLE metadata_\(number) RENAME TO old_metadata", Self.metadataTable(number),
-        "INSERT INTO metadata_\(number)(key, document, value) SELECT key, document, value FROM old_metadata ORDER BY key, document",
-        "DROP TABLE old_metadata",
-      ] { try database.run(sql, keep: false) }
+      if version < 2 { try upgradeMetadata(number) }
+      try upgradeWords(number)
     }
+  }
+
+  /// In schema 1 the metadata were by document, and had an index by value.
+  private func upgradeMetadata(_ number: Int64) throws(MemoryError) {
+    for sql in [
+      "DROP INDEX values_of_\(number)", "ALTER TABLE metadata_\(number) RENAME TO old_metadata", Self.metadataTable(number),
+      "INSERT INTO metadata_\(number)(key, document, value) SELECT key, document, value FROM old_metadata ORDER BY key, document",
+      "DROP TABLE old_metadata",
+    ] { try database.run(sql, keep: false) }
+  }
+
+  /// Until schema 2 the texts were in the index of words as they are, and so found nothing in scripts without spaces.
+  private func upgradeWords(_ number: Int64) throws(MemoryError) {
+    try database.run("DROP TABLE words_\(number)", keep: false)
+    try database.run(Self.wordsTable(number), keep: false)
+    try database.each("SELECT seq, text FROM documents_\(number) WHERE text <> '' ORDER BY seq", keep: false) { (row) throws(MemoryError) in
+      try database.run(
+        "INSERT INTO words_\(number)(rowid, text) VALUES (?, ?)", [.int(row.int(0)), .text(WordText.indexed(row.text(1)))])
+      return true
+    }
+    database.forgetStatements { $0.contains("words_\(number)(") }
   }
 
   func drop(_ entry: Entry) throws(MemoryError) {

@@ -1,6 +1,23 @@
 import CVector
 import Wire
 
+/// How much of a reply has been used up.
+private struct ReplyRoom {
+  private let limit: Int
+  private var bytes = 0
+
+  init(_ limits: MemoryLimits) { limit = limits.reply }
+
+  /// - Parameter vector: how many components go along.
+  mutating func take(_ document: StoredDocument, vector: Int? = nil) throws(MemoryError) {
+    bytes += 200 + document.text.utf8.count + 12 * (vector ?? 0) + (document.origin.source?.utf8.count ?? 0)
+    if !document.metadata.isEmpty { bytes += JSON.object(document.metadata).bytes.count }
+    if bytes > limit {
+      throw MemoryError(.tooLarge, "what is asked for has more than \(limit) bytes: ask for fewer documents at once, with \"limit\"")
+    }
+  }
+}
+
 /// What is asked of one collection. For the store's thread.
 struct CollectionReader {
   let database: SQLiteDatabase
@@ -36,10 +53,17 @@ struct CollectionReader {
     let wanted = selection.limit ?? limits.results + 1
     if selection.limit != nil, wanted > limits.results { throw MemoryError(.tooLarge, "limit is \(wanted); \(limits.results) is the most") }
     let condition = Self.condition(n, ids: selection.ids, filter: selection.filter)
-    let found = try database.all(
+    var found: [(seq: Int64, document: StoredDocument)] = []
+    var room = ReplyRoom(limits)
+    try database.each(
       "SELECT \(Self.columns) FROM documents_\(n) AS d WHERE \(condition.text) ORDER BY seq LIMIT ? OFFSET ?",
       condition.values + [.int(Int64(wanted)), .int(Int64(selection.offset))], keep: false
-    ) { (seq: $0.int(0), document: Self.document($0)) }
+    ) { (row) throws(MemoryError) in
+      let document = Self.document(row)
+      try room.take(document, vector: selection.withVectors ? entry.collection.dimension : nil)
+      found.append((row.int(0), document))
+      return true
+    }
     if found.count > limits.results {
       throw MemoryError(.tooLarge, "more than \(limits.results) documents: ask for them in pages, with limit and offset")
     }
@@ -91,11 +115,13 @@ struct CollectionReader {
     let wordScores = Dictionary(words.map { ($0.seq, $0.score) }) { first, _ in first }
     let similarities = Dictionary(vectors.map { ($0.seq, $0.similarity) }) { first, _ in first }
     var hits: [Hit] = []
+    var room = ReplyRoom(limits)
     for (seq, score) in ranking.prefix(query.limit) {
       let document = try database.first("SELECT \(Self.columns) FROM documents_\(n) WHERE seq = ?", [.int(seq)], Self.document)
       guard let document else {
         throw MemoryError(.damaged, "\(entry.collection.fullName) has lost document \(seq), of which its indexes know")
       }
+      try room.take(document)
       hits.append(Hit(document: document, score: score, similarity: similarities[seq], wordScore: wordScores[seq]))
     }
     return hits
@@ -195,11 +221,25 @@ struct CollectionReader {
     return ExportPage(lines: lines, next: lines.count > Self.pageBytes ? last : nil)
   }
 
-  func sources(under prefix: String?) throws(MemoryError) -> [StoredSource] {
-    let rows = try database.all("SELECT source, hash, changed FROM sources_\(n) ORDER BY source") {
-      StoredSource(source: $0.text(0), hash: $0.optionalText(1), changed: $0.int(2))
+  /// A page of the sources whose names begin so and are behind `after`.
+  func sources(under prefix: String?, after: String?) throws(MemoryError) -> SourcePage {
+    var page = SourcePage(sources: [])
+    var bytes = 0
+    try database.each(
+      "SELECT source, hash, changed FROM sources_\(n) WHERE source >= ?1 AND (?2 IS NULL OR source > ?2) ORDER BY source",
+      [.text(prefix ?? ""), SQLValue(after)]
+    ) { (row) throws(MemoryError) in
+      let source = StoredSource(source: row.text(0), hash: row.optionalText(1), changed: row.int(2))
+      // In the order of bytes, what begins so stands together.
+      if let prefix, !source.source.utf8.starts(with: prefix.utf8) { return false }
+      if bytes > limits.reply / 4 {
+        page.next = page.sources.last?.source
+        return false
+      }
+      bytes += source.source.utf8.count + 200
+      page.sources.append(source)
+      return true
     }
-    guard let prefix else { return rows }
-    return rows.filter { $0.source.utf8.starts(with: prefix.utf8) }
+    return page
   }
 }

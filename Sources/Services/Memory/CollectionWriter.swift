@@ -59,8 +59,13 @@ struct CollectionWriter {
     if let text = document.text, text.utf8.count > limits.text {
       throw MemoryError(.tooLarge, "the text of \(id) has \(text.utf8.count) bytes; \(limits.text) are the limit: cut it into passages")
     }
+    try check(document.origin.source, "source", of: id, limits.source)
+    try check(document.origin.place, "place", of: id, limits.place)
     var count = 0
     for (key, value) in document.metadata {
+      if key.utf8.count > limits.metadataKey {
+        throw MemoryError(.tooLarge, "a key in the metadata of \(id) has \(key.utf8.count) bytes; \(limits.metadataKey) are the limit")
+      }
       if key.isEmpty || key.hasPrefix("$") {
         throw MemoryError(.invalid, "\"\(key)\" in the metadata of \(id) is no key: it is empty or begins with $")
       }
@@ -83,6 +88,11 @@ struct CollectionWriter {
       throw MemoryError(.tooLarge, "the metadata of \(id) have \(count) values; \(limits.metadataValues) are the limit")
     }
     if let embedding = document.embedding { try check(embedding, of: id) }
+  }
+
+  private func check(_ text: String?, _ what: String, of id: String, _ limit: Int) throws(MemoryError) {
+    guard let text, text.utf8.count > limit else { return }
+    throw MemoryError(.tooLarge, "the \(what) of \(id) has \(text.utf8.count) bytes; \(limit) are the limit")
   }
 
   private func check(_ embedding: Embedding, of id: String) throws(MemoryError) {
@@ -132,7 +142,9 @@ struct CollectionWriter {
     } catch  where error.kind == .exists {
       throw MemoryError(.exists, "\(name) has a document \(document.id) already: use upsert or update to change it")
     }
-    if !document.text.isEmpty { try database.run("INSERT INTO words_\(n)(rowid, text) VALUES (?, ?)", [.int(seq), .text(document.text)]) }
+    if !document.text.isEmpty {
+      try database.run("INSERT INTO words_\(n)(rowid, text) VALUES (?, ?)", [.int(seq), .text(WordText.indexed(document.text))])
+    }
     let values = Self.values(document.metadata)
     for first in stride(from: 0, to: values.count, by: 8) {
       let some = values[first..<min(first + 8, values.count)]
@@ -188,9 +200,10 @@ struct CollectionWriter {
   // MARK: Out
 
   private mutating func remove(_ seq: Int64, _ text: String, _ metadata: [String: JSON]) throws(MemoryError) {
-    // An index of words over another table is told what it had been told.
+    // An index of words that has no texts of its own is told what it had been told.
     if !text.isEmpty {
-      try database.run("INSERT INTO words_\(n)(words_\(n), rowid, text) VALUES ('delete', ?, ?)", [.int(seq), .text(text)])
+      try database.run(
+        "INSERT INTO words_\(n)(words_\(n), rowid, text) VALUES ('delete', ?, ?)", [.int(seq), .text(WordText.indexed(text))])
     }
     for (key, _) in Self.values(metadata) {
       try database.run("DELETE FROM metadata_\(n) WHERE key = ? AND document = ?", [.text(key), .int(seq)])
@@ -228,6 +241,9 @@ struct CollectionWriter {
 
   /// Puts the documents of one file in the place of those that it had.
   mutating func replace(_ source: String, hash: String?, _ documents: [Document], isFirst: Bool) throws(MemoryError) -> Int {
+    if source.isEmpty { throw MemoryError(.invalid, "the name of a source is empty") }
+    try check(source, "name", of: "a source", limits.source)
+    try check(hash, "hash", of: "a source", limits.hash)
     if isFirst { _ = try remove(where: SQL("d.source = ?", [.text(source)])) }
     var documents = documents
     for index in documents.indices { documents[index].origin.source = source }

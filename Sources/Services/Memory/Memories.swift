@@ -195,10 +195,12 @@ extension Failure {
       case .notFound: .notFound
       case .denied: .denied
       case .tooLarge: .tooLong
-      case .storage, .damaged: .failed
+      case .storage, .diskFull, .damaged: .failed
       case .queueFull: .queueFull
       case .stopped: .retired
       }
-    self.init(code, error.message)
+    // What was asked for may be part of it, at any length.
+    let text = error.message.utf8
+    self.init(code, text.count > 2000 ? String(decoding: text.prefix(1000), as: UTF8.self) + "… (shortened)" : error.message)
   }
 }

@@ -12,7 +12,8 @@ struct MemoryArguments {
   /// - Parameter keys: others are refused.
   init(_ request: MemoryRequest, keys: [String], limits: MemoryLimits) throws(MemoryError) {
     operation = request.operation
-    trace = request.trace
+    // A trace that is as long as a text is none by which anything would be forgotten.
+    trace = request.trace.flatMap { $0.utf8.count <= limits.id ? $0 : nil }
     self.limits = limits
     let parsed: JSON
     do { parsed = try JSON(parsing: request.arguments) } catch {
@@ -46,8 +47,19 @@ struct MemoryArguments {
 
   /// The collection that every operation on one must name.
   func collection() throws(MemoryError) -> String {
-    guard let name = try string("collection") else { throw wrong("\"collection\" is missing") }
+    guard let name = try name("collection") else { throw wrong("\"collection\" is missing") }
     return name
+  }
+
+  /// The name of a collection, with or without that of its owner.
+  func name(_ key: String) throws(MemoryError) -> String? { try string(key, atMost: 2 * limits.name + 1) }
+
+  func string(_ key: String, atMost limit: Int) throws(MemoryError) -> String? {
+    guard let text = try string(key) else { return nil }
+    guard text.utf8.count <= limit else {
+      throw MemoryError(.tooLarge, "memory \(operation): \"\(key)\" has \(text.utf8.count) bytes; \(limit) are the limit")
+    }
+    return text
   }
 
   func filter() throws(MemoryError) -> Filter {
@@ -61,7 +73,7 @@ struct MemoryArguments {
   }
 
   func embedder() throws(MemoryError) -> String? {
-    guard let choice = try string("embedder") else { return nil }
+    guard let choice = try string("embedder", atMost: limits.model) else { return nil }
     do throws(EmbeddingError) { _ = try EmbedderChoice(choice) } catch { throw wrong(error.description) }
     return choice
   }
@@ -80,7 +92,15 @@ struct MemoryArguments {
 
   private func circle(_ key: String) throws(MemoryError) -> Rights.Circle? {
     if self[key] == "everyone" { return .everyone }
-    return try strings(key).map { .these(Set($0)) }
+    guard let names = try strings(key) else { return nil }
+    if names.count > limits.names {
+      throw MemoryError(.tooLarge, "memory \(operation): \"\(key)\" has \(names.count) names; \(limits.names) are the limit")
+    }
+    if let long = names.first(where: { $0.utf8.count > limits.name }) {
+      throw MemoryError(
+        .tooLarge, "memory \(operation): a name in \"\(key)\" has \(long.utf8.count) bytes; \(limits.name) are the limit")
+    }
+    return .these(Set(names))
   }
 
   func vector(_ json: JSON?, _ place: String) throws(MemoryError) -> [Float]? {
@@ -92,7 +112,7 @@ struct MemoryArguments {
   }
 
   /// Vectors that come with their documents or a query, and are of no embedder of ours, are of this model.
-  func model() throws(MemoryError) -> String { try string("model") ?? "given" }
+  func model() throws(MemoryError) -> String { try string("model", atMost: limits.model) ?? "given" }
 
   func documents() throws(MemoryError) -> [Document] {
     guard let list = self["documents"] else { throw wrong("\"documents\" is missing") }

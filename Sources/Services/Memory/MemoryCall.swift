@@ -37,7 +37,10 @@ enum MemoryCall: Sendable {
       ).asJSON)
   }
 
-  @Sendable static func list(_ arguments: MemoryArguments) throws(MemoryError) -> MemoryCall { .plain(StoreRequest.list.asJSON) }
+  @Sendable static func list(_ arguments: MemoryArguments) throws(MemoryError) -> MemoryCall {
+    let (after, size) = (try arguments.name("after"), arguments.limits.reply / 4)
+    return .plain(StoreRequest.list.map { MemoryCollection.page($0, after: after, size: size) })
+  }
 
   @Sendable static func show(_ arguments: MemoryArguments) throws(MemoryError) -> MemoryCall {
     .plain(StoreRequest.show(try arguments.collection()).asJSON)
@@ -98,7 +101,7 @@ enum MemoryCall: Sendable {
     if let message = try arguments.string("message") { parts.append(.message(message)) }
     if let persona = try arguments.string("persona") { parts.append(.persona(persona)) }
     guard parts.count == 1 else { throw arguments.wrong("say one of \"source\", \"message\" and \"persona\"") }
-    return .plain(StoreRequest.forget(parts[0], collection: try arguments.string("collection")).asJSON)
+    return .plain(StoreRequest.forget(parts[0], collection: try arguments.name("collection")).asJSON)
   }
 
   // MARK: Reading
@@ -137,7 +140,8 @@ enum MemoryCall: Sendable {
   }
 
   @Sendable static func sources(_ arguments: MemoryArguments) throws(MemoryError) -> MemoryCall {
-    .plain(StoreRequest.sources(try arguments.collection(), under: try arguments.string("under")).asJSON)
+    .plain(
+      StoreRequest.sources(try arguments.collection(), under: try arguments.string("under"), after: try arguments.string("after")).asJSON)
   }
 
   @Sendable static func export(_ arguments: MemoryArguments) throws(MemoryError) -> MemoryCall {

@@ -14,8 +14,10 @@ public struct MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooLarge
     /// The vector comes from another embedding model than the collection's, or has another dimension.
     case otherEmbedder
-    /// The disk is full, a file cannot be read or written, another process has the store.
+    /// A file cannot be read or written, another process has the store.
     case storage
+    /// There is no room on the disk: what takes something out may still succeed.
+    case diskFull
     /// The file is no store, is damaged, or was made by a newer version.
     case damaged
     /// Too much is waiting for the memory already (`MemoryLimits`): the same operation may succeed later.

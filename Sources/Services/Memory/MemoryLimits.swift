@@ -6,6 +6,18 @@ public struct MemoryLimits: Sendable, Equatable {
   /// Of a document's id.
   public var id = 512
   public var text = 1 << 20
+  /// Of the name of a file or address: a path has up to 4,096 bytes, and each may need four.
+  public var source = 16 << 10
+  /// Of where in it a document is.
+  public var place = 16 << 10
+  /// Of the hash of a source.
+  public var hash = 256
+  /// Of the name of an embedding model, and of an embedder.
+  public var model = 256
+  /// Names among the readers or the writers of a collection.
+  public var names = 1000
+  /// Of a key of the metadata.
+  public var metadataKey = 256
   /// Of a document's metadata, written as JSON.
   public var metadata = 64 << 10
   /// Keys of a document's metadata; lists count one for each element.
@@ -16,6 +28,8 @@ public struct MemoryLimits: Sendable, Equatable {
   public var batch = 1000
   /// Documents that one `get` or one query returns.
   public var results = 10_000
+  /// Bytes of the texts, metadata and vectors in one reply; lists of collections and sources come in pages of about a fourth of it.
+  public var reply = 8 << 20
   /// Comparisons in one filter; each element of `$in` is one.
   public var filterParts = 1000
   /// `$and` and `$or` in each other.

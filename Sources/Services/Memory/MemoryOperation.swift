@@ -26,7 +26,7 @@ struct MemoryOperation: Sendable {
 
   static let all: [MemoryOperation] = [
     changing("create", ["collection", "shared", "readers", "writers", "embedder", "if_missing"], MemoryCall.create),
-    reading("list", [], MemoryCall.list),
+    reading("list", ["after"], MemoryCall.list),
     reading("show", ["collection"], MemoryCall.show),
     changing("share", ["collection", "shared", "readers", "writers"], MemoryCall.share),
     changing("drop", ["collection"], MemoryCall.drop),
@@ -39,7 +39,7 @@ struct MemoryOperation: Sendable {
     reading("count", ["collection", "where", "where_document"], MemoryCall.count),
     changing("delete", ["collection", "ids", "where", "where_document"], MemoryCall.delete),
     changing("forget", ["source", "message", "persona", "collection"], MemoryCall.forget),
-    reading("sources", ["collection", "under"], MemoryCall.sources),
+    reading("sources", ["collection", "under", "after"], MemoryCall.sources),
     changing("replace", ["collection", "source", "hash", "documents", "first", "model"], MemoryCall.replace),
     reading("export", ["collection", "after"], MemoryCall.export),
     changing("reembed", ["collection", "embedder"], MemoryCall.reembed),

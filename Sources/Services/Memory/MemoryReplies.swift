@@ -6,10 +6,6 @@ extension StoreRequest where Reply == MemoryCollection {
   var asJSON: StoreRequest<JSON> { map { ["collection": $0.json] } }
 }
 
-extension StoreRequest where Reply == [MemoryCollection] {
-  var asJSON: StoreRequest<JSON> { map { ["collections": .array($0.map(\.json))] } }
-}
-
 extension StoreRequest where Reply == Int {
   var asJSON: StoreRequest<JSON> { map { ["count": .int($0)] } }
 }
@@ -18,8 +14,8 @@ extension StoreRequest where Reply == [StoredDocument] {
   var asJSON: StoreRequest<JSON> { map { ["documents": .array($0.map(\.json))] } }
 }
 
-extension StoreRequest where Reply == [StoredSource] {
-  var asJSON: StoreRequest<JSON> { map { ["sources": .array($0.map(\.json))] } }
+extension StoreRequest where Reply == SourcePage {
+  var asJSON: StoreRequest<JSON> { map { ["sources": .array($0.sources.map(\.json)), "next": $0.next.map(JSON.string) ?? .null] } }
 }
 
 extension StoreRequest where Reply == ExportPage {
@@ -33,6 +29,29 @@ extension StoredSource {
 }
 
 extension MemoryCollection {
+  /// Those behind the one that is called `after`, as many as have about `size` bytes.
+  ///
+  /// - Parameter all: by owner and name.
+  static func page(_ all: [MemoryCollection], after: String?, size: Int) -> JSON {
+    func isBehind(_ collection: MemoryCollection) -> Bool {
+      guard let after else { return true }
+      let parts = after.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+      let own = [Array(collection.owner.utf8), Array(collection.name.utf8)]
+      let other = [Array(parts[0].utf8), parts.count > 1 ? Array(parts[1].utf8) : []]
+      return own[0] == other[0] ? other[1].lexicographicallyPrecedes(own[1]) : other[0].lexicographicallyPrecedes(own[0])
+    }
+    var page: [JSON] = []
+    var bytes = 0
+    var last: String?
+    for collection in all where isBehind(collection) {
+      if bytes > size { return ["collections": .array(page), "next": last.map(JSON.string) ?? .null] }
+      page.append(collection.json)
+      bytes += collection.json.bytes.count
+      last = collection.fullName
+    }
+    return ["collections": .array(page), "next": .null]
+  }
+
   var json: JSON {
     func circle(_ circle: Rights.Circle) -> JSON {
       switch circle {

@@ -46,6 +46,13 @@ public struct StoredSource: Sendable, Equatable {
   public var changed: Int64
 }
 
+/// A page of the files of a collection.
+public struct SourcePage: Sendable, Equatable {
+  public var sources: [StoredSource]
+  /// Behind which source the next page begins; nil after the last.
+  public var next: String?
+}
+
 /// The text of a document that has no vector yet.
 public struct PendingText: Sendable, Equatable {
   public var seq: Int64

@@ -14,11 +14,12 @@
 //     memory.sqlite        the truth; journal_mode WAL, synchronous FULL: a commit returns when it is on the disk, so
 //                          what was acknowledged survives a crash of the process and of the machine. Group commits pay
 //                          for it: what queues up during one commit shares the next.
-//     memory.sqlite-wal, -shm   SQLite's
+//     memory.sqlite-wal    SQLite's
+//     reserve              room for the log of writes when the disk is full and something is to be taken out
 //     vectors-N.index      the compact vectors of collection N (format: VectorFile.swift); may be deleted at any time
 //     lock                 locked while a process has the store: two would not see each other's index
 //
-// The schema, user_version 2. Each collection has tables of its own, so that it is searched without the others, its
+// The schema, user_version 3. Each collection has tables of its own, so that it is searched without the others, its
 // words have their own frequencies, and it is dropped at once. N is its number.
 //
 //     store(number)        one row, drawn at the beginning: an index of another store is none of ours
@@ -33,8 +34,8 @@
 //                          single value and "@KEY" for an element of a list; numbers and texts as such, booleans as blobs of
 //                          one byte
 //     sources_N(source, hash, changed)   files that were put in as a whole; hash NULL: not all of it has come
-//     words_N              FTS5 over the text, rowid = seq, without a copy of it. unicode61, diacritics removed; no
-//                          stemming, because SQLite has only the English one, which is wrong for every other language
+//     words_N              FTS5 over the text as `WordText` has it, rowid = seq, without a copy of it. unicode61, diacritics removed;
+//                          no stemming, because SQLite has only the English one, which is wrong for every other language
 
 import Glibc
 import Synchronization

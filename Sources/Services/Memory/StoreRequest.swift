@@ -31,7 +31,7 @@ enum MemoryRead: Sendable {
   case get(String, Selection, Reply<[StoredDocument]>)
   case count(String, Filter, Reply<Int>)
   case query(String, MemoryQuery, Reply<[Hit]>)
-  case sources(String, under: String?, Reply<[StoredSource]>)
+  case sources(String, under: String?, after: String?, Reply<SourcePage>)
   case withoutVector(String, after: Int64, limit: Int, Reply<[PendingText]>)
   case export(String, after: Int64, Reply<ExportPage>)
 }
@@ -47,6 +47,15 @@ enum MemoryWrite: Sendable {
   case replace(String, source: String, hash: String?, [Document], isFirst: Bool, Reply<Int>)
   case dropVectors(String, embedder: String?, Reply<MemoryCollection>)
   case fill(String, model: String, [(seq: Int64, vector: [Float])], Reply<Int>)
+
+  /// Whether it takes something out and puts nothing in.
+  var makesRoom: Bool {
+    switch self {
+    case .drop, .delete, .forget, .dropVectors: true
+    case .replace(_, _, _, let documents, _, _): documents.isEmpty
+    case .create, .share, .put, .fill: false
+    }
+  }
 }
 
 extension StoreRequest where Reply == [MemoryCollection] {
@@ -115,9 +124,11 @@ extension StoreRequest where Reply == [Hit] {
   public static func query(_ name: String, _ query: MemoryQuery) -> Self { Self { .query(name, query, $0) } }
 }
 
-extension StoreRequest where Reply == [StoredSource] {
+extension StoreRequest where Reply == SourcePage {
   /// The sources of a collection whose names begin with a text.
-  public static func sources(_ name: String, under prefix: String? = nil) -> Self { Self { .sources(name, under: prefix, $0) } }
+  public static func sources(_ name: String, under prefix: String? = nil, after: String? = nil) -> Self {
+    Self { .sources(name, under: prefix, after: after, $0) }
+  }
 }
 
 extension StoreRequest where Reply == [PendingText] {

@@ -13,6 +13,9 @@ final class StoreWorker {
   private var lock: ProcessLock?
   private var database: SQLiteDatabase?
   private let indexes: IndexCache
+  private let reserve: StoreReserve
+  /// The last trouble with the disk that the log was told of.
+  private var told: String?
 
   init(
     folder: String, limits: MemoryLimits, clock: @escaping @Sendable () -> Int64, log: @escaping @Sendable (String) -> Void,
@@ -24,6 +27,7 @@ final class StoreWorker {
     self.log = log
     self.counters = counters
     indexes = IndexCache(folder: folder, limits: limits, log: log, counters: counters)
+    reserve = StoreReserve(folder: folder)
   }
 
   deinit {
@@ -38,7 +42,7 @@ final class StoreWorker {
       for job in jobs { fail(job, error) }
       return
     }
-    var writes: [(job: StoreJob, write: MemoryWrite)] = []
+    var writes: [Write] = []
     for job in jobs {
       switch job.operation {
       case .write(let write): writes.append((job, write))
@@ -54,6 +58,10 @@ final class StoreWorker {
 
   private func fail(_ job: StoreJob, _ error: MemoryError) {
     counters.change { $0.failures += 1 }
+    if [.storage, .diskFull, .damaged].contains(error.kind), told != error.message {
+      told = error.message
+      log("the memory is in trouble: \(error.message)")
+    }
     job.fail(error)
   }
 
@@ -65,9 +73,13 @@ final class StoreWorker {
     try lockFolder()
     let database = try SQLiteDatabase(
       durable: folder + "/memory.sqlite", version: Self.schemaVersion, settings: Self.settings, schema: Self.schema
-    ) { (database, _) throws(MemoryError) in try Catalog(database: database, limits: limits).upgrade() }
+    ) { (database, version) throws(MemoryError) in
+      log("the memory in \(folder) is brought from version \(version) to \(Self.schemaVersion): the index of words is made anew")
+      try Catalog(database: database, limits: limits).upgrade(from: version)
+    }
     indexes.storeNumber = try database.first("SELECT number FROM store") { $0.int(0) } ?? 0
     self.database = database
+    reserve.fill()
     countWhatIsHeld(database)
     return database
   }
@@ -97,13 +109,15 @@ final class StoreWorker {
     if let held { counters.change { $0.held = held } }
   }
 
-  // A log of 16 MB before it is copied into the file: pages that many commits change are copied once. What savepoints need
+  // One process has the file, so its index of the log is in memory and not in a file that could be cut off; nor is the file itself mapped.
+  // A log of 8 MB (see `StoreReserve`) before it is copied into the file: pages that many commits change are copied once. What savepoints need
   // to roll back stays in memory, not in files.
   private static let settings = [
-    "cache_size = -16384", "mmap_size = 4294967296", "wal_autocheckpoint = 4000", "temp_store = MEMORY",
+    "auto_vacuum = INCREMENTAL", "locking_mode = EXCLUSIVE", "cache_size = -16384", "wal_autocheckpoint = 2000",
+    "journal_size_limit = 8388608", "temp_store = MEMORY",
   ]
 
-  private static let schemaVersion = 2
+  private static let schemaVersion = 3
   private static let schema = [
     "CREATE TABLE store(number INTEGER NOT NULL)", "INSERT INTO store VALUES (random() & 0x7fffffffffffffff | 1)",
     """
@@ -127,8 +141,15 @@ final class StoreWorker {
     case .count(let name, let filter, let reply): reply(try reader(name).count(filter))
     case .query(let name, let query, let reply):
       let reader = try reader(name)
-      reply(try reader.query(query, index: query.embedding == nil ? nil : try indexes.index(of: reader.entry, database)))
-    case .sources(let name, let prefix, let reply): reply(try reader(name).sources(under: prefix))
+      guard query.embedding != nil else { return reply(try reader.query(query, index: nil)) }
+      let index = try indexes.index(of: reader.entry, database)
+      var hits = Result { () throws(MemoryError) in try reader.query(query, index: index) }
+      // What was cut off while it was searched is made again.
+      if index?.file.isWhole == false {
+        hits = Result { () throws(MemoryError) in try reader.query(query, index: try indexes.index(of: reader.entry, database)) }
+      }
+      reply(try hits.get())
+    case .sources(let name, let prefix, let after, let reply): reply(try reader(name).sources(under: prefix, after: after))
     case .withoutVector(let name, let after, let limit, let reply):
       reply(try reader(name).withoutVector(after: after, limit: limit))
     case .export(let name, let after, let reply): reply(try reader(name).page(after: after))
@@ -137,35 +158,68 @@ final class StoreWorker {
 
   // MARK: Writing
 
-  /// Does the writes in one transaction, each in a savepoint of its own, so that one that fails takes nothing with it.
-  private func perform(_ writes: [(job: StoreJob, write: MemoryWrite)], _ database: SQLiteDatabase) {
+  private func perform(_ writes: [Write], _ database: SQLiteDatabase) {
     if writes.isEmpty { return }
     counters.change { $0.writes += writes.count }
+    do throws(MemoryError) { try commit(writes, database) } catch {
+      if error.kind == .diskFull { return makeRoom(for: writes, database, error) }
+      for (job, _) in writes { fail(job, error) }
+    }
+  }
+
+  /// Does writes for which the disk had no room: first with the room that the log of earlier ones takes; then only what takes something
+  /// out, with the room that is kept for that.
+  private func makeRoom(for writes: [Write], _ database: SQLiteDatabase, _ error: MemoryError) {
+    func done(_ writes: [Write]) -> MemoryError? {
+      do throws(MemoryError) {
+        _ = try database.emptyLog()
+        try commit(writes, database)
+        return nil
+      } catch { return error }
+    }
+    if done(writes) == nil { return }
+    for (job, write) in writes where !write.makesRoom { fail(job, error) }
+    let makers = writes.filter { $0.write.makesRoom }
+    if makers.isEmpty { return }
+    reserve.release()
+    do throws(MemoryError) {
+      // Pages that become free are not written once more only to be zeros: they leave the file.
+      if try database.first("PRAGMA auto_vacuum", keep: false, { $0.int(0) }) == 2 {
+        try database.run("PRAGMA secure_delete = FAST", keep: false)
+      }
+      if let error = done(makers) { for (job, _) in makers { fail(job, error) } }
+      try database.shrink()
+      try database.run("PRAGMA secure_delete = ON", keep: false)
+    } catch { log("what was taken out of \(folder) has not made room on the disk: \(error.message)") }
+    reserve.fill()
+  }
+
+  private typealias Write = (job: StoreJob, write: MemoryWrite)
+
+  /// Does the writes in one transaction, each in a savepoint of its own, so that one that fails takes nothing with it. Answers them, unless it
+  /// throws: then nothing was done.
+  private func commit(_ writes: [Write], _ database: SQLiteDatabase) throws(MemoryError) {
     let group = WriteGroup(database: database, limits: limits, indexes: indexes, now: clock())
     var ends: [() -> Void] = []
-    do throws(MemoryError) {
-      try database.transaction { () throws(MemoryError) in
-        for (job, write) in writes {
-          try database.run("SAVEPOINT job")
-          let before = group.changes
-          do throws(MemoryError) {
-            let reply = try group.perform(write, as: job.access)
-            try database.run("RELEASE job")
-            ends.append(reply)
-          } catch {
-            group.changes = before
-            // Some errors, such as a full disk, end the whole transaction.
-            guard database.isInTransaction else { throw error }
-            try database.run("ROLLBACK TO job")
-            try database.run("RELEASE job")
-            ends.append { [self] in fail(job, error) }
-          }
+    try database.transaction { () throws(MemoryError) in
+      for (job, write) in writes {
+        try database.run("SAVEPOINT job")
+        let before = group.changes
+        do throws(MemoryError) {
+          let reply = try group.perform(write, as: job.access)
+          try database.run("RELEASE job")
+          ends.append(reply)
+        } catch {
+          group.changes = before
+          // A full disk is everybody's, and some errors end the whole transaction.
+          guard database.isInTransaction, error.kind != .diskFull else { throw error }
+          try database.run("ROLLBACK TO job")
+          try database.run("RELEASE job")
+          ends.append { [self] in fail(job, error) }
         }
       }
-    } catch {
-      for (job, _) in writes { fail(job, error) }
-      return
     }
+    told = nil
     counters.change {
       $0.commits += 1
       $0.documentsWritten += group.changes.documents

@@ -23,6 +23,7 @@
 
 import CVector
 import Glibc
+import System
 
 /// The file of one collection's vectors, slot by slot. For the store's thread.
 final class VectorFile {
@@ -35,6 +36,8 @@ final class VectorFile {
   let padded: Int
   private let path: String
   private let descriptor: Int32
+  private var mapping: GuardedMapping?
+  /// Of the mapping.
   private var base: UnsafeMutableRawPointer
   private var size: Int
   /// Slots in use, removed ones too.
@@ -70,33 +73,27 @@ final class VectorFile {
     try begin(store: store, collection: collection)
   }
 
-  deinit {
-    if size > 0 { munmap(base, size) }
-    close(descriptor)
-  }
+  deinit { close(descriptor) }
 
   // MARK: The file
 
-  /// Whether all that is mapped is still there: to touch a page that somebody has cut off the file ends the process. To be
-  /// asked before each use; nobody but the operator changes the file, which is locked with its folder, so it hardly
-  /// happens in the middle of one.
+  /// Whether all that is mapped is still there. Where something was cut off, zeros are read: to be asked before each use, and after it
+  /// whether what was read counts.
   var isWhole: Bool {
     var status = stat()
-    return fstat(descriptor, &status) == 0 && Int(status.st_size) >= size
+    return (mapping?.isWhole ?? true) && fstat(descriptor, &status) == 0 && Int(status.st_size) >= size
   }
 
   private func map(_ newSize: Int) throws(MemoryError) {
-    let pointer = mmap(nil, newSize, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
-    guard let pointer, pointer != MAP_FAILED else {
-      throw MemoryError(.storage, "\(path) cannot be mapped into memory: \(String(cString: strerror(errno)))")
-    }
-    if size > 0 { munmap(base, size) }
-    (base, size) = (pointer, newSize)
+    do throws(Errno) {
+      let new = try GuardedMapping(descriptor, size: newSize, isWritable: true)
+      (mapping, base, size) = (new, new.base, newSize)
+    } catch { throw MemoryError(.storage, "\(path) cannot be mapped into memory: \(error)") }
   }
 
   /// Empties the file and writes its header, with version 0.
   func begin(store: Int64, collection: Int64) throws(MemoryError) {
-    if size > 0 { munmap(base, size) }
+    mapping = nil
     (size, count, removed) = (0, 0, 0)
     guard ftruncate(descriptor, 0) == 0 else {
       throw MemoryError(.storage, "\(path) cannot be emptied: \(String(cString: strerror(errno)))")
@@ -137,7 +134,10 @@ final class VectorFile {
   /// Makes the file longer. The room is taken now: a write into a mapped hole of a full disk would kill the process.
   private func grow(_ newSize: Int) throws(MemoryError) {
     let code = posix_fallocate(descriptor, 0, newSize)
-    guard code == 0 else { throw MemoryError(.storage, "\(path) cannot grow to \(newSize) bytes: \(String(cString: strerror(code)))") }
+    guard code == 0 else {
+      throw MemoryError(
+        code == ENOSPC ? .diskFull : .storage, "\(path) cannot grow to \(newSize) bytes: \(String(cString: strerror(code)))")
+    }
     try map(newSize)
   }
 
@@ -177,7 +177,9 @@ final class VectorFile {
   /// How many vectors are in it.
   var live: Int { count - removed }
   /// The largest `seq` that is or was in it.
-  var last: Int64 { count == 0 ? 0 : abs(seqs(count - 1).pointee) }
+  var last: Int64 { count == 0 ? 0 : number(count - 1) }
+  /// The `seq` that is or was in a slot. Whatever somebody has written there, it is a number above 0.
+  private func number(_ slot: Int) -> Int64 { Int64(clamping: seqs(slot).pointee.magnitude) }
 
   /// Adds a vector, for which there is room (`reserve`).
   ///
@@ -210,12 +212,12 @@ final class VectorFile {
   func slot(of seq: Int64) -> Int? {
     guard count > 0, seq > 0 else { return nil }
     // Where nothing is left out it is just there.
-    let guess = Int(seq - abs(seqs(0).pointee))
+    let guess = Int(seq - number(0))
     if guess >= 0, guess < count, seqs(guess).pointee == seq { return guess }
     var (low, high) = (0, count)
     while low < high {
       let middle = (low + high) / 2
-      if abs(seqs(middle).pointee) < seq { low = middle + 1 } else { high = middle }
+      if number(middle) < seq { low = middle + 1 } else { high = middle }
     }
     return low < count && seqs(low).pointee == seq ? low : nil
   }

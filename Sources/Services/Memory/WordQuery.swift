@@ -7,22 +7,32 @@ struct WordQuery {
     var seen: Set<String> = []
     var words: [String] = []
     var word = String.UnicodeScalarView()
-    func end() {
-      guard !word.isEmpty else { return }
-      let text = String(word)
-      word = .init()
-      if words.count < limit, seen.insert(text.lowercased()).inserted { words.append(text) }
+    func add(_ text: String, _ suffix: String = "") {
+      if words.count < limit, seen.insert(text.lowercased()).inserted { words.append("\"\(text)\"\(suffix)") }
     }
-    for scalar in text.unicodeScalars { if Self.isPartOfWord(scalar) { word.append(scalar) } else { end() } }
+    func end() {
+      if !word.isEmpty { add(String(word)) }
+      word = .init()
+    }
+    WordText.divide(text) { piece in
+      switch piece {
+      case .plain(let scalar): if Self.isPartOfWord(scalar) { word.append(scalar) } else { end() }
+      case .run(let characters):
+        end()
+        // One character alone: every pair that begins with it, and it alone at the end of a run.
+        if characters.count == 1 { add(String(characters[0]), " *") }
+        for (first, second) in zip(characters, characters.dropFirst()) { add(String(first) + String(second)) }
+      }
+    }
     end()
-    match = words.isEmpty ? nil : words.map { "\"\($0)\"" }.joined(separator: " OR ")
+    match = words.isEmpty ? nil : words.joined(separator: " OR ")
   }
 
-  /// As the tokenizer unicode61 has it: letters, marks on them, numbers, and characters of private use.
+  /// As the index's tokenizer has it: letters, the marks on them, numbers, and characters of private use.
   private static func isPartOfWord(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber, .letterNumber, .otherNumber,
-      .privateUse, .nonspacingMark, .spacingMark, .enclosingMark:
+      .privateUse, .nonspacingMark, .spacingMark:
       true
     default: false
     }

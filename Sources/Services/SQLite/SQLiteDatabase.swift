@@ -29,6 +29,18 @@ extension SQLValue: Equatable {
   }
 }
 
+/// Which file is at a path, whatever its name.
+private struct FileIdentity: Equatable {
+  private let device, inode: UInt64
+
+  /// Nil if there is none.
+  init?(_ path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+  }
+}
+
 /// One connection to an SQLite file. For one thread.
 final class SQLiteDatabase {
   /// Far above everything that is counted, and far below where sums overflow.
@@ -36,6 +48,8 @@ final class SQLiteDatabase {
 
   let path: String
   private let handle: OpaquePointer
+  /// Which file it was that was opened; nil for one in memory.
+  private var opened: FileIdentity?
   /// Statements that come again.
   private var kept: [String: OpaquePointer] = [:]
 
@@ -50,6 +64,7 @@ final class SQLiteDatabase {
       throw Self.error(code, reason, path)
     }
     self.handle = handle
+    opened = path == ":memory:" ? nil : FileIdentity(path)
     sqlite3_busy_timeout(handle, 10_000)
   }
 
@@ -58,6 +73,7 @@ final class SQLiteDatabase {
   ///
   /// - Parameters:
   ///   - version: of the schema; kept as `user_version`. A file of a newer one is refused.
+  ///   - settings: pragmas that come before all others.
   ///   - schema: makes the tables of an empty file, all or none.
   ///   - upgrade: brings the tables of an older version to this one, all or none.
   convenience init(
@@ -67,7 +83,7 @@ final class SQLiteDatabase {
     // SQLite's companions of the file get its mode.
     if path != ":memory:" { try PrivateFile.make(path) }
     try self.init(path)
-    for setting in ["journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"] + settings {
+    for setting in settings + ["journal_mode = WAL", "synchronous = FULL", "secure_delete = ON"] {
       try run("PRAGMA \(setting)", keep: false)
     }
     func found() throws(MemoryError) -> Int { try first("PRAGMA user_version", keep: false) { Int($0.int(0)) } ?? 0 }
@@ -91,6 +107,27 @@ final class SQLiteDatabase {
   /// - Returns: false if another process reads the file, and the log must stay.
   func emptyLog() throws(MemoryError) -> Bool {
     try first("PRAGMA wal_checkpoint(TRUNCATE)", keep: false) { $0.int(0) == 1 } != true
+  }
+
+  /// Gives pages that nobody uses back to the disk, a few at a time, so that the log of writes stays short. Only a file that was made with
+  /// `auto_vacuum = INCREMENTAL` has pages to give.
+  func shrink() throws(MemoryError) {
+    func free() throws(MemoryError) -> Int { try first("PRAGMA freelist_count", keep: false) { $0.count(0) } ?? 0 }
+    var before = Int.max
+    while case let now = try free(), now > 0, now < before {
+      before = now
+      try run("PRAGMA incremental_vacuum(500)", keep: false)
+      _ = try emptyLog()
+    }
+  }
+
+  /// Throws if the file was removed, or another put in its place: what is written into it would be lost.
+  private func checkIsInPlace() throws(MemoryError) {
+    guard let opened, FileIdentity(path) != opened else { return }
+    throw MemoryError(
+      .storage,
+      "\(path) has been removed or replaced while it was in use, so nothing is written any more: put it back, or restart the kernel to begin with what is there now"
+    )
   }
 
   deinit {
@@ -190,6 +227,7 @@ final class SQLiteDatabase {
 
   /// Does all of the body or nothing.
   func transaction<R>(_ body: () throws(MemoryError) -> R) throws(MemoryError) -> R {
+    try checkIsInPlace()
     try run("BEGIN IMMEDIATE")
     do {
       let result = try body()
@@ -232,14 +270,22 @@ final class SQLiteDatabase {
     }
   }
 
-  private func error(_ code: Int32) -> MemoryError { Self.error(code, String(cString: sqlite3_errmsg(handle)), path) }
+  private func error(_ code: Int32) -> MemoryError {
+    let reason = String(cString: sqlite3_errmsg(handle))
+    // A full disk, or a user's share of it, that shows itself elsewhere than in a write.
+    if code & 0xff == SQLITE_IOERR, [ENOSPC, EDQUOT].contains(sqlite3_system_errno(handle)) {
+      return Self.error(SQLITE_FULL, reason, path)
+    }
+    return Self.error(code, reason, path)
+  }
 
   private static func error(_ code: Int32, _ reason: String, _ path: String) -> MemoryError {
     switch code & 0xff {
     case SQLITE_CONSTRAINT: return MemoryError(.exists, reason)
     case SQLITE_NOTADB, SQLITE_CORRUPT:
       return MemoryError(.damaged, "\(path) is damaged: \(reason). Put a copy from before in its place, or move it away to begin anew")
-    case SQLITE_FULL: return MemoryError(.storage, "\(path) cannot grow: \(reason). Make room on the disk")
+    case SQLITE_BUSY: return MemoryError(.storage, "\(path) is open in another program (\(reason)): close it there")
+    case SQLITE_FULL: return MemoryError(.diskFull, "\(path) cannot grow: \(reason). Make room on the disk")
     default: return MemoryError(.storage, "\(path): \(reason)")
     }
   }

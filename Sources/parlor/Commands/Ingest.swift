@@ -1,25 +1,28 @@
 import Client
 import Glibc
+import Passages
 import System
-import Workbench
 
 /// `parlor ingest`: files into the memory.
 struct IngestCommand: Command {
   let name = "ingest"
-  let usage = "parlor ingest PATH… --collection NAME [--private] [--watch]"
+  let usage = "parlor ingest PATH… --collection NAME [--private] [--watch] [--gone] [--encoding NAME]"
   let summary = "read files into the memory, so that personas can cite them"
   let help = """
     Reads text, Markdown, HTML, PDF (by pdftotext) and source code into a collection of the memory, in passages that keep
-    their headings. A folder stands for the files in it; hidden ones, and those of unknown kinds, are passed over.
-    Done again, only what has changed is read, and what has gone is taken out. Ctrl-C stops at once and loses nothing:
-    the next time goes on from there.
+    their headings. A folder stands for the files in it; hidden ones, links, and those of unknown kinds are passed over.
+    Done again, only what has changed is read, and what has gone is taken out; what cannot be read stays. Ctrl-C stops
+    at once and loses nothing: the next time goes on from there.
 
       --collection NAME   where to; made if it is not there, for every persona to read
       --private           a new collection is for the user alone, until it is shared (`parlor memory share`)
-      --watch             stay, and read in what changes, until Ctrl-C
+      --watch             stay, and read in what changes, until Ctrl-C; also when the kernel restarts
+      --gone              take out what is gone even where all of a folder, or most of it, is gone at once: without it
+                          that is kept, since the folder may only be away (a disk that is not mounted)
+      --encoding NAME     of files that are not UTF-8 and do not say what they are, such as ISO-8859-2 or KOI8-R
     """
-  let flags: Set = ["--private", "--watch"]
-  let values: Set = ["--collection"]
+  let flags: Set = ["--private", "--watch", "--gone"]
+  let values: Set = ["--collection", "--encoding"]
   let operands = 1...Int.max
 
   func run(_ arguments: Arguments) throws -> ExitCode {
@@ -27,13 +30,15 @@ struct IngestCommand: Command {
       throw CLIError(.usage, "say which collection: `parlor ingest PATH… --collection NAME`")
     }
     if arguments.operands.contains("") { throw CLIError(.failed, "a path is empty; name a file or a folder, \".\" for this one") }
-    let paths = arguments.operands.map(SourceTree.absolute)
-    let connection = try arguments.connect()
+    let plan = Ingestion.Plan(
+      collection: collection, paths: Self.typed(arguments.operands).map(SourceTree.absolute), isPrivate: arguments.has("--private"),
+      trustsGone: arguments.has("--gone"), encoding: arguments.value("--encoding"))
+    let link = KernelLink(try arguments.connect(), name: arguments.value("--name"), pauses: (.milliseconds(100), .seconds(5)))
     let bar = ProgressBar()
-    let ingestion = Ingestion(connection, collection: collection, paths: paths, bar: bar)
+    let ingestion = Ingestion(link, plan, bar: bar)
     do {
-      try ingestion.open(isPrivate: arguments.has("--private"))
-      return try IngestLoop(ingestion, connection, bar: bar, stays: arguments.has("--watch")).run()
+      try ingestion.open()
+      return try IngestLoop(ingestion, link, plan, bar: bar, stays: arguments.has("--watch")).run()
     } catch {
       bar.hide()
       if CLIError(error).exit == .interrupted {
@@ -42,65 +47,17 @@ struct IngestCommand: Command {
       throw error
     }
   }
-}
 
-/// Does one round, or a round whenever files change. For one thread.
-private final class IngestLoop {
-  private let ingestion: Ingestion
-  private let connection: KernelConnection
-  private let bar: ProgressBar
-  private let stays: Bool
-  private var told: Set<String> = []
-
-  init(_ ingestion: Ingestion, _ connection: KernelConnection, bar: ProgressBar, stays: Bool) {
-    self.ingestion = ingestion
-    self.connection = connection
-    self.bar = bar
-    self.stays = stays
-  }
-
-  func run() throws -> ExitCode {
-    var watcher: LibraryWatcher?
-    if stays { watcher = try LibraryWatcher() }
-    var watched: Set<String> = []
-    var isFirst = true
-    while true {
-      let (count, folders) = try ingestion.run { (path, why) throws(CLIError) in
-        // Report the same trouble once.
-        guard told.insert(path + why).inserted else { return }
-        bar.hide()
-        try Output.diagnostics.line("parlor: \(path.oneLine(300)) is left out: \(why.oneLine(300))")
-      }
-      if isFirst || count.new + count.changed + count.removed > 0 {
-        try Output.answer.line(count.sentence)
-        if isFirst, let note = ingestion.note { try Output.diagnostics.line("parlor: \(note.oneLine(400))") }
-      }
-      guard let watcher else { return count.refused > 0 ? .failed : .ok }
-      let isNew = Set(folders) != watched
-      for folder in Set(folders).subtracting(watched) { try watcher.watch(folder: folder) }
-      for folder in watched.subtracting(folders) { watcher.ignore(folder: folder) }
-      watched = Set(folders)
-      if isFirst { try Output.answer.line("watching \(folders.count) folders; Ctrl-C ends that") }
-      isFirst = false
-      // Files that were put into a new folder before it was watched have caused no event: look once more.
-      if isNew { continue }
-      try wait(watcher)
+  /// The words of the command line as the bytes that they were: a name on the disk need not be UTF-8.
+  private static func typed(_ words: [String]) -> [FilePath] {
+    var raw = (1..<max(1, Int(CommandLine.argc))).compactMap { index in
+      CommandLine.unsafeArgv[index].map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
     }
-  }
-
-  /// Waits until something has changed and then nothing more for a moment.
-  private func wait(_ watcher: LibraryWatcher) throws {
-    var hasChanged = false
-    while true {
-      let ready = waitForInput([watcher.descriptor, connection.descriptor, Signals.descriptor], for: hasChanged ? .milliseconds(200) : nil)
-      if Signals.takeInterrupt() { throw CLIError(.interrupted, "") }
-      if ready.contains(connection.descriptor) { _ = try connection.advance() }
-      if ready.contains(watcher.descriptor) {
-        for case .failed(let error) in watcher.readEvents() { throw CLIError(.failed, error.message) }
-        hasChanged = true
-      } else if hasChanged {
-        return
+    return words.map { word in
+      guard let index = raw.firstIndex(where: { String(decoding: $0, as: UTF8.self).utf8.elementsEqual(word.utf8) }) else {
+        return FilePath(word)
       }
+      return FilePath(raw.remove(at: index))
     }
   }
 }

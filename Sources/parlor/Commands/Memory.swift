@@ -1,4 +1,5 @@
 import Client
+import Passages
 import Protocol
 import Wire
 
@@ -61,7 +62,7 @@ private struct MemoryCall {
 
   func perform() throws {
     switch verb {
-    case .list: try tell(MemoryMethods.List()) { MemoryText.collections($0.collections, style: style) }
+    case .list: try list()
     case .query: try query()
     case .open: try open()
     case .export: try export()
@@ -83,6 +84,19 @@ private struct MemoryCall {
   private func tell<M: KernelMethod>(_ method: M, _ text: (M.Reply) -> String) throws {
     let payload = try connection.ask(Request(method))
     try Output.answer.reply(payload, json: arguments.has("--json"), text(payload.reply(to: M.self)))
+  }
+
+  /// As JSON a page, as the kernel gives it; for people all of them.
+  private func list() throws {
+    if arguments.has("--json") { return try tell(MemoryMethods.List()) { _ in "" } }
+    var all: [Memory.Collection] = []
+    var after: String?
+    repeat {
+      let page = try connection.call(MemoryMethods.List(after: after))
+      all += page.collections
+      after = page.next
+    } while after != nil
+    try Output.answer.write(MemoryText.collections(all, style: style))
   }
 
   private func query() throws {
@@ -125,7 +139,7 @@ private struct MemoryCall {
     if [source, message, persona].count(where: { $0 != nil }) != 1 {
       throw CLIError(.usage, "say what is to be forgotten: one of --source, --message and --persona")
     }
-    let place = source.map { $0.contains("://") ? $0 : SourceTree.absolute($0) }
+    let place = source.map { $0.contains("://") ? $0 : SourceTree.absolute(FilePath(text: $0)).text }
     let method = MemoryMethods.Forget(source: place, message: message, persona: persona, collection: words.count > 1 ? words[1] : nil)
     try tell(method) { "forgotten: \($0.count) passages\n" }
   }

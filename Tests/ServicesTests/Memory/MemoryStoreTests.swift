@@ -174,15 +174,15 @@ final class TemporaryStore {
     let store = TemporaryStore()
     try await store(.create("c"))
     try await store(.replace("c", source: "/a.md", hash: nil, [Document(id: "/a.md#1", text: "first")]))
-    #expect(try await store(.sources("c")) == [StoredSource(source: "/a.md", hash: nil, changed: 1000)])
+    #expect(try await store(.sources("c")).sources == [StoredSource(source: "/a.md", hash: nil, changed: 1000)])
     try await store(.replace("c", source: "/a.md", hash: "h1", [Document(id: "/a.md#2", text: "second")], isFirst: false))
     #expect(try await store.ids(.get("c", Selection())) == ["/a.md#1", "/a.md#2"])
     try await store(.replace("c", source: "/a.md", hash: "h2", [Document(id: "/a.md#1", text: "other")]))
     #expect(try await store.ids(.get("c", Selection())) == ["/a.md#1"])
     #expect(try await store.ids(.query("c", MemoryQuery(text: "first second other"))) == ["/a.md#1"])
-    #expect(try await store(.sources("c", under: "/b")) == [])
+    #expect(try await store(.sources("c", under: "/b")).sources == [])
     try await store(.replace("c", source: "/a.md", hash: nil, []))
-    #expect(try await store(.sources("c")) == [])
+    #expect(try await store(.sources("c")).sources == [])
     #expect(try await store(.count("c")) == 0)
   }
 
@@ -237,6 +237,11 @@ final class TemporaryStore {
     #expect(store.store.statistics()["index_repairs"]?.int == 1)
   }
 
+  private func change(_ folder: String, _ sql: [String]) throws {
+    let database = try SQLiteDatabase(folder + "/memory.sqlite")
+    for sql in sql { try database.run(sql, keep: false) }
+  }
+
   @Test("a file of the first schema is brought to this one, and nothing in it is lost")
   func upgrade() async throws {
     let store = TemporaryStore()
@@ -245,15 +250,16 @@ final class TemporaryStore {
     let metadata: [String: JSON] = ["year": 1966, "tags": ["cave", "bat"], "open": true]
     try await store(.add("c", [Document(id: "a", text: "the cave", metadata: metadata, embedding: embedding(1, 0)), Document(id: "b")]))
     store.store.stop()
-    let old = try SQLiteDatabase(store.folder + "/memory.sqlite")
-    for sql in [1, 2].flatMap({ n in
-      [
-        "ALTER TABLE metadata_\(n) RENAME TO new",
-        "CREATE TABLE metadata_\(n)(document INTEGER NOT NULL, key TEXT NOT NULL, value NOT NULL, PRIMARY KEY (document, key, value)) WITHOUT ROWID",
-        "CREATE INDEX values_of_\(n) ON metadata_\(n)(key, value, document)",
-        "INSERT INTO metadata_\(n) SELECT document, key, value FROM new", "DROP TABLE new",
-      ]
-    }) + ["PRAGMA user_version = 1"] { try old.run(sql, keep: false) }
+    try change(
+      store.folder,
+      [1, 2].flatMap({ n in
+        [
+          "ALTER TABLE metadata_\(n) RENAME TO new",
+          "CREATE TABLE metadata_\(n)(document INTEGER NOT NULL, key TEXT NOT NULL, value NOT NULL, PRIMARY KEY (document, key, value)) WITHOUT ROWID",
+          "CREATE INDEX values_of_\(n) ON metadata_\(n)(key, value, document)",
+          "INSERT INTO metadata_\(n) SELECT document, key, value FROM new", "DROP TABLE new",
+        ]
+      }) + ["PRAGMA user_version = 1"])
     store.reopen()
     for filter in [
       Filter.key("year", .above(1960, orEqual: true)), .key("tags", .listContains("bat")), .key("open", .equals(true)),

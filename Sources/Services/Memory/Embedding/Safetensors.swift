@@ -1,4 +1,5 @@
 import Glibc
+import System
 import Wire
 
 /// A file of tensors, mapped into memory and never read whole.
@@ -8,7 +9,7 @@ import Wire
 ///     the rest   the numbers, little-endian, row by row; offsets begin here
 ///
 /// The mapping lives as long as the object. Any thread. Who replaces the file must rename a new one into its place, as pip
-/// does: one that is shortened while it is mapped ends the process at the next touch.
+/// does: in one that is shortened while it is mapped, zeros stand for the rest (`isWhole`).
 final class Safetensors: @unchecked Sendable {
   struct Tensor: Sendable, Equatable {
     var type: String
@@ -19,8 +20,9 @@ final class Safetensors: @unchecked Sendable {
 
   let path: String
   private(set) var tensors: [String: Tensor] = [:]
-  private let base: UnsafeRawPointer
-  private let count: Int
+  private let mapping: GuardedMapping
+  private var base: UnsafeRawPointer { UnsafeRawPointer(mapping.base) }
+  private var count: Int { mapping.size }
 
   init(_ path: String) throws(EmbeddingError) {
     self.path = path
@@ -31,16 +33,14 @@ final class Safetensors: @unchecked Sendable {
     defer { close(file) }
     var status = stat()
     guard fstat(file, &status) == 0, status.st_size >= 8 else { throw Self.damaged(path, "it has only \(status.st_size) bytes") }
-    count = Int(status.st_size)
-    guard let mapped = mmap(nil, count, PROT_READ, MAP_SHARED, file, 0), mapped != MAP_FAILED else {
-      throw EmbeddingError(.damaged, "\(path) cannot be mapped: \(String(cString: strerror(errno)))")
+    do throws(Errno) { mapping = try GuardedMapping(file, size: Int(status.st_size), isWritable: false) } catch {
+      throw EmbeddingError(.damaged, "\(path) cannot be mapped: \(error)")
     }
-    base = UnsafeRawPointer(mapped)
-    // From here on deinit unmaps it, whatever is thrown.
     tensors = try read()
   }
 
-  deinit { munmap(UnsafeMutableRawPointer(mutating: base), count) }
+  /// Whether all that was read so far was in the file.
+  var isWhole: Bool { mapping.isWhole }
 
   private static func damaged(_ path: String, _ why: String) -> EmbeddingError {
     EmbeddingError(.damaged, "\(path) is damaged (\(why)): remove it, and install it again with ./bat up")

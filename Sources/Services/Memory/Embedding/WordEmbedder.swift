@@ -60,11 +60,16 @@ public final class WordEmbedder: Embedder {
 
   public func embed(_ texts: [String]) throws(EmbeddingError) -> [[Float]] {
     let tokenizer = try loadedTokenizer()
-    return texts.map { text in
+    let vectors = texts.map { text in
       var vector = mean(of: tokenizer.tokens(of: text))
       normalize(&vector)
       return vector
     }
+    guard file.isWhole else {
+      throw EmbeddingError(
+        .damaged, "\(file.path) was shortened while it was in use: install it again with ./bat up, and restart the kernel")
+    }
+    return vectors
   }
 
   /// The tokens whose rows a text's vector is made of.

@@ -3,7 +3,7 @@
 /// md4c tells which parts are headings and code, and where their text is in the source; this type works out their lines. All other
 /// lines are text, divided at blank lines (so lists, quotes and tables are text). A heading has its text as a reader sees it, other
 /// blocks have their lines as they are in the source. Every line that is not blank is in exactly one block.
-struct MarkdownBlocks {
+package struct MarkdownBlocks {
   private let lines: [Substring]
   /// Where each line begins in the source, in bytes.
   private let starts: [Int]
@@ -53,7 +53,7 @@ struct MarkdownBlocks {
     }
   }
 
-  static func blocks(of text: String) throws(Markdown.Failed) -> [Block] {
+  package static func blocks(of text: String) throws(Markdown.Failed) -> [Block] {
     var text = text
     // Makes the distances below cheap.
     text.makeContiguousUTF8()

@@ -1,18 +1,18 @@
 /// A piece of a document that belongs together: a heading, a paragraph, a piece of code.
-struct Block: Equatable {
-  enum Kind: Equatable {
+package struct Block: Equatable {
+  package enum Kind: Equatable {
     /// 1 is the highest.
     case heading(level: Int)
     case text
     /// Lines that must keep their breaks.
     case code
   }
-  var kind: Kind
-  var text: String
+  package var kind: Kind
+  package var text: String
   /// Its lines in the file, from 1; nil where readers do not look for lines (HTML, PDF).
-  var lines: ClosedRange<Int>?
+  package var lines: ClosedRange<Int>?
   /// From 1.
-  var page: Int?
+  package var page: Int?
 
   var isHeading: Bool { if case .heading = kind { true } else { false } }
 
@@ -76,4 +76,13 @@ struct Block: Equatable {
 extension Substring {
   /// Whether it has nothing but white space.
   var isBlank: Bool { allSatisfy(\.isWhitespace) }
+}
+
+extension StringProtocol {
+  /// Without white space at both ends.
+  var trimmed: String {
+    let head = drop(while: \.isWhitespace)
+    guard let last = head.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+    return String(head[...last])
+  }
 }

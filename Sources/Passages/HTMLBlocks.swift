@@ -1,10 +1,10 @@
 /// Divides an HTML document into blocks: headings, paragraphs, list items, table rows and `pre`.
 ///
 /// Scripts, styles, navigation and what else a reader does not see are left out.
-struct HTMLBlocks {
-  private(set) var blocks: [Block] = []
+package struct HTMLBlocks {
+  package private(set) var blocks: [Block] = []
   /// The text of the first `title`, or nil.
-  private(set) var title: String?
+  package private(set) var title: String?
 
   /// The text of the block that is open.
   private var open = ""
@@ -24,7 +24,7 @@ struct HTMLBlocks {
     "figure", "figcaption", "form", "fieldset", "hr", "body", "html", "address", "details", "summary", "caption", "thead", "tbody",
   ]
 
-  init(_ text: String) throws(HTML.Failed) {
+  package init(_ text: String) throws(HTML.Failed) {
     try HTML.read(Array(text.utf8)) { event in
       switch event {
       case .begin(let name): take(name, isEnd: false)

@@ -3,8 +3,8 @@ import CMarkdown
 /// Reads CommonMark with GitHub's tables, task lists, strikethrough and bare links, with md4c.
 ///
 /// A document is a sequence of events: nested blocks that begin and end, and the text in them.
-enum Markdown {
-  enum Block: Equatable {
+package enum Markdown {
+  package enum Block: Equatable {
     case document, quote, list, item, rule, html, paragraph, table
     /// The head or the body of a table, a row, a cell.
     case tablePart, tableRow, tableCell
@@ -14,7 +14,7 @@ enum Markdown {
     case code(fence: Character?)
   }
 
-  enum Text: Equatable {
+  package enum Text: Equatable {
     case plain, code, html
     /// A character reference as it was written, "&amp;" or "&#8230;".
     case reference
@@ -22,7 +22,7 @@ enum Markdown {
     case lineBreak, softBreak
   }
 
-  enum Event: Equatable {
+  package enum Event: Equatable {
     case begin(Block)
     case end(Block)
     /// `offset` is where the text is in the source, in bytes; nil if md4c made it up, such as the "\n" after a line of code.
@@ -30,10 +30,10 @@ enum Markdown {
   }
 
   /// The source is too long, or there is not enough memory for it.
-  struct Failed: Error {}
+  package struct Failed: Error {}
 
   /// Reads a whole document in UTF-8.
-  static func read(_ source: [UInt8], _ handle: (Event) -> Void) throws(Failed) {
+  package static func read(_ source: [UInt8], _ handle: (Event) -> Void) throws(Failed) {
     guard let size = MD_SIZE(exactly: source.count) else { throw Failed() }
     let result = withoutActuallyEscaping(handle) { handle in
       source.withUnsafeBytes { bytes in

@@ -1,13 +1,15 @@
 /// A passage as the memory keeps it: long enough to mean something, short enough to be quoted.
-struct Chunk: Equatable {
+package struct Chunk: Equatable {
   /// The headings above it, then its paragraphs.
-  var text: String
+  package var text: String
   /// "Reload › Draining, lines 10–24", "page 3"; empty if nothing is known.
-  var place: String
+  package var place: String
 
   /// Joins blocks under the same heading up to about `size` characters. A block longer than `limit` is divided, at the end of a
   /// sentence if possible.
-  static func chunks(of blocks: [Block], size: Int = 1000, limit: Int = 2000) -> [Chunk] {
+  ///
+  /// A heading counts with its first `longestHeading` characters; one that has more is text, too.
+  package static func chunks(of blocks: [Block], size: Int = 1000, limit: Int = 2000) -> [Chunk] {
     precondition(0 < size && size <= limit, "a chunk has room, and its limit is not below its size")
     var chunks: [Chunk] = []
     var headings = HeadingPath()
@@ -25,14 +27,19 @@ struct Chunk: Equatable {
       if !unused.isEmpty { chunks.append(chunk(unused, under: headings.use())) }
       headings.leave(from: level)
     }
-    for block in blocks {
+    for var block in blocks {
       if case .heading(let level) = block.kind {
         leave(level)
-        headings.enter(block, level: level)
-        continue
+        let isLong = block.text.count > longestHeading || block.text.utf8.count > 8 * longestHeading
+        var heading = block
+        if isLong { heading.text = shortened(block.text) }
+        headings.enter(heading, level: level)
+        if !isLong { continue }
+        block.kind = .text
       }
       for piece in pieces(of: block, limit: limit) {
-        let length = piece.text.count
+        // A character may have any number of bytes.
+        let length = max(piece.text.count, piece.text.utf8.count / 32)
         if !open.isEmpty, count + length > size { close() }
         open.append(piece)
         count += length
@@ -40,6 +47,24 @@ struct Chunk: Equatable {
     }
     leave(.min)
     return chunks
+  }
+
+  private static let longestHeading = 200
+  /// In bytes, for text whose characters have many; far below what the memory takes.
+  private static let longestBytes = 64 << 10
+
+  private static func shortened(_ heading: String) -> String {
+    var text = heading.prefix(longestHeading)
+    // A character may have any number of accents.
+    if text.utf8.count > 8 * longestHeading { text = cutAtScalar(text, bytes: 8 * longestHeading) }
+    return text + "…"
+  }
+
+  /// As much of the beginning as has at most so many bytes.
+  private static func cutAtScalar(_ text: Substring, bytes: Int) -> Substring {
+    guard let end = text.utf8.index(text.startIndex, offsetBy: bytes, limitedBy: text.endIndex) else { return text }
+    let whole = text.unicodeScalars.index(before: text.unicodeScalars.index(after: end))
+    return text[..<(whole > text.startIndex ? whole : end)]
   }
 
   /// - Parameter headings: the headings above the blocks. Headings among the blocks count only for the place.
@@ -59,12 +84,12 @@ struct Chunk: Equatable {
 
   /// The block, or the pieces that it must be divided into.
   private static func pieces(of block: Block, limit: Int) -> [Block] {
-    if block.text.utf8.count <= limit || block.text.count <= limit { return [block] }
+    if block.text.utf8.count <= limit || block.text.utf8.count <= longestBytes && block.text.count <= limit { return [block] }
     var pieces: [Block] = []
     var rest = block.text[...]
     var line = block.lines?.lowerBound
     while !rest.isEmpty {
-      let end = cut(rest, limit: limit, code: block.kind == .code)
+      let end = cut(cutAtScalar(rest, bytes: longestBytes), limit: limit, code: block.kind == .code)
       let text = rest[..<end]
       rest = rest[end...].drop(while: \.isWhitespace)
       var piece = block

@@ -1,0 +1,6 @@
+# -*- coding: iso-8859-1 -*-
+def a():
+    return "é"
+
+def b():
+    pass

@@ -6,6 +6,11 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
 
+/// For modules that much depends on and whose functions nobody needs inlined elsewhere. Without cross-module optimisation a module's interface
+/// stays as it is when the body of a function changes, and so do the modules that import it: a small change is a small build. What must be
+/// inlined across these is @inlinable.
+let apart: [SwiftSetting] = strict + [.unsafeFlags(["-disable-cmo"], .when(configuration: .release))]
+
 /// Each folder under Plugins with Swift in it is a persona: one dynamic library that knows PersonaKit and nothing else.
 let plugins = files(in: "Plugins").filter { name in files(in: "Plugins/\(name)").contains { $0.hasSuffix(".swift") } }
 
@@ -35,14 +40,14 @@ let package = Package(
 
     .target(name: "Wire", swiftSettings: strict),
     .target(name: "System", dependencies: ["CPlatform"], swiftSettings: strict),
-    .target(name: "Protocol", dependencies: ["Wire"], swiftSettings: strict),
+    .target(name: "Protocol", dependencies: ["Wire"], swiftSettings: apart),
     .target(name: "Passages", dependencies: ["CHTML", "CMarkdown", "System"], swiftSettings: strict),
-    .target(name: "Client", dependencies: ["Protocol", "System", "Wire"], swiftSettings: strict),
-    .target(name: "Kernel", dependencies: ["PersonaABI", "CCrypto", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
+    .target(name: "Client", dependencies: ["Protocol", "System", "Wire"], swiftSettings: apart),
+    .target(name: "Kernel", dependencies: ["PersonaABI", "CCrypto", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: apart),
     .target(
-      name: "Services", dependencies: ["Kernel", "Protocol", "System", "Wire", "CCurl", "CSQLite", "CVector"], swiftSettings: strict),
+      name: "Services", dependencies: ["Kernel", "Protocol", "System", "Wire", "CCurl", "CSQLite", "CVector"], swiftSettings: apart),
     .target(name: "PersonaKit", dependencies: ["PersonaABI"], swiftSettings: strict),
-    .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: strict),
+    .target(name: "Workbench", dependencies: ["Kernel", "PersonaABI", "CPlatform", "Protocol", "System", "Wire"], swiftSettings: apart),
 
     .executableTarget(
       name: "batkernel", dependencies: ["Kernel", "Services", "Protocol", "System", "Wire", "CTOML"], swiftSettings: strict),

@@ -115,7 +115,8 @@ need_model() {
 
 # SwiftPM keeps a manifest's result until an environment variable changes: so a new folder in Plugins is seen.
 export_plugins() {
-  PLUGINS="$(ls Plugins)"
+  # In one order, whatever the language of the shell: another one would look like a change.
+  PLUGINS="$(LC_ALL=C ls Plugins)"
   export PLUGINS
 }
 

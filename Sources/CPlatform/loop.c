@@ -103,6 +103,17 @@ static void close_owned(void) {
 }
 static void watch_forks(void) { pthread_atfork(0, 0, close_owned); }
 
+int bat_lost(int *found, int limit) {
+  int count = 0;
+  int end = __atomic_load_n(&owned_end, __ATOMIC_RELAXED);
+  for (int descriptor = 0; descriptor < end && descriptor < 256 && count < limit; descriptor++)
+    if (owned[descriptor] && fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) {
+      owned[descriptor] = 0;
+      found[count++] = descriptor;
+    }
+  return count;
+}
+
 void bat_own(int descriptor, int on) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, watch_forks);

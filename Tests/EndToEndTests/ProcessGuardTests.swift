@@ -44,6 +44,14 @@ import Testing
     #expect(refused["reason"]?.contains("crashed in rehearsal, in create") == true, "\(refused)")
   }
 
+  @Test("that it has closed descriptors of the kernel is told, with who it was")
+  func descriptors() throws {
+    let (kernel, client) = try house()
+    _ = try client.ask("SPOILER", "descriptors", id: 1)
+    try log(kernel, client, says: "descriptors that are the kernel's")
+    #expect(kernel.log.contains("SPOILER has closed in "), "\(kernel.log)")
+  }
+
   @Test("SIGTERM ends a kernel whose persona ignores it")
   func term() throws {
     let (kernel, client) = try house()

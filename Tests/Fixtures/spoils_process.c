@@ -38,6 +38,15 @@ static persona_status receive_spoiler(persona *self, const persona_gram_v1 *gram
     }
     return reply_number(self, gram->token, "child", child);
   }
+  if (!strcmp(method, "descriptors")) {
+    // The kernel's own: an eventfd.
+    char path[64], target[64];
+    for (int descriptor = 3; descriptor < 64; descriptor++) {
+      snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+      ssize_t count = readlink(path, target, sizeof target - 1);
+      if (count > 0 && (target[count] = 0, strstr(target, "inotify"))) close(descriptor);
+    }
+  }
   if (!strcmp(method, "table")) {
     ((persona_bus_v1 *)(void *)self->bus)->reply = 0;
   }

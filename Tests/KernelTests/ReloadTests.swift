@@ -94,7 +94,7 @@ import TestSupport
 
   @Test("a crash in rehearsal is told with the line of the source, where the library knows its lines")
   func crashLine() throws {
-    let house = try House([("ECHO", "echo", [:])], rehearse: true)
+    let house = try House([("ECHO", "settings", [:])], rehearse: true)
     let client = try house.attached("GUI")
     try house.settle("ECHO", as: client)
     let library = try Fixtures.build("crashes_at_line", options: ["-g"])

@@ -43,3 +43,5 @@ void bat_block_asynchronous_signals(void);
 // From now on (on = 1) a child that is forked closes the descriptor: it must not keep what belongs to this process alone. Programs that
 // are started get none anyway.
 void bat_own(int descriptor, int on);
+// Which of the first 256 owned descriptors somebody else has closed; they are not owned any more then. How many of them `found` holds.
+int bat_lost(int *found, int limit);

@@ -126,9 +126,20 @@ public enum ProcessGuard {
     state.withLock { if $0 == nil { $0 = now } }
   }
 
+  /// Descriptors of the kernel's that are closed although it has not closed them; each is told once.
+  private static func lost() -> String? {
+    guard state.withLock({ $0 != nil }) else { return nil }
+    var found = [Int32](repeating: 0, count: 16)
+    let count = Int(bat_lost(&found, Int32(found.count)))
+    return count == 0 ? nil : found[..<count].map(String.init).joined(separator: ", ")
+  }
+
   /// What was changed since the last look and has been put back, in one sentence that begins with its subject; nil: nothing.
   static func putBack(after call: String, of persona: String) -> String? {
     let changes = state.withLock { $0?.putBack() ?? [] }
+    if let lost = lost() {
+      return "\(persona) has closed in \(call) descriptors that are the kernel's (\(lost)); they cannot be put back: restart the kernel"
+    }
     if changes.isEmpty { return nil }
     let list = changes.joined(separator: ", ")
     return "\(persona) has changed in \(call) what belongs to the whole process: \(list); it was put back. A persona must leave that alone"

@@ -26,6 +26,8 @@ final class DevLoop {
     var isStuck = false
     /// The request under way is a reload by force, which somebody has pressed a key for.
     var isForced = false
+    /// Somebody has pressed the key while another reload was under way.
+    var wantsForce = false
     /// What was built last.
     var library: String?
     /// For the end of a line.
@@ -156,12 +158,17 @@ final class DevLoop {
   private func force() throws {
     let stuck = subjects.filter(\.isStuck)
     if stuck.isEmpty { return try say("nothing hangs, so there is nothing to force") }
-    for subject in stuck where link.connection != nil && (subject.request?.isQuestion ?? true) {
-      cancelRequest(of: subject)
-      subject.isForced = true
-      try say("\(subject.name) is replaced by force")
-      try start(subject, Request(Personas.Reload(names: [subject.name], force: true, library: subject.library)))
+    for subject in stuck where link.connection != nil {
+      // A reload that is under way ends first.
+      if subject.request?.isQuestion == false { subject.wantsForce = true } else { try force(subject) }
     }
+  }
+
+  private func force(_ subject: Subject) throws {
+    cancelRequest(of: subject)
+    (subject.wantsForce, subject.isForced) = (false, true)
+    try say("\(subject.name) is replaced by force")
+    try start(subject, Request(Personas.Reload(names: [subject.name], force: true, library: subject.library)))
   }
 
   /// Offers the key that helps where a generation does not come back; tells what came by itself.
@@ -248,10 +255,12 @@ final class DevLoop {
       guard let (subject, isQuestion) = take(id) else { return }
       let event = isQuestion ? try answered(subject, payload) : try changed(subject, payload)
       try perform(subject, subject.machine.handle(event, now: Self.now))
+      if subject.wantsForce, subject.request == nil { try force(subject) }
     case .incoming(.failure(let id, let report)):
       guard let (subject, isQuestion) = take(id) else { return }
       let event = isQuestion ? try couldNotAnswer(subject, report) : try refused(subject, report)
       try perform(subject, subject.machine.handle(event, now: Self.now))
+      if subject.wantsForce, subject.request == nil { try force(subject) }
     case .incoming: break
     }
   }

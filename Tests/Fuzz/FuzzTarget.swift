@@ -21,7 +21,7 @@ struct FuzzTarget {
     [
       FuzzTarget(name: "wire", taken: "grams", source: "lines of \(Corpus.folder)", corpus: Corpus.lines(), pieces: Mutator.json) {
         (input, memory, _) throws(BrokenClaim) in
-        try WireClaims.check(input, in: memory)
+        try WireClaims.check(input, memory)
       },
       FuzzTarget(
         name: "answers", taken: "whole answers", source: "answers of model servers", corpus: RecordedAnswer.all.map(\.body),

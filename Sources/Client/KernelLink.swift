@@ -35,6 +35,8 @@ public final class KernelLink {
   /// Nil while the kernel is gone.
   public private(set) var connection: KernelConnection?
   private let name: String?
+  /// Ends the calls that wait, on each connection.
+  private let interrupt: Interrupt?
   private let pauses: (first: Duration, longest: Duration)
   private var backoff: Backoff
   /// One that has said hello, and until when it waits for the welcome.
@@ -49,6 +51,7 @@ public final class KernelLink {
   public init(_ connection: KernelConnection, name: String?, pauses: (first: Duration, longest: Duration)) {
     self.connection = connection
     self.name = name
+    interrupt = connection.interrupt
     self.pauses = pauses
     path = connection.path
     backoff = Backoff(first: pauses.first, longest: pauses.longest, now: .now)
@@ -93,7 +96,6 @@ public final class KernelLink {
   private func attach(_ now: ContinuousClock.Instant) throws(ClientError) -> [Event] {
     guard let (connection, until) = candidate else {
       if backoff.isDue(now) {
-        let interrupt: Interrupt? = nil
         candidate = (try KernelConnection(path: path, name: name, interrupt: interrupt), now + Self.patience)
       }
       return []

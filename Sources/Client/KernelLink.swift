@@ -36,6 +36,8 @@ public final class KernelLink {
   public private(set) var connection: KernelConnection?
   private let name: String?
   private let distinct: Bool
+  /// Ends the calls that wait, on each connection.
+  private let interrupt: Interrupt?
   private let pauses: (first: Duration, longest: Duration)
   private var backoff: Backoff
   /// One that has said hello, and until when it waits for the welcome.
@@ -54,6 +56,7 @@ public final class KernelLink {
     self.connection = connection
     self.name = name
     self.distinct = distinct
+    interrupt = connection.interrupt
     self.pauses = pauses
     path = connection.path
     backoff = Backoff(first: pauses.first, longest: pauses.longest, now: .now)
@@ -98,7 +101,6 @@ public final class KernelLink {
   private func attach(_ now: ContinuousClock.Instant) throws(ClientError) -> [Event] {
     guard let (connection, until) = candidate else {
       if backoff.isDue(now) {
-        let interrupt: Interrupt? = nil
         candidate = (try KernelConnection(path: path, name: name, distinct: distinct, interrupt: interrupt), now + Self.patience)
       }
       return []

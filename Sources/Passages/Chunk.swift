@@ -89,16 +89,19 @@ package struct Chunk: Equatable {
     var rest = block.text[...]
     var line = block.lines?.lowerBound
     while !rest.isEmpty {
-      let end = cut(cutAtScalar(rest, bytes: longestBytes), limit: limit, code: block.kind == .code)
-      let text = rest[..<end]
-      rest = rest[end...].drop(while: \.isWhitespace)
+      // A string of its own: to find the end of a character, Swift looks beyond the end of a substring, and one may be as long as all.
+      let window = String(cutAtScalar(rest, bytes: longestBytes))
+      let text = String(window[..<cut(window[...], limit: limit, code: block.kind == .code)])
+      let behind = rest.utf8.index(rest.startIndex, offsetBy: text.utf8.count)
+      let next = rest.unicodeScalars[behind...].firstIndex { !$0.properties.isWhitespace } ?? rest.endIndex
       var piece = block
-      piece.text = String(text)
+      piece.text = text
       if let first = line {
-        let breaks = block.text[text.startIndex..<(rest.isEmpty ? text.endIndex : rest.startIndex)].count(where: \.isNewline)
-        piece.lines = first...first + text.count(where: \.isNewline)
-        line = first + breaks
+        let breaks = text.count(where: \.isNewline)
+        piece.lines = first...first + breaks
+        line = first + breaks + String(rest[behind..<next]).count(where: \.isNewline)
       }
+      rest = rest[next...]
       pieces.append(piece)
     }
     return pieces

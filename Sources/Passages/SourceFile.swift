@@ -9,6 +9,8 @@ package struct SourceFile {
 
   /// The largest file that is read, in bytes.
   package static let longest = 32 << 20
+  /// So many passages may come of it: three times as many as of the largest file with usual text.
+  package static let mostPassages = 100_000
 
   private static let kinds: [String: Kind] = [
     "txt": .text, "text": .text, "log": .text, "rst": .text, "org": .text, "tex": .text, "csv": .text, "tsv": .text, "md": .markdown,
@@ -73,6 +75,9 @@ package struct SourceFile {
       throw .withoutText("there is no text in it, probably pictures of pages: have them read (`ocrmypdf IN OUT`), and ingest the result")
     }
     if passages.isEmpty, kind == .html, !bytes.isEmpty { throw .withoutText("there is no text in it that a reader would see") }
+    if passages.count > Self.mostPassages {
+      throw Refused(why: "it would be \(passages.count) passages, and \(Self.mostPassages) are the limit: divide it")
+    }
     return Content(passages: passages, guessed: encoded.guessed)
   }
 

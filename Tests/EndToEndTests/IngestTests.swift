@@ -218,6 +218,19 @@ import Testing
     #expect(pieces.prefix(while: { $0.place.isEmpty }).map(\.text).joined().utf8.elementsEqual(accents.utf8))
   }
 
+  @Test(
+    "a file of nothing but headings is left out if they are too many; one character of a megabyte is divided at once",
+    .timeLimit(.minutes(1)))
+  func many() throws {
+    let headings = String(repeating: "# a\n", count: SourceFile.mostPassages + 1)
+    #expect(throws: SourceFile.Refused(why: "it would be 100001 passages, and 100000 are the limit: divide it")) {
+      try SourceFile(.markdown).content(of: Array(headings.utf8))
+    }
+    let accents = "e" + String(repeating: "\u{301}", count: 2_000_000)
+    let passages = try SourceFile(.text).content(of: Array(accents.utf8)).passages
+    #expect(passages.count == 62 && passages.reduce(0) { $0 + $1.text.utf8.count } == accents.utf8.count)
+  }
+
   @Test("a page whose tag has 200,000 attributes is read in a moment, and so is one of unclosed tags", .timeLimit(.minutes(1)))
   func hostile() throws {
     func attributes(_ count: Int) -> String { (0..<count).map { " a\($0)=1" }.joined() }

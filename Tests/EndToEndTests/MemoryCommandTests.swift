@@ -173,6 +173,20 @@ import Testing
     #expect(try kernel.client("OTHER2").ask("KERNEL", "memory.count", #"{"collection":"c"}"#, id: 1)["count"] != nil)
   }
 
+  @Test("a reply of the memory that is too long for a line is refused with what to do, and the connection stays")
+  func longReply() throws {
+    let kernel = try RealKernel(Self.words + "[bus]\nframe_bytes = 200_000\n")
+    let client = try kernel.client("A")
+    _ = try client.ask("KERNEL", "memory.create", #"{"collection":"c"}"#, id: 1)
+    for id in 2..<5 {
+      let text = String(repeating: "word ", count: 20_000)
+      _ = try client.ask("KERNEL", "memory.add", #"{"collection":"c","documents":[{"text":"\#(text)"}]}"#, id: id)
+    }
+    let refusal = try client.ask("KERNEL", "memory.get", #"{"collection":"c"}"#, id: 5)
+    #expect(refusal.code == "too_long" && refusal.message?.contains("ask for fewer documents at once") == true, "\(refusal)")
+    #expect(try client.ask("KERNEL", "memory.get", #"{"collection":"c","limit":1}"#, id: 6).payload["documents"] != nil)
+  }
+
   @Test("ROBIN reads the library before answering, cites it, and the conversation opens what was cited")
   func citations() throws {
     let server = try ScriptedModelServer(.ollama)

@@ -49,17 +49,23 @@ struct ServiceMethods {
     let request = MemoryRequest(
       actor: .client(call.client?.participant?.text ?? ""), operation: operation,
       arguments: call.payload.isEmpty ? Array("{}".utf8) : call.payload)
-    let end = onLoop(call.end)
+    let end = fitting(call.end, "ask for fewer documents at once, with \"limit\"")
     memory.perform(request) { end($0.map(\.json)) }
   }
 
   private func history(_ request: HistoryRequest, _ call: MethodTable.Call) throws(Failure) {
-    let limit = router.limits.frameBytes - 4096
-    let end = onLoop(call.end)
-    try language().history(request) { result in
+    try language().history(request, onEnd: fitting(call.end, "ask for fewer turns, with \"last\""))
+  }
+
+  /// As `onLoop`; a reply that is too long for a line is refused, with what to do.
+  private func fitting(_ end: @escaping (Result<[UInt8], Failure>) -> Void, _ advice: String)
+    -> @Sendable (Result<[UInt8], Failure>) -> Void
+  {
+    let limit = max(router.limits.frameBytes - 4096, router.limits.frameBytes / 2)
+    let end = onLoop(end)
+    return { result in
       if case .success(let json) = result, json.count > limit {
-        return end(
-          .failure(Failure(.tooLong, "the reply has \(json.count) bytes, too many for one line: ask for fewer turns, with \"last\"")))
+        return end(.failure(Failure(.tooLong, "the reply has \(json.count) bytes, too many for one line: \(advice)")))
       }
       end(result)
     }

@@ -113,6 +113,25 @@ private final class SmallDisk {
     #expect(try await store(.count("c")) == 2)
   }
 
+  @Test(
+    "a database that is cut off while it is in use ends nothing: every operation has a result or an error", arguments: [0, 4096, 50_000])
+  func cutDatabase(_ length: Int) async throws {
+    let store = TemporaryStore()
+    try await store(.create("c"))
+    for batch in 0..<4 { try await store(.add("c", documents(batch))) }
+    store.reopen()
+    _ = try await store(.count("c"))
+    #expect(truncate(store.folder + "/memory.sqlite", length) == 0 && truncate(store.folder + "/memory.sqlite-wal", length / 2) == 0)
+    let query = MemoryQuery(text: "w1x7y919", embedding: Embedding(model: "m", vector: [1, 8]))
+    for _ in 0..<2 {
+      _ = await store.failure(.query("c", query))
+      _ = await store.failure(.get("c", Selection(withVectors: true)))
+      _ = await store.failure(.add("c", documents(900)))
+      _ = await store.failure(.forget(.persona("ROBIN")))
+      store.reopen()
+    }
+  }
+
   @Test("a mapped file that is cut off while it is read is zeros from there on, and says so; what is written into it harms nobody")
   func cutOff() throws {
     let folder = FileManager.default.temporaryDirectory.path + "/bat-mapped-\(UUID().uuidString)"

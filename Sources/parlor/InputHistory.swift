@@ -23,10 +23,11 @@ struct InputHistory {
 
   init(folder: String) { self.folder = folder }
 
-  /// In $XDG_STATE_HOME, else in ~/.local/state. Nil: the environment does not say where the user's files are.
+  /// In $XDG_STATE_HOME, else in ~/.local/state. Nil: there is no place for the user's files.
   static var usual: InputHistory? {
     if let state = Terminal.environment("XDG_STATE_HOME"), state.hasPrefix("/") { return InputHistory(folder: state + "/bat") }
-    guard let home = Terminal.environment("HOME"), home.hasPrefix("/") else { return nil }
+    // A user without a home has one in the environment that is not there, and does not want it made.
+    guard let home = Terminal.environment("HOME"), home.hasPrefix("/"), access(home, W_OK | X_OK) == 0 else { return nil }
     return InputHistory(folder: home + "/.local/state/bat")
   }
 

@@ -305,6 +305,23 @@ import Wire
     }
   }
 
+  @Test("a home that is not there is not made")
+  func homeless() async throws {
+    let kernel = try ScriptedKernel(Self.echo)
+    let temporary = TemporaryFolder()
+    try await onThread {
+      let home = temporary.path + "/nonexistent"
+      let child = try ParlorChild([], kernel: kernel.path, onTerminal: true, environment: ["HOME": home])
+      try child.expect("BRICK> ")
+      child.type("x\r")
+      try child.expect("heard x")
+      try child.expect("BRICK> ")
+      child.type("\u{04}")
+      #expect(try child.wait() == 0)
+      #expect(!FileManager.default.fileExists(atPath: home) && !child.text.contains("not kept"))
+    }
+  }
+
   @Test("what was written is there for Up the next time")
   func keptLines() async throws {
     let kernel = try ScriptedKernel(Self.echo)

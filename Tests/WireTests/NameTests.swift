@@ -17,7 +17,7 @@ import Testing
       (" KERNEL", "blanks"), ("a  b", "blanks"), ("KERNEL\u{A0}", "invisible"), ("\u{3000}A", "invisible"), ("\u{200B}", "invisible"),
       ("BR\u{200D}ICK", "invisible"), ("A\u{AD}", "invisible"), ("A\u{FEFF}", "invisible"), ("\u{2800}", "invisible"),
       ("\u{3164}", "invisible"), ("A\u{FE0F}", "invisible"), ("\u{E000}", "invisible"), ("\u{FFFD}", "invisible"), ("e\u{301}", "plain"),
-      ("ＫＥＲＮＥＬ", "plain"), ("𝐊ERNEL", "plain"), ("\u{212A}ERNEL", "plain"), ("ⒷRICK", "plain"), ("ВRICK", "alphabet"),
+      ("ＫＥＲＮＥＬ", "plain"), ("𝐊ERNEL", "plain"), ("\u{212A}ERNEL", "plain"), ("ⒷRICK", "plain"), ("ᴋᴇʀɴᴇʟ", "plain"), ("ВRICK", "alphabet"),
       ("KΕRNEL", "alphabet"),
       ("KERNEL", "not free"), ("kernel", "not free"), ("*", "not free"), ("#a", "not free"), ("{a", "not free"), ("USER", "not free"),
       ("All", "not free"), ("everyone", "not free"), ("nobody", "not free"),

@@ -32,6 +32,7 @@ struct PersonasCommand: Command {
     var outcome = ExitCode.ok
     for operand in arguments.operands {
       guard let paths = LibraryFacts.paths(in: operand) else { throw CLIError(.failed, "the folder \(operand) cannot be read") }
+      if paths.isEmpty { try Output.diagnostics.line("parlor: there are no libraries in \(operand)") }
       for path in paths {
         do throws(LibraryError) { all.append(try LibraryFacts(reading: path)) } catch {
           if paths != [operand], error.kind == .noEntry { continue }

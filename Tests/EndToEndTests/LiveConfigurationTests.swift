@@ -89,6 +89,16 @@ import Testing
     #expect(refused?["GUI"]?.contains("a connected client is called GUI") == true, "\(reply)")
   }
 
+  @Test("a thousand requests to read the file share few readings, and each is answered")
+  func many() throws {
+    let (kernel, client) = try house(before: "[reload]\nwatch = false\n")
+    try kernel.write("[reload]\nwatch = false\n[persona.SETTINGS]\nprompt = \"two\"\n")
+    try client.write((1...1000).map { "{\"target\":\"KERNEL\",\"method\":\"config.reload\",\"id\":\($0)}\n" }.joined())
+    var answered: Set<String> = []
+    while answered.count < 1000 { answered.insert(try client.gram { $0.re != nil && $0.method == "reply" }.re ?? "") }
+    #expect(try client.ask("SETTINGS", "any", id: 2000)["prompt"] == "two")
+  }
+
   @Test("a library that is a link is reloaded when its target is built, when it leads elsewhere, and when a folder on the way does")
   func links() throws {
     let kernel = try RealKernel("", start: false)

@@ -158,6 +158,21 @@ import Testing
     }
   }
 
+  @Test("a generation that fails its trial is rolled back, and dev says so")
+  func rollback() async throws {
+    let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")
+    try Self.write("edit", in: house, version: "1")
+    try house.kernel.start()
+    try await onThread {
+      let dev = try Self.dev(house)
+      try dev.expect("EDIT live: ")
+      try house.kernel.temporary.write("edit/edit.c", "#define VERSION \"2\"\n#include \"fails_health.c\"\n")
+      try dev.expect("EDIT rolled back: ")
+      try dev.expect("failed its trial: its library card has run out")
+      #expect(try house.kernel.client("GUI").ask("EDIT", "echo", "1", id: 1)["version"] == "1")
+    }
+  }
+
   @Test("the line where a persona has crashed the kernel is told, and so is a mistake in personas.toml")
   func crash() async throws {
     let house = try TemporaryHouse("[persona.EDIT]\nlibrary = \"edit/libEDIT.so\"\n")

@@ -1,3 +1,4 @@
+import Protocol
 import Testing
 import Wire
 
@@ -184,5 +185,19 @@ import Wire
     #expect(fixed(7, 0) == "7")
     #expect(milliseconds(42) == "0.04")
     #expect(milliseconds(12_300) == "12")
+  }
+
+  @Test("stats tell what hangs, what that costs, and what helps")
+  func stuck() {
+    func text(_ replaced: Bool) -> String {
+      let stuck = Stats.Stuck(persona: "ROBIN", generation: 3, replaced: replaced, busy_ms: 12_340, cpu_ms: 11_990)
+      let reply = Stats.Reply(
+        uptime_s: 1, version: "0", pid: 1, memory_kb: 1, connections: 0, requests: 0, messages: 0, errors: 0, undelivered: 0,
+        stuck: [stuck],
+        personas: [], llm: .null, memory: .null)
+      return StatsText.text(reply, style: Style(for: .answer))
+    }
+    #expect(text(false).contains("ROBIN generation 3: 12.3 s in a call, 12.0 s of processor time; `parlor reload ROBIN --force` helps"))
+    #expect(text(true).contains("12.0 s of processor time, replaced; its thread goes on until the kernel ends"))
   }
 }

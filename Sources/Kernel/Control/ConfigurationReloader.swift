@@ -93,7 +93,7 @@ final class ConfigurationReloader {
     return untold.reply.followed(by: reply)
   }
 
-  // MARK: One after the other
+  // MARK: One reading after the other; all that wait for the next one share it
 
   private func wish(_ wish: Wish) {
     wishes.append(wish)
@@ -103,8 +103,9 @@ final class ConfigurationReloader {
   private func next() {
     if isReading || wishes.isEmpty { return }
     isReading = true
-    let wish = wishes.removeFirst()
-    let (box, inbox, read, path) = (LoopOnly((self, wish)), inbox, read, path)
+    let waiting = wishes
+    wishes = []
+    let (box, inbox, read, path) = (LoopOnly((self, waiting)), inbox, read, path)
     do throws(Errno) {
       try startThread(name: "personas.toml") {
         let stamp = path.flatMap(Self.stamp)
@@ -114,19 +115,22 @@ final class ConfigurationReloader {
       }
     } catch {
       isReading = false
-      wish.end(.failure(Failure(.failed, "personas.toml is not read: no thread can be started: \(error); try again later")))
+      let failure = Failure(.failed, "personas.toml is not read: no thread can be started: \(error); try again later")
+      for wish in waiting { wish.end(.failure(failure)) }
     }
   }
 
-  private func ended(_ result: Result<Configuration, Failure>, _ stamp: LibraryFile.Stamp?, _ wish: Wish) {
+  private func ended(_ result: Result<Configuration, Failure>, _ stamp: LibraryFile.Stamp?, _ wishes: [Wish]) {
     isReading = false
     self.stamp = stamp
     if case .failure = result { hasFailed = true } else { hasFailed = false }
-    if wish.isSave, case .success(let new) = result, !mayFollow(new) {
+    if case .success(let new) = result, wishes.allSatisfy(\.isSave), !mayFollow(new) {
       self.stamp = nil
       log.warning("personas.toml was saved without a persona; config.reload takes that over, if it is meant")
     } else {
-      wish.end(result.map { apply($0, wish.libraries) })
+      let libraries = wishes.reduce(into: [:]) { $0.merge($1.libraries) { $1 } }
+      let reply = result.map { apply($0, libraries) }
+      for wish in wishes { wish.end(reply) }
     }
     next()
   }

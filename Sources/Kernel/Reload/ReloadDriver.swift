@@ -104,7 +104,8 @@ final class ReloadDriver {
 
   private func tell(_ receipt: Receipt, _ done: (Receipt) -> Void) {
     var receipt = receipt
-    receipt.changes = receipt.changes ?? slot.takeChanges()
+    // One that tells of no new generation may pass by unread.
+    if [.loaded, .reloaded, .rolledBack].contains(receipt.outcome) { receipt.changes = slot.takeChanges() }
     lastReceipt = receipt
     supervisor.announce(receipt)
     done(receipt)

@@ -88,7 +88,7 @@ enum AnswerClaims {
     }
     guard whole.isWhole else { return }
     let text = String(decoding: input, as: UTF8.self).lowercased()
-    guard ["done", "finish", "stop", "message", "text", "\\u"].contains(where: text.contains) else {
+    guard ["done", "finish", "stop", "message", "text", "\\"].contains(where: text.contains) else {
       throw BrokenClaim(claim: "an answer is whole without anything that ends it")
     }
   }

@@ -70,25 +70,25 @@ enum AnswerClaims {
 
   /// What has ended well cannot fail any more; what has not ended is never whole.
   private static func checkEnds(_ input: [UInt8], _ whole: Reading) throws(BrokenClaim) {
+    // The last line counts without its end.
+    let line: ArraySlice<UInt8> = [0x0a]
+    let ended = Reading([input[...], line])
     let broken = Reading([input[...]], end: .broken("reset"))
-    // The last word counts without the end of its line.
-    guard broken.isWhole == (whole.wasComplete || Reading([input[...], [0x0a]]).wasComplete) else {
-      throw BrokenClaim(
-        claim:
-          "an answer that \(whole.wasComplete ? "has" : "has not") ended is \(broken.isWhole ? "" : "not ")whole when the connection breaks"
-      )
+    guard broken.isWhole == ended.wasComplete else {
+      let (has, isWhole) = (ended.wasComplete ? "has" : "has not", broken.isWhole ? "whole" : "not whole")
+      throw BrokenClaim(claim: "an answer that \(has) ended is \(isWhole) when the connection breaks")
     }
-    if whole.wasComplete {
+    if ended.wasComplete {
       for rubbish in rubbish {
-        let reading = Reading([input[...], rubbish[...]], end: .silent)
-        guard reading.isWhole, reading.text == whole.text, reading.answer.toolCalls == whole.answer.toolCalls else {
+        let reading = Reading([input[...], line, rubbish[...]], end: .silent)
+        guard reading.isWhole, reading.text == ended.text, reading.answer.toolCalls == ended.answer.toolCalls else {
           throw BrokenClaim(claim: "an answer that has ended is another with this behind it: \(String(decoding: rubbish, as: UTF8.self))")
         }
       }
     }
     guard whole.isWhole else { return }
     let text = String(decoding: input, as: UTF8.self).lowercased()
-    guard ["done", "finish", "stop", "message", "text", "\\u"].contains(where: text.contains) else {
+    guard ["done", "finish", "stop", "message", "text", "\\"].contains(where: text.contains) else {
       throw BrokenClaim(claim: "an answer is whole without anything that ends it")
     }
   }

@@ -17,6 +17,8 @@ final class OpenQuestion {
   var reader = AnswerReader()
   /// A piece has come, in whatever round.
   var hasSpoken = false
+  /// When the answer's last word came; nil: it has not.
+  var completeAt: Milliseconds?
   /// When the first piece of this round came.
   var roundPieceAt: Milliseconds?
 

@@ -51,6 +51,7 @@ final class QuestionSender {
       return .unsent(server.resting(obstacle), mayFallBack: true)
     }
     question.reader = AnswerReader()
+    question.completeAt = nil
     question.roundPieceAt = nil
     provider.counters.sent += 1
     question.transfer = http.start(request) { [unowned self] in
@@ -73,13 +74,20 @@ final class QuestionSender {
   private func receive(_ question: OpenQuestion, status: Int, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     let weight = question.reader.weight
     tell(question, question.reader.receive(status: status, bytes))
+    let now = MachineClock.nowMilliseconds()
+    let hasGrown = question.reader.weight > weight
     // Signs of life are no answer: whoever waits for its slot goes by what the model says.
-    if question.reader.weight > weight { question.provider?.schedule.heard(question.id, at: MachineClock.nowMilliseconds()) }
-    if let transfer = question.transfer, let server = question.machine.server {
-      // After the last word the body's own end is only wanted to keep the connection.
-      http.setSilence(of: transfer, to: min(question.reader.lingering ?? .max, server.silenceMilliseconds))
+    if hasGrown { question.provider?.schedule.heard(question.id, at: now) }
+    guard let transfer = question.transfer, let server = question.machine.server else { return question.reader.wantsMore }
+    guard let lingering = question.reader.lingering else {
+      question.completeAt = nil
+      http.setSilence(of: transfer, to: server.silenceMilliseconds)
+      return question.reader.wantsMore
     }
-    return question.reader.wantsMore
+    // After the last word the body's own end is only wanted to keep the connection: for a while, in silence or not.
+    if hasGrown || question.completeAt == nil { question.completeAt = now }
+    http.setSilence(of: transfer, to: min(lingering, server.silenceMilliseconds))
+    return question.reader.wantsMore && now - (question.completeAt ?? now) < 2 * Milliseconds(lingering)
   }
 
   private func tell(_ question: OpenQuestion, _ pieces: [AnswerPiece]) {

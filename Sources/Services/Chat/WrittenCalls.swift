@@ -83,7 +83,8 @@ struct CallHold {
   mutating func add(_ piece: String) -> String {
     held += piece
     if isHolding { return "" }
-    if !hasShown {
+    // Nobody writes so many blanks before a call.
+    if !hasShown, held.utf8.count <= 1024 || WrittenCalls.beginning(of: held) == .call {
       switch WrittenCalls.beginning(of: held) {
       case .undecided: return ""
       case .call:

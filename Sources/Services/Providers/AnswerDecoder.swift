@@ -55,6 +55,8 @@ struct AnswerDecoder {
   private var known = Answer()
   /// The last word, or a fault: nothing is read any more.
   private var isClosed = false
+  /// A line came that nobody reads to its end.
+  private(set) var isEndless = false
   private var hasFinish = false
   /// The finish stood in a piece of its own, so more text is not to be expected.
   private(set) var isCertain = false
@@ -119,7 +121,13 @@ struct AnswerDecoder {
       isCertain = true
       isClosed = true
     case .remark(let bytes): remark = remark ?? excerpt(bytes)
-    case .endless: if !known.isComplete { fault(.garbled("a line or an event of more than \(LineCutter.limit) bytes"), into: &events) }
+    case .endless:
+      isEndless = true
+      if known.isComplete {
+        isClosed = true
+      } else {
+        fault(.garbled("a line or an event of more than \(LineCutter.limit) bytes"), into: &events)
+      }
     }
   }
 

@@ -149,10 +149,11 @@ struct AnswerFraming {
     return bytes
   }
 
-  /// `[DONE]`, however it is written.
+  /// `[DONE]`, in small letters too, in quotes, or without its brackets.
   static func isLastWord(_ data: some Collection<UInt8>) -> Bool {
     guard (4...16).contains(data.count) else { return false }
-    return String(decoding: data, as: UTF8.self).lowercased().filter(\.isLetter) == "done" && !data.contains(UInt8(ascii: "{"))
+    let word = String(decoding: data.filter { $0 > 32 && $0 != UInt8(ascii: "\"") }, as: UTF8.self).lowercased()
+    return word == "[done]" || word == "done"
   }
 
   /// What some servers send to keep a connection: a short word, a number, or null.

@@ -12,6 +12,8 @@ package struct AnswerReader {
 
   private var decoder = AnswerDecoder()
   private var errorBody: [UInt8] = []
+  /// Of a response that is no answer.
+  private var errorStatus: Int?
   private var fault: AnswerFault?
   private var textBytes = 0
 
@@ -25,7 +27,9 @@ package struct AnswerReader {
   var weight: Int { decoder.weight }
 
   /// False: the rest of the body is not worth reading.
-  package var wantsMore: Bool { fault == nil && decoder.weight <= Self.textLimit }
+  package var wantsMore: Bool {
+    fault == nil && decoder.weight <= Self.textLimit && !decoder.isEndless && errorBody.count < Self.errorBodyLimit
+  }
 
   /// How long a body may go on in silence after the answer's last word, in milliseconds; nil: that has not come. A server that
   /// gives a finish to each piece of text may take its time for the next.
@@ -35,6 +39,7 @@ package struct AnswerReader {
 
   package mutating func receive(status: Int, _ bytes: some Collection<UInt8>) -> [AnswerPiece] {
     guard Self.isAnswer(status) else {
+      errorStatus = status
       errorBody += bytes.prefix(Self.errorBodyLimit - errorBody.count)
       return []
     }
@@ -73,6 +78,8 @@ package struct AnswerReader {
     if isComplete { return nil }
     if let fault { return .fault(fault, textBytes: textBytes) }
     if decoder.weight > Self.textLimit { return .endless(bytes: decoder.weight) }
+    // A refusal is one, however its body ends.
+    if let errorStatus, end == .refused || end == .silent { return .status(errorStatus, body: errorBody, retryAfter: nil) }
     switch end {
     case .complete(let status, _) where Self.isAnswer(status):
       return .cutOff("it ended without the protocol's last word", textBytes: textBytes)

@@ -13,6 +13,8 @@ struct HTTPRequest {
   var connectMilliseconds = 10_000
   /// No byte for so long ends it.
   var silenceMilliseconds: Int
+  /// Longer it may not take, whatever comes; nil: as long as it likes.
+  var totalMilliseconds: Int?
 }
 
 package enum HTTPEnd: Equatable, Sendable {
@@ -115,6 +117,7 @@ final class HTTPClient {
     // HTTP/1.1: one connection is one answer, so closing it tells the server that nobody wants it.
     set(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
     set(easy, CURLOPT_CONNECTTIMEOUT_MS, request.connectMilliseconds)
+    if let total = request.totalMilliseconds { set(easy, CURLOPT_TIMEOUT_MS, total) }
     set(easy, CURLOPT_TCP_KEEPALIVE, 1)
     bat_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, transfer.errorText)
     for header in request.headers + ["Expect:"] { transfer.headers = curl_slist_append(transfer.headers, header) }

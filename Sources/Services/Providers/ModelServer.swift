@@ -90,7 +90,7 @@ struct ModelServer: Sendable {
     if let misconfigured { throw misconfigured }
     return HTTPRequest(
       url: base + (dialect == .ollama ? "/api/tags" : "/models"), socketPath: socketPath, headers: headers, connectMilliseconds: 3000,
-      silenceMilliseconds: min(silenceMilliseconds, 10_000))
+      silenceMilliseconds: min(silenceMilliseconds, 10_000), totalMilliseconds: 30_000)
   }
 
   /// - Parameters:

@@ -23,6 +23,9 @@ struct ThoughtFilter {
     ("<|START_THINKING|>", "<|END_THINKING|>"), ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
   ].map { (Array($0.0.utf8), Array($0.1.utf8)) }
 
+  /// So many blanks before an answer may belong to a tag; more are the answer's own.
+  private static let blankLimit = 1024
+
   private var state = State.head
   private var held: [UInt8] = []
   private var hasThought = false
@@ -59,7 +62,7 @@ struct ThoughtFilter {
         state = .thinking(end: tag.end)
         return true
       }
-      if Self.tags.contains(where: { $0.begin.starts(with: rest) }) {
+      if Self.tags.contains(where: { $0.begin.starts(with: rest) }), held.count - rest.count <= Self.blankLimit {
         if hasThought { held = Array(rest) }
         return false
       }

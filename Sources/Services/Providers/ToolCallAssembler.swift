@@ -40,7 +40,23 @@ struct ToolCallAssembler {
     var index: Int?
     var id: String?
     var name = ""
-    var arguments: [UInt8] = []
+    private(set) var arguments: [UInt8] = []
+    private var extent = JSONExtent()
+
+    init(index: Int?) { self.index = index }
+
+    /// The arguments are an object, from its first to its last bracket.
+    var isWhole: Bool { extent.isOver && arguments.first { $0 > 32 } == UInt8(ascii: "{") }
+
+    mutating func add(_ bytes: [UInt8]) {
+      arguments += bytes
+      extent.pass(bytes)
+    }
+
+    mutating func set(_ bytes: [UInt8]) {
+      (arguments, extent) = ([], JSONExtent())
+      add(bytes)
+    }
   }
 
   /// A server that numbers calls wildly costs no memory.
@@ -84,7 +100,7 @@ struct ToolCallAssembler {
     if piece.index == nil, call.index == nil, piece.name != call.name { return true }
     if piece.id != nil, call.id != nil { return true }
     // A name that comes again: of the same call, unless that has all that it needs.
-    return Self.isWhole(call.arguments)
+    return call.isWhole
       && (piece.object != nil || piece.text?.first { $0 > 32 } == UInt8(ascii: "{") || piece.name != call.name)
   }
 
@@ -99,18 +115,12 @@ struct ToolCallAssembler {
       }
     }
     if let object = piece.object {
-      if !Self.isWhole(call.arguments) { call.arguments = object }
+      if !call.isWhole { call.set(object) }
     } else if let text = piece.text {
       // All of it once more.
-      if text.first(where: { $0 > 32 }) == UInt8(ascii: "{"), Self.isWhole(call.arguments) { return }
-      call.arguments += text
+      if text.first(where: { $0 > 32 }) == UInt8(ascii: "{"), call.isWhole { return }
+      call.add(text)
     }
-  }
-
-  /// An object, from its first to its last bracket.
-  private static func isWhole(_ arguments: [UInt8]) -> Bool {
-    guard arguments.last(where: { $0 > 32 }) == UInt8(ascii: "}") else { return false }
-    return LenientJSONReader.value(in: arguments)?.object != nil
   }
 
   /// What has been called, with identifiers that are there once.

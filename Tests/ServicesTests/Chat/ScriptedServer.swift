@@ -11,6 +11,8 @@ final class ScriptedServer: Sendable {
     case wait(Gate)
     /// Goes on when the client has closed the connection, and tells it.
     case untilClosed
+    /// Sends it again and again, until the client has closed the connection.
+    case flood([UInt8])
     /// Closes the connection; otherwise it is kept for the next request.
     case close
     /// Closes it with a reset.
@@ -118,6 +120,9 @@ final class ScriptedServer: Sendable {
         switch step {
         case .send(let bytes):
           guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else { return }
+        case .flood(let bytes):
+          while send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count {}
+          return
         case .wait(let gate): gate.pass()
         case .untilClosed:
           var byte: UInt8 = 0

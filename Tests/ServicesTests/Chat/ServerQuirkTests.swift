@@ -301,6 +301,40 @@ import Testing
     server.stop()
   }
 
+  @Test("a server that goes on for ever after its last word, or with a refusal, has been heard: the answer is whole, the refusal told")
+  func endless() async throws {
+    let head = Step.text("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + Recording.openAI)
+    let alive = Array((": PROCESSING" + String(repeating: ".", count: 4000) + "\n\n").utf8)
+    let line = [UInt8](repeating: 0x78, count: 65_536)
+    let refusal = Step.text("HTTP/1.1 500 X\r\n\r\nout of order ")
+    let server = ScriptedServer([[head, .flood(alive)], [head, .flood(line)], [refusal, .flood(line)]])
+    let models = makeModels(.openai, url: server.url)
+    for _ in 1...2 { #expect(try await Reply(models, #"{"text":"Hi","remember":false}"#).conclusion().text == Recording.text) }
+    let failure = await Reply(models, #"{"text":"Hi"}"#).failure()
+    #expect(
+      failure?.code == .llmRefused && failure?.message.contains("HTTP 500: “out of order") == true, "\(failure?.message.prefix(300) ?? "")")
+    models.stop()
+    server.stop()
+  }
+
+  @Test("what comes in very many pieces costs no more than its bytes: blanks before an answer, arguments of a call")
+  func manyPieces() {
+    var reader = AnswerReader()
+    var text = ""
+    func add(_ json: String) {
+      for case .text(let piece) in reader.receive(status: 200, Array("data: \(json)\n\n".utf8)) { text += piece }
+    }
+    for _ in 0..<30_000 { add(#"{"choices":[{"delta":{"content":"  "}}]}"#) }
+    add(#"{"choices":[{"delta":{"content":"Hi","tool_calls":[{"index":0,"function":{"name":"f","arguments":"{\"a\":\""}}]}}]}"#)
+    for _ in 0..<30_000 { add(#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"{}"}}]}}]}"#) }
+    #expect(text.hasSuffix("  Hi") && text.utf8.count == 60_002)
+    #expect(reader.answer.toolCalls.first?.arguments.utf8.count == 60_006)
+    var hold = CallHold()
+    var shown = ""
+    for _ in 0..<30_000 { shown += hold.add("  ") }
+    #expect((shown + hold.add("x")).utf8.count == 60_001)
+  }
+
   @Test("a refusal's counts are brought to what can be")
   func refusedCounts() async throws {
     let body =

@@ -70,13 +70,14 @@ enum AnswerClaims {
 
   /// What has ended well cannot fail any more; what has not ended is never whole.
   private static func checkEnds(_ input: [UInt8], _ whole: Reading) throws(BrokenClaim) {
-    // The last line counts without its end.
     let line: ArraySlice<UInt8> = [0x0a]
-    let ended = Reading([input[...], line])
-    let broken = Reading([input[...]], end: .broken("reset"))
-    guard broken.isWhole == ended.wasComplete else {
-      let (has, isWhole) = (ended.wasComplete ? "has" : "has not", broken.isWhole ? "whole" : "not whole")
-      throw BrokenClaim(claim: "an answer that \(has) ended is \(isWhole) when the connection breaks")
+    let ended = Reading([input[...], line], end: .broken("reset"))
+    // The last line counts without its end.
+    guard Reading([input[...]], end: .broken("reset")).isWhole == ended.isWhole else {
+      throw BrokenClaim(claim: "whether an answer is whole hangs on the end of its last line")
+    }
+    guard ended.isWhole || !ended.wasComplete else {
+      throw BrokenClaim(claim: "an answer that has ended is not whole when the connection breaks")
     }
     if ended.wasComplete {
       for rubbish in rubbish {

@@ -138,7 +138,7 @@ struct AnswerDecoder {
     }
     if isClosed || rest.isEmpty { return }
     if AnswerFraming.isLastWord(rest) { return take(.done, into: &events) }
-    if known.isComplete { return }
+    if known.isComplete || framing.isCut { return }
     if let values = Self.behindBroken(rest) {
       for value in values where !isClosed { take(value, isError: isError, into: &events) }
       return

@@ -51,7 +51,11 @@ struct AnswerFraming {
       isCut = !text.isEmpty && Self.fields.contains { $0.starts(with: text) && $0.count > text.count }
       if !isCut { read(line, into: &units) }
     }
-    if !pending.isEmpty { isCut = true }
+    // What is whole of it is read.
+    if !pending.isEmpty {
+      isCut = true
+      flush(into: &units)
+    }
     return units
   }
 
@@ -152,7 +156,7 @@ struct AnswerFraming {
   /// `[DONE]`, in small letters too, in quotes, or without its brackets.
   static func isLastWord(_ data: some Collection<UInt8>) -> Bool {
     guard (4...16).contains(data.count) else { return false }
-    let word = String(decoding: data.filter { $0 > 32 && $0 != UInt8(ascii: "\"") }, as: UTF8.self).lowercased()
+    let word = String(decoding: data, as: UTF8.self).lowercased().trimmingBlanks().filter { $0 != "\"" }
     return word == "[done]" || word == "done"
   }
 

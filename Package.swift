@@ -63,7 +63,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     // Damages inputs by a seed and checks what is made of them.
     .executableTarget(
-      name: "fuzz", dependencies: ["Passages", "Services", "Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"],
+      name: "fuzz", dependencies: ["Kernel", "Passages", "Services", "Wire", "TestSupport"], path: "Tests/Fuzz", exclude: ["corpus"],
       swiftSettings: strict),
     .testTarget(name: "SystemTests", dependencies: ["System"], swiftSettings: strict),
     .testTarget(name: "ProtocolTests", dependencies: ["Protocol", "Wire"], swiftSettings: strict),

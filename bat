@@ -361,7 +361,7 @@ run_tests() {
     .build/debug/fuzz wire --inputs 2000000
     .build/debug/fuzz answers --inputs 20000
   fi
-  # Damaged lines, answers of model servers and documents, put to what reads them; the seed is printed, so that a failure can be repeated.
+  # Damaged lines, answers of model servers, libraries and documents, put to what reads them; the seed is printed, so that a failure can be repeated.
   .build/debug/fuzz --seconds "$seconds"
   Tests/field
   : >.build/tests.log

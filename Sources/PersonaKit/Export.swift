@@ -116,7 +116,7 @@ private final class Instance: @unchecked Sendable {
       source: HostReference.string(gram.source), method: HostReference.string(gram.method), payload: payload,
       topic: HostReference.string(gram.topic), trace: HostReference.string(gram.trace),
       wantsReply: Int(gram.flags) & PERSONA_GRAM_WANTS_REPLY != 0,
-      wantsStream: Int(gram.flags) & PERSONA_GRAM_WANTS_STREAM != 0, hops: Int(gram.hops),
+      wantsStream: Int(gram.flags) & PERSONA_GRAM_WANTS_STREAM != 0, hops: Int(clamping: gram.hops),
       timeLeft: gram.deadline_ms == 0 ? nil : .milliseconds(gram.deadline_ms), token: gram.token, host: host)
     let host = host
     BatGram.$current.withValue(gram) {

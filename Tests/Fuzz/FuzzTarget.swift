@@ -36,6 +36,12 @@ struct FuzzTarget {
       ) { (input, memory, _) throws(BrokenClaim) in
         try DocumentClaims.check(input, memory)
       },
+      FuzzTarget(
+        name: "libraries", taken: "personas", source: "libraries of \(Corpus.folder)", corpus: Corpus.files("libraries"),
+        pieces: LibraryClaims.pieces
+      ) { (input, memory, _) throws(BrokenClaim) in
+        try LibraryClaims.check(input, memory)
+      },
     ]
   }
 }

@@ -12,6 +12,7 @@ import Glibc
 
       wire         damaged lines to the envelope scanner, the JSON reader and the writer of grams
       answers      damaged answers of model servers to their decoder
+      libraries    damaged libraries of personas to what judges them before they are opened
       documents    damaged documents to the readers that make passages of Markdown, HTML, text and code in any encoding
 
       --seconds N  go on for so long with each

@@ -3,7 +3,7 @@ import TestSupport
 /// Makes inputs out of a corpus: an entry of it, damaged one to four times. The same seed gives the same inputs.
 struct Mutator {
   /// No input is longer, in bytes.
-  static let longest = 4096
+  static let longest = 8192
 
   /// What stands in JSON, and what does not.
   static let json: [[UInt8]] =

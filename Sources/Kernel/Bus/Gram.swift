@@ -45,8 +45,7 @@ struct Gram {
     sender = connection
     senderID = connection.id
     source = participant.name
-    hops = Int(envelope.hops)
-    milliseconds = Int(envelope.deadlineMilliseconds)
+    (hops, milliseconds) = (Int(clamping: envelope.hops), Int(clamping: envelope.deadlineMilliseconds))
     (target, trace, asker, wantsStream) = line.withBytes { raw in
       let id = raw.text(envelope.id)
       return (

@@ -305,7 +305,7 @@ final class Router {
     var gram = GramLine(target: target, method: method)
     gram.source = context.slot.participant.name
     gram.payload = payload
-    gram.hops = (origin?.hops ?? 0) + 1
+    gram.hops = min(origin?.hops ?? 0, 255) + 1  // number: clamped
     gram.trace = origin?.trace ?? []
     return gram
   }

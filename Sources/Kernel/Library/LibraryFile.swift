@@ -47,9 +47,14 @@ public struct LibraryFile: Sendable {
     guard Stamp(before) == Stamp(try Self.status(of: descriptor, path)), bytes.count == before.st_size else {
       throw LibraryError(.changed, "\(path) changed while it was being read; it is taken up when it has settled")
     }
+    self.init(bytes, path: path)
+  }
+
+  /// What a file holds, which has been read already.
+  public init(_ bytes: [UInt8], path: String) {
     self.path = path
     self.bytes = bytes
-    self.hash = SHA256.hash(bytes)
+    hash = SHA256.hash(bytes)
   }
 
   /// Judges the file without running it, for a kernel with these services, and in place of a generation

@@ -57,7 +57,7 @@ struct ToolRound: Sendable {
   var report: [JSON] {
     entries.map { entry in
       var report: [String: JSON] = [
-        "tool": .string(entry.tool), "ms": .int(Int(entry.milliseconds)),
+        "tool": .string(entry.tool), "ms": .int(Int(clamping: entry.milliseconds)),
         "arguments": (try? JSON(parsing: entry.call.arguments.utf8)) ?? .string(entry.call.arguments),
       ]
       switch entry.outcome {

@@ -29,12 +29,16 @@ struct SamplePayload {
     case "boolean": return .bool(random.once(in: 2))
     case "null": return .null
     default:
-      let limit = schema["maxLength"]?.int ?? .max
+      // A schema may ask for more than memory holds.
+      let shortest = min(max(0, schema["minLength"]?.int ?? 0), Self.longestText)
+      let longest = max(0, schema["maxLength"]?.int ?? .max)
       let text = random.pick(["Hello", "What do you see from the window?", "Ein Haus, 12 Räume 🦇"])
-      return .string(
-        String(text.prefix(max(0, limit))) + String(repeating: "x", count: max(0, (schema["minLength"]?.int ?? 0) - text.count)))
+      return .string(String(text.prefix(longest)) + String(repeating: "x", count: max(0, shortest - text.count)))
     }
   }
+
+  /// In characters.
+  private static let longestText = 65_536
 
   /// JSON that the kernel would let pass and that fits no schema.
   mutating func odd() -> [UInt8] {

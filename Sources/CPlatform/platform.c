@@ -18,6 +18,10 @@ size_t bat_allocated(void) {
   struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
 }
+void bat_return_large_blocks(void) {
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  mallopt(M_TRIM_THRESHOLD, 128 << 10);
+}
 void bat_trim(void) { malloc_trim(0); }
 
 int bat_inotify(void) { return inotify_init1(IN_CLOEXEC | IN_NONBLOCK); }

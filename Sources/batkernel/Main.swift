@@ -44,6 +44,7 @@ import Wire
 
   private static func run(_ arguments: Arguments, _ environment: [String: String]) {
     LastWords.report(as: "batkernel")
+    MemoryUse.returnLargeBlocks()
     let configurationPath = absolute(arguments.configurationPath)
     let (socketPath, logFormat) = (arguments.socketPath.map(absolute), arguments.logFormat)
     @Sendable func read() throws(ConfigurationError) -> Configuration {

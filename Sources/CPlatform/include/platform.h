@@ -20,6 +20,9 @@ const void *bat_find(const void *bytes, size_t count, const void *text, size_t t
 
 // The bytes that malloc has given out and not taken back, in this whole process.
 size_t bat_allocated(void);
+// From now on each large block is a mapping of its own, which goes back to the system when it is freed. By itself the C library takes the
+// size of blocks that were freed for usual, and keeps so much in the arena of each thread.
+void bat_return_large_blocks(void);
 // Gives memory that nobody uses back to the system.
 void bat_trim(void);
 

@@ -19,8 +19,9 @@ size_t bat_allocated(void) {
   return info.uordblks + info.hblkhd;
 }
 void bat_return_large_blocks(void) {
-  mallopt(M_MMAP_THRESHOLD, 128 << 10);
-  mallopt(M_TRIM_THRESHOLD, 128 << 10);
+  // Above what a connection's queue grows to and gives back many times a second, and below a library.
+  mallopt(M_MMAP_THRESHOLD, 512 << 10);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
 }
 void bat_trim(void) { malloc_trim(0); }
 

@@ -7,6 +7,9 @@ final class HouseBytes {
   /// `bus.total_bytes`
   var limit: Int
 
+  /// An empty buffer of a queue that has been sent: the next queue begins with it. It counts, and stays as long as the kernel.
+  var spare: OutQueue.Buffer?
+
   init(limit: Int) { self.limit = limit }
 
   func take(_ bytes: Int) { used += bytes }

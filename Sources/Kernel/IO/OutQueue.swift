@@ -34,7 +34,8 @@ struct OutQueue: ~Copyable {
     if n == 0 { return }
     count += n
     if case .copied(let buffer) = segments.last { return buffer.append(bytes, n) }
-    let buffer = Buffer(house)
+    let buffer = house.spare ?? Buffer(house)
+    house.spare = nil
     buffer.append(bytes, n)
     segments.append(.copied(buffer))
   }
@@ -49,7 +50,11 @@ struct OutQueue: ~Copyable {
   mutating func drop(_ n: Int) {
     count -= n
     switch segments.first {
-    case .copied(let buffer): if buffer.drop(n) { _ = segments.popFirst() }
+    case .copied(let buffer):
+      if buffer.drop(n) {
+        _ = segments.popFirst()
+        if buffer.isWorthKeeping { house.spare = buffer }
+      }
     case .shared(let line, let sent):
       _ = segments.popFirst()
       if sent + n < line.bytes.count { segments.prepend(.shared(line, sent: sent + n)) }
@@ -59,7 +64,7 @@ struct OutQueue: ~Copyable {
   }
 
   /// Bytes that grow at their end and are taken from their front.
-  private final class Buffer {
+  final class Buffer {
     private var base: UnsafeMutableRawPointer?
     private var head = 0
     private var tail = 0
@@ -90,8 +95,13 @@ struct OutQueue: ~Copyable {
     /// True: nothing is left.
     func drop(_ n: Int) -> Bool {
       head += n
-      return head == tail
+      guard head == tail else { return false }
+      (head, tail) = (0, 0)
+      return true
     }
+
+    /// It need not grow again in another queue.
+    var isWorthKeeping: Bool { capacity <= 256 << 10 }
 
     deinit {
       free(base)

@@ -66,7 +66,9 @@ import Testing
     #expect(quota.verdict(.answer, length: 51, waiting: 200, houseHasRoom: false) == .cutOff)
   }
 
-  @Test("what was put into a way out comes out, byte for byte, however it is taken; shared lines are kept once, and all is given back but one spare buffer")
+  @Test(
+    "what was put into a way out comes out, byte for byte, however it is taken; shared lines are kept once, and all is given back but one spare buffer"
+  )
   func queue() {
     var random = SplitMix(state: 7)
     let house = HouseBytes(limit: .max)

@@ -45,7 +45,7 @@ static void fault(int number, siginfo_t *info, void *context) {
 }
 
 // Again for each guard: somebody may have taken the signal since.
-static void install(void) {
+void bat_guard_install(void) {
   struct sigaction now, ours;
   memset(&ours, 0, sizeof ours);
   ours.sa_sigaction = fault;
@@ -72,7 +72,7 @@ bat_guard *bat_guard_begin(void *start, size_t size) {
   atomic_store(&guard->broken, 0);
   atomic_store(&guard->size, size);
   atomic_store(&guard->start, (uintptr_t)start);
-  install();
+  bat_guard_install();
   return guard;
 }
 

@@ -6,6 +6,10 @@
 
 typedef struct bat_guard bat_guard;
 
+// Takes the signal, in front of whoever has it now. Again is no error. A process that watches what libraries do to its signals calls this
+// before it begins to.
+void bat_guard_install(void);
+
 // Guards these bytes, which begin at a page, until `bat_guard_end`. Any thread. NULL: no memory; then they are not guarded.
 bat_guard *bat_guard_begin(void *start, size_t size);
 // Whether something of it was not there when it was touched.

@@ -11,6 +11,7 @@
 // A document is never lost for want of a vector: where the embedder is missing or does not answer, its words are stored and
 // found, the reply has a note, and the vector is made later (`EmbeddingBacklog`).
 
+import CVector
 import Kernel
 import Protocol
 import Synchronization
@@ -37,6 +38,8 @@ public final class Memories: MemoryService {
   public convenience init(
     _ configuration: MemoryConfiguration, dataFolder: String, log: @escaping @Sendable (LogConfiguration.Level, String) -> Void
   ) {
+    // Before the first file is mapped: the kernel takes a later change of a signal for a library's doing.
+    bat_guard_install()
     self.init(
       store: SQLiteStore(folder: dataFolder + "/memory", log: { log(.warning, $0) }),
       embedders: Embedders(configuration, log: { log(.warning, $0) }), log: log)

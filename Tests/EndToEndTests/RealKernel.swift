@@ -39,10 +39,8 @@ final class RealKernel {
     let deadline = Date().addingTimeInterval(20)
     while Date() < deadline {
       if !process.isRunning { throw Client.Lost(description: "the kernel ended: \(log)") }
-      if let client = try? Client(socket: other ?? socket) {
-        _ = try client.hello("starter")
-        return
-      }
+      // The threads of a kernel that was killed before this one may still hold its socket: whoever connects there is cut off.
+      if let client = try? Client(socket: other ?? socket), (try? client.hello("starter")) != nil { return }
       usleep(5000)
     }
     throw Client.Lost(description: "the kernel does not answer: \(log)")

@@ -5,10 +5,9 @@
 //     NAME: crashed: SIGSEGV (bad access) at 0x10 on thread "ROBIN-2", author ROBIN generation 2, code in libROBIN-2-0e88.so
 //
 // and then goes on to whoever handled the signal before, such as Swift's backtracer. An exit(), quick_exit() or _exit() that was not announced by
-// bat_leave() writes "NAME: ended: exit status 0 was called on thread …". Everything in the handler is safe in a signal handler: it
+// bat_leave() writes "NAME: ended: exit(STATUS) was called on thread …". Everything in the handler is safe in a signal handler: it
 // allocates nothing and takes no lock.
 #pragma once
-#include <stdbool.h>
 
 // From now on this process reports. Once, before other threads start. `name` stays the caller's and must live as long as the process.
 void bat_report_crashes(const char *name, int descriptor);

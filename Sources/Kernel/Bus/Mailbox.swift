@@ -73,12 +73,12 @@ struct Mailbox: Sendable {
 
   /// Takes out what a sender that has gone left behind, but for its oldest grams.
   mutating func dropMail(of sender: UInt64) -> [Mail] {
-    guard let queue = queues[sender], queue.count > Self.keptOfGone else { return [] }
-    let all = Array(queue)
-    var kept = Deque<Mail>()
-    for item in all.prefix(Self.keptOfGone) { kept.append(item) }
-    queues[sender] = kept
-    let dropped = Array(all.dropFirst(Self.keptOfGone))
+    var seen = 0
+    let dropped =
+      queues[sender]?.removeAll { _ in
+        seen += 1
+        return seen > Self.keptOfGone
+      } ?? []
     for item in dropped { taken(item) }
     return dropped
   }
